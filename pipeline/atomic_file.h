@@ -1,0 +1,22 @@
+// House rule 9: files are written whole.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string_view>
+
+namespace keepsake {
+
+// Calls `write` with a stream to a temporary file in the folder of `path`, flushes it to disk
+// (fsync), renames it to `path` and syncs the folder. Throws Error naming `path` and the system's
+// reason on any failure (no such folder, no permission, disk full); then the temporary file is gone
+// and what was at `path` before is untouched.
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(std::ostream&)>& write);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+// The whole file as bytes. Throws Error naming the path when it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+}  // namespace keepsake

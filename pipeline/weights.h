@@ -1,0 +1,62 @@
+// A component's weights by diffusers name: where the model classes take their tensors from.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipeline/safetensors.h"
+
+namespace keepsake::pipeline {
+
+// Names -> tensors of one component (U-Net, VAE, text encoder), read lazily. A model's constructor
+// takes each tensor it needs by name and shape; finish() then throws one Error that names every
+// missing, misshapen and surplus tensor. take() never throws for a missing tensor, so that all of
+// them are found.
+class Weights {
+  public:
+    // `component` is the noun for errors, e.g. "unet/diffusion_pytorch_model.safetensors".
+    // From tensors in memory; take() shares their storage where dtype and device fit.
+    static Weights from_tensors(TensorMap tensors, std::string component = "weights");
+
+    // One entry per tensor: its name here, and a function that reads it as the given dtype on CPU.
+    struct Source {
+        std::vector<std::int64_t> shape;
+        std::function<Tensor(at::ScalarType as)> read;
+    };
+    Weights(std::map<std::string, Source> sources, std::string component);
+
+    // Working precision and device of every later take(). Default: float32 on CPU.
+    void set_target(at::ScalarType dtype, at::Device device);
+
+    bool contains(const std::string& name) const;
+    std::vector<std::int64_t> shape(const std::string& name) const;  // empty when there is none
+    std::vector<std::string> names() const;
+
+    // The tensor in working precision on the working device; convolution weights (4-d) come in
+    // channels_last memory format. Missing or misshapen: recorded, and an undefined-content tensor of
+    // `shape` on the meta device is returned.
+    Tensor take(const std::string& name, at::IntArrayRef shape);
+
+    // Every tensor taken so far, by name: the model's parameters (they share storage with the layers).
+    const TensorMap& taken() const { return taken_; }
+
+    // Call once, after the last take(). Throws Error naming the component and every tensor that is
+    // missing, misshapen (found and expected shape) or surplus; with not-a-number or infinite values
+    // in a taken tensor likewise. Surplus names for which `ignore` returns true are passed over.
+    void finish(const std::function<bool(const std::string&)>& ignore = {}) const;
+
+  private:
+    std::map<std::string, Source> sources_;
+    std::string component_;
+    at::ScalarType dtype_ = at::kFloat;
+    at::Device device_ = at::kCPU;
+    TensorMap taken_;
+    std::vector<std::string> missing_, misshapen_, not_finite_;
+};
+
+}  // namespace keepsake::pipeline

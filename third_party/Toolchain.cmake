@@ -1,0 +1,26 @@
+# Warnings, sanitizers and the compiler cache, for every target of the project.
+add_library(keepsake_options INTERFACE)
+target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werror)
+target_include_directories(keepsake_options INTERFACE ${CMAKE_SOURCE_DIR})
+if(KEEPSAKE_SANITIZE)
+  target_compile_options(keepsake_options INTERFACE -fsanitize=${KEEPSAKE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(keepsake_options INTERFACE -fsanitize=${KEEPSAKE_SANITIZE})
+endif()
+
+find_program(KEEPSAKE_CCACHE ccache)
+if(KEEPSAKE_CCACHE)
+  # A precompiled header's time stamp differs from checkout to checkout; its content decides.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                                  ${KEEPSAKE_CCACHE})
+  add_compile_options(-fpch-preprocess)
+endif()
+
+# keepsake_library(<folder> <libraries>...): one library per folder of the floor plan, from all its
+# sources but the programs' main files.
+function(keepsake_library folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  list(FILTER sources EXCLUDE REGEX "_main\\.cpp$")
+  add_library(keepsake_${folder} STATIC ${sources})
+  target_link_libraries(keepsake_${folder} PUBLIC ${ARGN} PRIVATE keepsake_options)
+  target_include_directories(keepsake_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
