@@ -36,7 +36,8 @@ class Adam {
   private:
     AdamOptions options_;
     std::vector<std::string> names_;
-    std::vector<Tensor> parameters_, exp_avg_, exp_avg_sq_, step_;
+    std::vector<Tensor> parameters_, exp_avg_, exp_avg_sq_;
+    Tensor step_;  // () float32: updates done
 };
 
 }  // namespace keepsake::optimize

@@ -41,10 +41,10 @@ struct StageLosses {
 
 // A tuning, finished or under way. What `edit` saves and goes on from.
 struct Tuning {
-    Tensor target_embedding;     // (1, T, D) float32: the target text's
-    Tensor optimised_embedding;  // (1, T, D) float32: e_opt so far
+    Tensor target_embedding;             // (1, T, D) float32: the target text's
+    Tensor optimised_embedding;          // (1, T, D) float32: e_opt so far
     std::optional<pipeline::UNet> unet;  // the tuned network; none before stage B
-    std::int64_t embedding_steps = 0;  // steps done
+    std::int64_t embedding_steps = 0;    // steps done
     std::int64_t finetune_steps = 0;
     TensorMap adam;  // the state of the stage under way; empty between stages
     StageLosses embedding_losses, finetune_losses;
@@ -54,15 +54,15 @@ struct Tuning {
 struct TuningTask {
     const pipeline::UNet& unet;  // the pretrained network; never changed
     const pipeline::Schedule& schedule;
-    Tensor latents;           // (1, C, h, w) the photo's scaled latents, encoded once
-    std::uint64_t seed = 0;   // noise and timesteps of step k of a stage depend on (seed, stage, k) alone,
-                              // so that a resumed run draws what an unbroken one would
+    Tensor latents;          // (1, C, h, w) the photo's scaled latents, encoded once
+    std::uint64_t seed = 0;  // noise and timesteps of step k of a stage depend on (seed, stage, k)
+                             // alone, so that a resumed run draws what an unbroken one would
 };
 
 struct StageControls {
     Monitor* monitor = nullptr;  // reports "embedding" or "finetune", with the running loss
-    // Called after each step with the tuning as it is then; the moment to save a checkpoint. What it
-    // needs later it must copy.
+    // Called after each step with the tuning as it is then; the moment to save a checkpoint. What
+    // it needs later it must copy.
     std::function<void(const Tuning&)> after_step;
 };
 

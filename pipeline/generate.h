@@ -24,11 +24,12 @@ at::Generator make_generator(std::uint64_t seed);
 // Standard normal noise, float32, drawn on CPU as torch.randn(shape, generator=g) draws it.
 Tensor randn(at::IntArrayRef shape, at::Generator generator);
 
-// text -> (1, 77, D) working dtype on the model's device. `tokenized`, if given, tells what was cut.
+// text -> (1, 77, D) working dtype on the model's device. `tokenized`, if given, tells what was
+// cut.
 Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokenized = nullptr);
 
-// image: (B, 3, H, W) float32 in [-1, 1] -> scaled latents (B, C, H/8, W/8), the distribution's mean,
-// or a draw from it with `generator`.
+// image: (B, 3, H, W) float32 in [-1, 1] -> scaled latents (B, C, H/8, W/8), the distribution's
+// mean, or a draw from it with `generator`.
 Tensor encode_image(const Model& model, const Tensor& image,
                     std::optional<at::Generator> generator = std::nullopt);
 
@@ -45,15 +46,15 @@ Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height
                      at::Generator generator);
 
 struct GenerateInput {
-    Tensor noise;                 // (B, C, h, w) before scaling by init_noise_sigma
-    Tensor cond, uncond;          // (1 or B, T, D); uncond may be undefined with guidance 1
+    Tensor noise;                        // (B, C, h, w) before scaling by init_noise_sigma
+    Tensor cond, uncond;                 // (1 or B, T, D); uncond may be undefined with guidance 1
     std::optional<Tensor> init_latents;  // image to image: the picture's scaled latents
     double strength = 1.0;               // with init_latents; as diffusers
     at::Generator generator;             // for ddim_eta > 0
 };
 
 // Returns the final latents. Uses `unet` in place of model.unet when given (a tuned one).
-Tensor generate_latents(const Model& model, const GenerateInput& input, const SampleOptions& options,
-                        Monitor& monitor, const UNet* unet = nullptr);
+Tensor generate_latents(const Model& model, const GenerateInput& input,
+                        const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
 
 }  // namespace keepsake::pipeline

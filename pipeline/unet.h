@@ -1,4 +1,5 @@
-// The denoising U-Net of Stable Diffusion 1.x and 2.x as diffusers' UNet2DConditionModel computes it.
+// The denoising U-Net of Stable Diffusion 1.x and 2.x as diffusers' UNet2DConditionModel computes
+// it.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,10 +16,12 @@ struct UNetConfig {
     std::int64_t out_channels = 4;
     std::int64_t sample_size = 64;  // the side it was trained at, in latents
     std::vector<std::int64_t> block_out_channels = {320, 640, 1280, 1280};
-    std::vector<bool> down_attention = {true, true, true, false};  // CrossAttnDownBlock2D or DownBlock2D
+    std::vector<bool> down_attention = {true, true, true,
+                                        false};  // CrossAttnDownBlock2D or DownBlock2D
     std::vector<bool> up_attention = {false, true, true, true};
     std::int64_t layers_per_block = 2;
-    std::vector<std::int64_t> num_heads = {8, 8, 8, 8};  // a level each, down order (diffusers calls it attention_head_dim)
+    std::vector<std::int64_t> num_heads = {
+        8, 8, 8, 8};  // a level each, down order (diffusers calls it attention_head_dim)
     std::int64_t transformer_layers_per_block = 1;
     std::int64_t cross_attention_dim = 768;
     std::int64_t norm_num_groups = 32;
@@ -28,7 +31,8 @@ struct UNetConfig {
     bool flip_sin_to_cos = true;
     double freq_shift = 0;
 
-    // From a diffusers config.json. Throws Error naming a key whose value is missing or not supported.
+    // From a diffusers config.json. Throws Error naming a key whose value is missing or not
+    // supported.
     static UNetConfig from_json(const nlohmann::json& config);
     // From a checkpoint's tensors (diffusers names). Heads follow SD's conventions: 8 a level with
     // 1x1-convolution projections (SD 1.x), 64 channels a head with linear ones (SD 2.x).
@@ -40,9 +44,10 @@ class UNet {
     // Takes every tensor and calls weights.finish(): throws Error naming all that do not fit.
     UNet(UNetConfig config, Weights weights);
 
-    // sample: (B, in_channels, h, w), scaled latents; timestep: (B) or (1) float32, may be fractional;
-    // encoder_hidden_states: (B, T, cross_attention_dim). Returns the model's prediction (epsilon or v,
-    // as it was trained), shaped like sample. h and w need not be multiples of 8.
+    // sample: (B, in_channels, h, w), scaled latents; timestep: (B) or (1) float32, may be
+    // fractional; encoder_hidden_states: (B, T, cross_attention_dim). Returns the model's
+    // prediction (epsilon or v, as it was trained), shaped like sample. h and w need not be
+    // multiples of 8.
     Tensor operator()(const Tensor& sample, const Tensor& timestep,
                       const Tensor& encoder_hidden_states) const;
 

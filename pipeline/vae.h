@@ -1,5 +1,5 @@
-// The autoencoder of latent diffusion (Rombach et al., arXiv 2112.10752) as diffusers' AutoencoderKL
-// computes it.
+// The autoencoder of latent diffusion (Rombach et al., arXiv 2112.10752) as diffusers'
+// AutoencoderKL computes it.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -70,7 +70,8 @@ class Vae {
     };
     struct Stage {
         std::vector<Resnet> resnets;
-        std::optional<Conv2d> resample;  // down: after (0,1,0,1) padding, stride 2; up: after nearest 2x
+        std::optional<Conv2d>
+            resample;  // down: after (0,1,0,1) padding, stride 2; up: after nearest 2x
     };
     struct Half {
         Conv2d conv_in, conv_out;

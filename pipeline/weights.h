@@ -38,16 +38,18 @@ class Weights {
     std::vector<std::string> names() const;
 
     // The tensor in working precision on the working device; convolution weights (4-d) come in
-    // channels_last memory format. Missing or misshapen: recorded, and an undefined-content tensor of
-    // `shape` on the meta device is returned.
+    // channels_last memory format. Missing or misshapen: recorded, and an undefined-content tensor
+    // of `shape` on the meta device is returned.
     Tensor take(const std::string& name, at::IntArrayRef shape);
 
-    // Every tensor taken so far, by name: the model's parameters (they share storage with the layers).
+    // Every tensor taken so far, by name: the model's parameters (they share storage with the
+    // layers).
     const TensorMap& taken() const { return taken_; }
 
     // Call once, after the last take(). Throws Error naming the component and every tensor that is
-    // missing, misshapen (found and expected shape) or surplus; with not-a-number or infinite values
-    // in a taken tensor likewise. Surplus names for which `ignore` returns true are passed over.
+    // missing, misshapen (found and expected shape) or surplus; with not-a-number or infinite
+    // values in a taken tensor likewise. Surplus names for which `ignore` returns true are passed
+    // over.
     void finish(const std::function<bool(const std::string&)>& ignore = {}) const;
 
   private:

@@ -1,0 +1,219 @@
+#include "optimize/imagic.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <string>
+#include <utility>
+
+namespace keepsake::optimize {
+
+namespace {
+
+using pipeline::Schedule;
+using pipeline::UNet;
+using pipeline::Weights;
+
+enum class Stage : std::uint64_t { embedding = 1, finetune = 2 };
+
+// SplitMix64's finaliser (Steele et al., OOPSLA 2014): neighbouring inputs give unrelated seeds.
+std::uint64_t mix(std::uint64_t z) {
+    z += 0x9E3779B97F4A7C15ULL;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+}
+
+at::Generator step_generator(std::uint64_t seed, Stage stage, std::int64_t step) {
+    const std::uint64_t mixed =
+        mix(mix(mix(seed) + static_cast<std::uint64_t>(stage)) + static_cast<std::uint64_t>(step));
+    return at::detail::createCPUGenerator(mixed);
+}
+
+struct Draw {
+    Tensor timesteps;  // (B) int64
+    Tensor noise;      // (B, C, h, w) float32
+};
+
+// Uniform timesteps and normal noise, drawn on CPU so that every device trains on the same numbers.
+Draw draw(const TuningTask& task, Stage stage, std::int64_t step, std::int64_t batch) {
+    at::Generator generator = step_generator(task.seed, stage, step);
+    const std::int64_t total = task.schedule.config.num_train_timesteps;
+    std::vector<std::int64_t> shape = task.latents.sizes().vec();
+    shape[0] = batch;
+    const Tensor timesteps =
+        at::randint(total, {batch}, generator, at::TensorOptions().dtype(at::kLong));
+    const Tensor noise = at::randn(shape, generator, at::TensorOptions().dtype(at::kFloat));
+    return {timesteps.to(task.latents.device()), noise.to(task.latents.device())};
+}
+
+// Equation 2: || target - f(x_t, t, e) ||^2, the mean over elements, for given (timestep, noise).
+Tensor loss_of(const UNet& unet, const Schedule& schedule, const Tensor& latents,
+               const Tensor& embedding, const Draw& at_) {
+    const std::int64_t batch = at_.timesteps.size(0);
+    const Tensor x0 = latents.expand({batch, -1, -1, -1});
+    const Tensor noisy = schedule.add_noise(x0, at_.noise, at_.timesteps);
+    const Tensor context = embedding.expand({batch, -1, -1});
+    const Tensor prediction = unet(noisy, at_.timesteps.to(at::kFloat), context);
+    return at::mse_loss(prediction.to(at::kFloat), schedule.target(x0, at_.noise, at_.timesteps));
+}
+
+// Makes `tensors` learn while it lives. Afterwards they are plain tensors again, whatever happened.
+class Learning {
+  public:
+    explicit Learning(const TensorMap& tensors) : tensors_(tensors) { set(true); }
+    ~Learning() { set(false); }
+    Learning(const Learning&) = delete;
+    Learning& operator=(const Learning&) = delete;
+
+  private:
+    void set(bool learns) {
+        for (auto& [name, tensor] : tensors_) {
+            tensor.set_requires_grad(learns);
+            if (!learns) tensor.mutable_grad() = Tensor();
+        }
+    }
+    TensorMap tensors_;
+};
+
+std::string report(std::string_view stage, const StageLosses& losses) {
+    char text[64];
+    std::snprintf(text, sizeof text, " loss %.4f", losses.average());
+    return std::string(stage) + text;
+}
+
+void check_finite(double loss, std::string_view stage, std::int64_t step) {
+    if (std::isfinite(loss)) return;
+    throw Error(stage, "the loss is not a number at step " + std::to_string(step + 1) +
+                           "; try a smaller learning rate");
+}
+
+// What one stage trains, and with what.
+struct StageRun {
+    Stage stage;
+    std::string_view name;
+    std::int64_t steps, batch_size;
+    double learning_rate;
+    AdamOptions adam;
+    TensorMap learns;     // leaf tensors, by name
+    std::int64_t* done;   // in the Tuning
+    StageLosses* losses;  // likewise
+};
+
+// Both stages are the same loop: draw, loss, backward, Adam.
+void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
+               const Tensor& embedding, Tuning& tuning, const StageControls& controls) {
+    if (!run.losses->before) {
+        run.losses->before = evaluation_loss(unet, task.schedule, task.latents, embedding);
+    }
+    if (*run.done < run.steps) {
+        Adam adam(run.learns, run.adam);
+        if (!tuning.adam.empty()) adam.load_state(tuning.adam);
+        tuning.adam = adam.state();  // handles, not copies: they follow the optimiser
+        const Learning learning(run.learns);
+        while (*run.done < run.steps) {
+            const Draw pairs = draw(task, run.stage, *run.done, run.batch_size);
+            const Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, pairs);
+            const double value = loss.item<double>();
+            check_finite(value, run.name, *run.done);
+            loss.backward();
+            adam.step(run.learning_rate);
+            run.losses->training.push_back(value);
+            ++*run.done;
+            if (controls.after_step) controls.after_step(tuning);
+            if (controls.monitor) {
+                controls.monitor->step(*run.done, run.steps, report(run.name, *run.losses));
+            }
+        }
+    }
+    tuning.adam.clear();
+    if (!run.losses->after) {
+        run.losses->after = evaluation_loss(unet, task.schedule, task.latents, embedding);
+    }
+}
+
+}  // namespace
+
+double StageLosses::average(std::size_t window) const {
+    const std::size_t n = std::min(window, training.size());
+    if (n == 0) return 0;
+    return std::accumulate(training.end() - static_cast<std::ptrdiff_t>(n), training.end(), 0.0) /
+           static_cast<double>(n);
+}
+
+void optimise_embedding(const TuningTask& task, const EmbeddingOptions& options, Tuning& tuning,
+                        const StageControls& controls) {
+    if (!tuning.optimised_embedding.defined()) {
+        tuning.optimised_embedding = tuning.target_embedding.detach().clone();
+    }
+    const Tensor embedding = tuning.optimised_embedding;
+    const StageRun run{Stage::embedding,
+                       "embedding",
+                       options.steps,
+                       options.batch_size,
+                       options.learning_rate,
+                       options.adam,
+                       {{"embedding", embedding}},
+                       &tuning.embedding_steps,
+                       &tuning.embedding_losses};
+    run_stage(task, run, task.unet, embedding, tuning, controls);
+}
+
+void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& tuning,
+               const StageControls& controls) {
+    if (!tuning.optimised_embedding.defined()) {
+        throw Error("fine-tuning", "needs the optimised embedding of stage A first");
+    }
+    if (!tuning.unet) tuning.unet = task.unet.clone();
+    const StageRun run{Stage::finetune,
+                       "finetune",
+                       options.steps,
+                       options.batch_size,
+                       options.learning_rate,
+                       options.adam,
+                       tuning.unet->parameters(),
+                       &tuning.finetune_steps,
+                       &tuning.finetune_losses};
+    run_stage(task, run, *tuning.unet, tuning.optimised_embedding, tuning, controls);
+}
+
+Tensor interpolate(const Tensor& target, const Tensor& optimised, double eta) {
+    return eta * target + (1.0 - eta) * optimised;
+}
+
+double evaluation_loss(const UNet& unet, const Schedule& schedule, const Tensor& latents,
+                       const Tensor& embedding) {
+    constexpr std::int64_t pairs = 16;
+    constexpr std::uint64_t noise_seed = 20220927;  // any constant: it makes runs comparable
+    const at::NoGradGuard no_grad;
+    std::vector<std::int64_t> shape = latents.sizes().vec();
+    shape[0] = pairs;
+    const Tensor noise = at::randn(shape, at::detail::createCPUGenerator(noise_seed),
+                                   at::TensorOptions().dtype(at::kFloat))
+                             .to(latents.device());
+    // The middles of equal parts of [0, num_train_timesteps).
+    const Tensor timesteps =
+        ((at::arange(pairs, at::TensorOptions().dtype(at::kDouble)) + 0.5) *
+         static_cast<double>(schedule.config.num_train_timesteps) / static_cast<double>(pairs))
+            .to(at::kLong)
+            .to(latents.device());
+    // Small latents in one batch, large ones one by one: the memory of a training step is the
+    // bound.
+    const std::int64_t area = latents.size(2) * latents.size(3);
+    const std::int64_t chunk =
+        std::clamp<std::int64_t>(4096 / std::max<std::int64_t>(area, 1), 1, pairs);
+    double sum = 0;
+    for (std::int64_t i = 0; i < pairs; i += chunk) {
+        const std::int64_t end = std::min(i + chunk, pairs);
+        const Draw part{timesteps.slice(0, i, end), noise.slice(0, i, end)};
+        sum += loss_of(unet, schedule, latents, embedding, part).item<double>() *
+               static_cast<double>(end - i);
+    }
+    return sum / static_cast<double>(pairs);
+}
+
+}  // namespace keepsake::optimize
