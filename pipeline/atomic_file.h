@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <string>
 #include <string_view>
 
 namespace keepsake {
@@ -11,7 +12,9 @@ namespace keepsake {
 // Calls `write` with a stream to a temporary file in the folder of `path`, flushes it to disk
 // (fsync), renames it to `path` and syncs the folder. Throws Error naming `path` and the system's
 // reason on any failure (no such folder, no permission, disk full); then the temporary file is gone
-// and what was at `path` before is untouched.
+// and what was at `path` before is untouched. An exception of `write` does the same and passes on.
+// A symbolic link at `path` stays, and what it points to is replaced. The temporary file's name
+// begins with ".keepsake-tmp-": what a power cut left of that name may be removed.
 void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
