@@ -16,6 +16,9 @@ pkg_check_modules(ICU QUIET IMPORTED_TARGET icu-uc icu-i18n)
 keepsake_require(ICU_FOUND ICU libicu-dev)
 pkg_check_modules(VIPS QUIET IMPORTED_TARGET vips)
 keepsake_require(VIPS_FOUND libvips libvips-dev)
+find_package(OpenCV QUIET COMPONENTS core imgproc photo)
+keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
+  "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")
 find_package(cereal QUIET)
 keepsake_require(cereal_FOUND cereal libcereal-dev)
 find_package(CLI11 QUIET)
@@ -24,24 +27,6 @@ if(KEEPSAKE_TESTS)
   find_package(GTest QUIET)
   keepsake_require(GTest_FOUND GoogleTest libgtest-dev)
 endif()
-
-# OpenCV. Debian ships OpenCVConfig.cmake in libopencv-dev alone, which needs every module and their
-# 400 packages; the modules used here are found one by one.
-find_path(KEEPSAKE_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4)
-mark_as_advanced(KEEPSAKE_OPENCV_INCLUDE)
-foreach(module core imgproc photo)
-  find_library(KEEPSAKE_OPENCV_${module} opencv_${module})
-  mark_as_advanced(KEEPSAKE_OPENCV_${module})
-  if(KEEPSAKE_OPENCV_${module} AND EXISTS "${KEEPSAKE_OPENCV_INCLUDE}/opencv2/${module}.hpp")
-    set(opencv_module_found ON)
-  else()
-    set(opencv_module_found OFF)
-  endif()
-  keepsake_require(opencv_module_found "OpenCV's ${module}" libopencv-${module}-dev)
-  add_library(opencv_${module} UNKNOWN IMPORTED)
-  set_target_properties(opencv_${module} PROPERTIES IMPORTED_LOCATION "${KEEPSAKE_OPENCV_${module}}"
-    INTERFACE_INCLUDE_DIRECTORIES "${KEEPSAKE_OPENCV_INCLUDE}")
-endforeach()
 
 # keepsake::torch. TorchConfig.cmake of a CUDA build demands the CUDA toolkit, which linking does
 # not need, so the libraries are linked by an imported target of our own.
