@@ -270,10 +270,26 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
     advise(mapping->data, data_begin, MADV_DONTNEED);
 }
 
-Tensor SafetensorsFile::read(const std::string& name, at::ScalarType as) const {
+const TensorInfo& SafetensorsFile::info(const std::string& name) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) throw Error(path_.string(), "has no tensor '" + name + "'");
-    const TensorInfo& info = found->second;
+    return found->second;
+}
+
+std::string SafetensorsFile::read_bytes(const std::string& name, std::size_t offset,
+                                        std::size_t size) const {
+    const TensorInfo& info = this->info(name);
+    const auto total = info.end - info.begin;
+    offset = std::min(offset, total);
+    size = std::min(size, total - offset);
+    const char* source = mapping_->data + info.begin + offset;
+    std::string bytes(source, size);
+    advise(source, size, MADV_DONTNEED);
+    return bytes;
+}
+
+Tensor SafetensorsFile::read(const std::string& name, at::ScalarType as) const {
+    const TensorInfo& info = this->info(name);
     if (as == at::ScalarType::Undefined) as = info.dtype;
     const auto stored = at::TensorOptions().dtype(info.dtype);
     Tensor result = at::empty(info.shape, at::TensorOptions().dtype(as));
@@ -300,6 +316,11 @@ Tensor SafetensorsFile::read(const std::string& name, at::ScalarType as) const {
         advise(source + done, size, MADV_DONTNEED);
     }
     return result;
+}
+
+std::string_view safetensors_dtype_name(at::ScalarType dtype) {
+    const auto* known = std::ranges::find(dtype_names, dtype, &DtypeName::dtype);
+    return known == dtype_names.end() ? "?" : known->name;
 }
 
 TensorMap read_safetensors(const std::filesystem::path& path) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace keepsake::pipeline {
@@ -27,9 +28,10 @@ struct TensorInfo {
 // A safetensors file, memory-mapped read-only. Cheap to open: only the header is read and checked.
 class SafetensorsFile {
   public:
-    // Throws Error naming the file when it is missing, shorter than its header says, when the header
-    // is no JSON or absurdly long, when offsets overlap, leave holes, leave the file or do not fit
-    // dtype x shape, or when the file is a pickle or zip checkpoint (and then how to convert it).
+    // Throws Error naming the file when it is missing, shorter than its header says, when the
+    // header is no JSON or absurdly long, when offsets overlap, leave holes, leave the file or do
+    // not fit dtype x shape, or when the file is a pickle or zip checkpoint (and then how to
+    // convert it).
     explicit SafetensorsFile(const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }
@@ -41,7 +43,13 @@ class SafetensorsFile {
     // Throws Error naming file and tensor when there is none of that name.
     Tensor read(const std::string& name, at::ScalarType as = at::ScalarType::Undefined) const;
 
+    // Up to `size` of the tensor's bytes as stored, from byte `offset` of the tensor on. Throws as
+    // read.
+    std::string read_bytes(const std::string& name, std::size_t offset, std::size_t size) const;
+
   private:
+    const TensorInfo& info(const std::string& name) const;
+
     struct Mapping;
     std::filesystem::path path_;
     std::shared_ptr<const Mapping> mapping_;
@@ -50,12 +58,15 @@ class SafetensorsFile {
 };
 
 // Writes `tensors` whole: to a temporary file in the same folder, flushed to disk, renamed. On any
-// failure (no permission, disk full) nothing that was there before is touched, the temporary file is
-// removed and an Error names `path`. Tensors may lie on any device, in any memory format.
+// failure (no permission, disk full) nothing that was there before is touched, the temporary file
+// is removed and an Error names `path`. Tensors may lie on any device, in any memory format.
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
 // Reads every tensor of a file as stored.
 TensorMap read_safetensors(const std::filesystem::path& path);
+
+// The format's own name of a dtype: "F32", "BF16"; "?" for one that it lacks.
+std::string_view safetensors_dtype_name(at::ScalarType dtype);
 
 }  // namespace keepsake::pipeline
