@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -14,8 +15,11 @@ using at::Tensor;
 
 enum class PredictionType { epsilon, v_prediction, sample };
 enum class TimestepSpacing { leading, linspace, trailing };
+enum class FinalSigma { zero, sigma_min };
 
-// What scheduler/scheduler_config.json says. Defaults are diffusers' own where the file is silent.
+// What scheduler/scheduler_config.json says. Defaults are diffusers' own where the file is silent;
+// an optional is empty where diffusers' classes differ, so that each sampler takes its own class's.
+// A key that a sampler's class in diffusers does not know has no effect on that sampler.
 struct ScheduleConfig {
     std::int64_t num_train_timesteps = 1000;
     double beta_start = 0.0001;
@@ -23,31 +27,56 @@ struct ScheduleConfig {
     std::string beta_schedule = "linear";  // linear, scaled_linear, squaredcos_cap_v2
     std::vector<double> trained_betas;     // used instead of the above when not empty
     PredictionType prediction_type = PredictionType::epsilon;
-    std::optional<TimestepSpacing> timestep_spacing;  // none: each sampler's own default
+    std::optional<TimestepSpacing> timestep_spacing;  // ddim, pndm: leading; the others: linspace
     std::int64_t steps_offset = 0;
-    std::optional<bool> set_alpha_to_one;  // none: each sampler's own default
-    bool skip_prk_steps = false;
-    bool clip_sample = false;  // Stable Diffusion's configs say false
-    double clip_sample_range = 1.0;
-    bool rescale_betas_zero_snr = false;
+    bool rescale_betas_zero_snr =
+        false;  // Lin et al., arXiv 2305.08891, algorithm 1; not pndm, lms
 
-    // From a diffusers scheduler_config.json. Throws Error naming a key that is not supported.
+    // ddim and pndm
+    std::optional<bool> set_alpha_to_one;  // ddim: true; pndm: false
+    bool skip_prk_steps = false;           // pndm: Stable Diffusion's configs say true
+    std::optional<bool> clip_sample;       // ddim: true; Stable Diffusion's configs say false
+    double clip_sample_range = 1.0;
+
+    // euler, lms and dpmpp_2m
+    bool use_karras_sigmas = false;                   // Karras et al., arXiv 2206.00364, eq. 5
+    std::optional<double> sigma_min, sigma_max;       // ends of the Karras sigmas (euler, dpmpp_2m)
+    FinalSigma final_sigmas_type = FinalSigma::zero;  // euler, dpmpp_2m
+
+    // dpmpp_2m
+    std::string algorithm_type = "dpmsolver++";
+    std::string solver_type = "midpoint";
+    std::int64_t solver_order = 2;
+    bool lower_order_final = true;
+    bool euler_at_final = false;
+    double lambda_min_clipped = -std::numeric_limits<double>::infinity();  // least log-SNR / 2 used
+
+    // From a diffusers scheduler_config.json (of any class that Stable Diffusion's pipelines take).
+    // Throws Error naming the key whose value is of the wrong kind, out of range or not supported.
     static ScheduleConfig from_json(const nlohmann::json& config);
-    // Stable Diffusion's (LDM v1-inference.yaml): scaled_linear 0.00085 to 0.012, offset 1, leading.
+    // Stable Diffusion's, for checkpoints without such a file (LDM v1-inference.yaml; the rest as
+    // v1-5's scheduler_config.json): scaled_linear 0.00085 to 0.012, offset 1, each sampler's
+    // spacing.
     static ScheduleConfig stable_diffusion(PredictionType prediction_type);
 };
+
+// Product of (1 - beta) up to each timestep: (num_train_timesteps) float32 on CPU, in diffusers'
+// order of operations. Throws Error naming the key when the betas do not make a schedule.
+Tensor compute_alphas_cumprod(const ScheduleConfig& config);
 
 // The schedule over the training timesteps.
 struct Schedule {
     ScheduleConfig config;
-    Tensor alphas_cumprod;  // (num_train_timesteps) float32 on CPU, computed as diffusers does
+    Tensor alphas_cumprod;  // (num_train_timesteps) float32 on CPU, of compute_alphas_cumprod
 
     explicit Schedule(ScheduleConfig config_);
 
-    // DDPM eq. 4: sqrt(a_t) x0 + sqrt(1 - a_t) noise. x0, noise: (B, ...) ; timesteps: (B) int64.
+    // DDPM eq. 4: sqrt(a_t) x0 + sqrt(1 - a_t) noise. x0, noise: (B, ...) floating, any device;
+    // timesteps: (B) int64, any device. Returns x0's shape, dtype and device; differentiable in x0
+    // and noise. Throws Error naming `timesteps` when their count, dtype or range is wrong.
     Tensor add_noise(const Tensor& x0, const Tensor& noise, const Tensor& timesteps) const;
-    // What the model is trained to predict: noise, v = sqrt(a_t) noise - sqrt(1 - a_t) x0 (Salimans &
-    // Ho, arXiv 2202.00512, sec. 4), or x0. Shapes as add_noise.
+    // What the model is trained to predict: noise, v = sqrt(a_t) noise - sqrt(1 - a_t) x0 (Salimans
+    // & Ho, arXiv 2202.00512, sec. 4), or x0. Shapes, dtypes and errors as add_noise.
     Tensor target(const Tensor& x0, const Tensor& noise, const Tensor& timesteps) const;
 };
 

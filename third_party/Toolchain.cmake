@@ -1,5 +1,9 @@
 # Warnings, sanitizers and the compiler cache, for every target of the project.
 add_library(keepsake_options INTERFACE)
+# -pthread for every target alike: libvips asks for it, and a precompiled header made without it
+# does not fit sources compiled with it.
+target_compile_options(keepsake_options INTERFACE -pthread)
+target_link_options(keepsake_options INTERFACE -pthread)
 target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werror)
 target_include_directories(keepsake_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(KEEPSAKE_SANITIZE)
