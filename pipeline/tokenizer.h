@@ -38,6 +38,9 @@ class Tokenizer {
     std::int64_t pad_id() const;
     std::size_t max_length() const;  // 77
 
+    // The same tokenizer with another padding token: what SD 2.x needs of CLIP's own vocabulary.
+    Tokenizer with_pad_id(std::int64_t id) const;
+
   private:
     struct Tables;
     std::shared_ptr<const Tables> tables_;

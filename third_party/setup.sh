@@ -83,7 +83,7 @@ torch_package() { echo "$venv"/lib/python3*/site-packages/torch; }
 # stay out (--no-deps).
 install_cpu_build() {
     local log=$venv/pip.log
-    say "downloading PyTorch $torch_version for CPU: about $cpu_size"
+    say "asking pip for the CPU build of PyTorch $torch_version, a download of about $cpu_size"
     if [ -n "${KEEPSAKE_TORCH_INDEX:-}" ]; then
         # The person chose the index: what it has of this version is what they want.
         pip_install --no-deps "torch==$torch_version" ||
@@ -105,7 +105,8 @@ install_cpu_build() {
 }
 
 # The CPU half of a CUDA wheel still links libcudart and libcupti. Their packages are a few
-# megabytes; the gigabytes are cuBLAS, cuDNN and the like, which only a GPU needs.
+# megabytes; the gigabytes are cuBLAS, cuDNN and the like, which only a GPU needs. (pip would warn
+# that torch lacks its other dependencies; that is the point.)
 install_cuda_remainder() {
     local metadata needed
     [ -e "$(torch_package)/lib/libtorch_cuda.so" ] || return 0
@@ -115,7 +116,7 @@ install_cuda_remainder() {
         -e 's/^Requires-Dist: cuda-toolkit\[.*\](==[0-9.]+).*/cuda-toolkit[cudart,cupti]\1/p' \
         -e 's/^Requires-Dist: (nvidia-cuda-(runtime|cupti)-cu[0-9]+==[0-9.]+).*/\1/p' <<<"$metadata")
     [ "${#needed[@]}" -gt 0 ] || return 0
-    pip_install "${needed[@]}" || fail "${needed[*]}: not installed; pip's messages are above"
+    pip_install --no-warn-conflicts "${needed[@]}" || fail "${needed[*]}: not installed; pip's messages are above"
 }
 
 install_torch() {
