@@ -1,9 +1,14 @@
-// The layers that the text encoder, the VAE and the U-Net are built from. Plain structs over tensors
-// taken from Weights; every tensor keeps its diffusers name. Differentiable by LibTorch's autograd.
+// The layers that the text encoder, the VAE and the U-Net are built from. Plain structs over
+// tensors taken from Weights; every tensor keeps its diffusers name. Differentiable by LibTorch's
+// autograd.
+//
+// Pictures travel as (B, C, H, W) in channels_last memory format, which the convolutions, the group
+// norm and the upsampling keep and in which a transformer's (B, H*W, C) is a view.
 #pragma once
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <string>
 
 #include "pipeline/weights.h"
@@ -12,11 +17,15 @@ namespace keepsake::pipeline {
 
 // y = x W^T + b. x: (..., in), y: (..., out).
 struct Linear {
-    Tensor weight;  // (out, in)
+    Tensor weight;  // (out, in), or (out, in, 1, 1): see from_pointwise
     Tensor bias;    // (out), or undefined
     Linear() = default;
     Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            bool with_bias = true);
+    // A 1x1 convolution, which is a Linear over channels. The weight keeps the shape it has on
+    // disk, so that the parameter is the one the checkpoint names.
+    static Linear from_pointwise(Weights& weights, const std::string& prefix, std::int64_t in,
+                                 std::int64_t out);
     Tensor operator()(const Tensor& x) const;
 };
 
@@ -31,6 +40,7 @@ struct Conv2d {
     Tensor operator()(const Tensor& x) const;
 };
 
+// x: (B, channels, ...), shape kept.
 struct GroupNorm {
     Tensor weight, bias;  // (channels)
     std::int64_t groups = 32;
@@ -41,15 +51,47 @@ struct GroupNorm {
     Tensor operator()(const Tensor& x) const;
 };
 
+// x: (..., channels), shape kept.
 struct LayerNorm {
     Tensor weight, bias;  // (channels)
     double eps = 1e-5;
     LayerNorm() = default;
-    LayerNorm(Weights& weights, const std::string& prefix, std::int64_t channels, double eps_ = 1e-5);
+    LayerNorm(Weights& weights, const std::string& prefix, std::int64_t channels,
+              double eps_ = 1e-5);
     Tensor operator()(const Tensor& x) const;
 };
 
-// Multi-head scaled-dot-product attention. q: (B, N, heads*d); k, v: (B, M, heads*d) -> (B, N, heads*d).
+// diffusers' ResnetBlock2D without its options: norm, SiLU, convolution, plus the time, norm, SiLU,
+// convolution, plus the input.
+struct Resnet {
+    GroupNorm norm1, norm2;
+    Conv2d conv1, conv2;
+    std::optional<Linear> time;      // the U-Net's
+    std::optional<Conv2d> shortcut;  // where the number of channels changes
+
+    struct Shape {
+        std::int64_t in = 0, out = 0;
+        std::int64_t groups = 32;
+        double eps = 1e-6;
+        std::int64_t time_channels = 0;  // 0: takes no time
+    };
+    Resnet() = default;
+    Resnet(Weights& weights, const std::string& prefix, const Shape& shape);
+    // x: (B, in, H, W); time_embedding: (B or 1, time_channels) after its SiLU, undefined where the
+    // block takes no time. -> (B, out, H, W).
+    Tensor operator()(const Tensor& x, const Tensor& time_embedding = {}) const;
+};
+
+// SiLU(norm(x)), without a second buffer where no gradient is recorded.
+Tensor norm_silu(const GroupNorm& norm, const Tensor& x);
+
+// (B, C, H, W) in channels_last -> (B, H*W, C), a view; and back, x being the picture whose H and W
+// are meant.
+Tensor to_tokens(const Tensor& x);
+Tensor from_tokens(const Tensor& tokens, const Tensor& x);
+
+// Multi-head scaled-dot-product attention. q: (B, N, heads*d); k, v: (B, M, heads*d) -> (B, N,
+// heads*d).
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
                  bool causal = false);
 

@@ -283,7 +283,9 @@ LdmLayout read_ldm_layout(const std::map<std::string, TensorInfo>& tensors) {
 
 std::vector<std::int64_t> ldm_shape(const LdmTensor& tensor,
                                     std::vector<std::int64_t> source_shape) {
-    if (!source_shape.empty()) source_shape[0] /= tensor.parts;
+    // Rows that do not divide are left as they are: the network then names the tensor as misshapen.
+    if (!source_shape.empty() && source_shape[0] % tensor.parts == 0)
+        source_shape[0] /= tensor.parts;
     if (tensor.linear)
         while (source_shape.size() > 2 && source_shape.back() == 1) source_shape.pop_back();
     return source_shape;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/layers.h"
+#include "pipeline/transformer.h"
 
 namespace keepsake::pipeline {
 
@@ -16,12 +17,12 @@ struct UNetConfig {
     std::int64_t out_channels = 4;
     std::int64_t sample_size = 64;  // the side it was trained at, in latents
     std::vector<std::int64_t> block_out_channels = {320, 640, 1280, 1280};
-    std::vector<bool> down_attention = {true, true, true,
-                                        false};  // CrossAttnDownBlock2D or DownBlock2D
+    // CrossAttnDownBlock2D or DownBlock2D, CrossAttnUpBlock2D or UpBlock2D.
+    std::vector<bool> down_attention = {true, true, true, false};
     std::vector<bool> up_attention = {false, true, true, true};
     std::int64_t layers_per_block = 2;
-    std::vector<std::int64_t> num_heads = {
-        8, 8, 8, 8};  // a level each, down order (diffusers calls it attention_head_dim)
+    // A level each, down order (diffusers calls it attention_head_dim).
+    std::vector<std::int64_t> num_heads = {8, 8, 8, 8};
     std::int64_t transformer_layers_per_block = 1;
     std::int64_t cross_attention_dim = 768;
     std::int64_t norm_num_groups = 32;
@@ -31,11 +32,13 @@ struct UNetConfig {
     bool flip_sin_to_cos = true;
     double freq_shift = 0;
 
-    // From a diffusers config.json. Throws Error naming a key whose value is missing or not
+    // From a diffusers config.json. Throws Error naming every key whose value is missing or not
     // supported.
     static UNetConfig from_json(const nlohmann::json& config);
-    // From a checkpoint's tensors (diffusers names). Heads follow SD's conventions: 8 a level with
-    // 1x1-convolution projections (SD 1.x), 64 channels a head with linear ones (SD 2.x).
+    // From a checkpoint's tensors (diffusers names). What shapes cannot tell follows SD's
+    // conventions: with 1x1-convolution projections (SD 1.x) 8 heads a level; with linear ones
+    // (SD 2.x) 64 channels a head and upcast attention; sample_size 64. Throws Error naming a
+    // tensor that is needed to tell and is not there.
     static UNetConfig detect_from_weights(const Weights& weights);
 };
 
@@ -44,10 +47,11 @@ class UNet {
     // Takes every tensor and calls weights.finish(): throws Error naming all that do not fit.
     UNet(UNetConfig config, Weights weights);
 
-    // sample: (B, in_channels, h, w), scaled latents; timestep: (B) or (1) float32, may be
-    // fractional; encoder_hidden_states: (B, T, cross_attention_dim). Returns the model's
-    // prediction (epsilon or v, as it was trained), shaped like sample. h and w need not be
-    // multiples of 8.
+    // sample: (B, in_channels, h, w), scaled latents; timestep: (B) or (1), any number type, may be
+    // fractional; encoder_hidden_states: (B, T, cross_attention_dim). Each is brought to the
+    // working dtype and device. Returns the model's prediction (epsilon or v, as it was trained),
+    // contiguous, (B, out_channels, h, w) in sample's dtype. h and w need not be multiples of 8.
+    // Throws Error naming the input whose shape does not fit.
     Tensor operator()(const Tensor& sample, const Tensor& timestep,
                       const Tensor& encoder_hidden_states) const;
 
@@ -55,41 +59,27 @@ class UNet {
     // Every weight by its diffusers name; the tensors are the layers' own, so requires_grad_() and
     // in-place updates of these reach the model.
     const TensorMap& parameters() const { return parameters_; }
-    // The same network on fresh copies of its weights: what fine-tuning starts from.
+    // The same network on fresh copies of its weights: what fine-tuning starts from. A plain copy
+    // of a UNet shares its weights with the original.
     UNet clone() const;
 
   private:
-    struct Resnet {
-        GroupNorm norm1, norm2;
-        Conv2d conv1, conv2;
-        Linear time;
-        std::optional<Conv2d> shortcut;
-        Tensor operator()(const Tensor& x, const Tensor& time_embedding) const;
-    };
-    struct Attention {
-        Linear q, k, v, out;
-        std::int64_t heads = 1;
-        Tensor operator()(const Tensor& x, const Tensor& context) const;
-    };
-    struct TransformerBlock {
-        LayerNorm norm1, norm2, norm3;
-        Attention self, cross;
-        Linear geglu, out;
-        Tensor operator()(const Tensor& x, const Tensor& context) const;
-    };
-    struct Transformer {
-        GroupNorm norm;
-        Linear proj_in, proj_out;  // 1x1 convolutions are the same thing on (B, HW, C)
-        std::vector<TransformerBlock> blocks;
-        Tensor operator()(const Tensor& x, const Tensor& context) const;
-    };
     struct Stage {
         std::vector<Resnet> resnets;
         std::vector<Transformer> transformers;  // empty, or one per resnet
         std::optional<Conv2d> resample;
     };
+    Resnet take_resnet(Weights& weights, const std::string& prefix, std::int64_t in,
+                       std::int64_t out) const;
+    Transformer take_transformer(Weights& weights, const std::string& prefix,
+                                 std::size_t level) const;
+    void take_down(Weights& weights);
+    void take_up(Weights& weights);
+    // (B or 1) -> (B or 1, 4 * block_out_channels[0]), after the SiLU that every resnet puts first.
+    Tensor time_embedding(const Tensor& timestep) const;
 
     UNetConfig config_;
+    Tensor frequencies_;  // of the sinusoidal time embedding, float32
     Conv2d conv_in_, conv_out_;
     Linear time1_, time2_;
     std::vector<Stage> down_, up_;

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pipeline/layers.h"
@@ -23,44 +24,44 @@ struct VaeConfig {
     bool mid_block_add_attention = true;
 
     std::int64_t downscale() const { return std::int64_t{1} << (block_out_channels.size() - 1); }
-    // From a diffusers config.json. Throws Error naming a key that is missing or not supported.
+    // From a diffusers config.json. Throws Error naming every key that is missing or not supported.
     static VaeConfig from_json(const nlohmann::json& config);
     // From a checkpoint's tensors, names as in diffusers; the scaling factor is SD's 0.18215.
+    // Throws Error naming a tensor that is needed to tell and is not there.
     static VaeConfig detect_from_weights(const Weights& weights);
 };
 
-// The diagonal Gaussian q(z|x). mean and logvar: (B, latent_channels, H/8, W/8), unscaled, working
-// dtype; logvar is clamped to [-30, 20].
+// The diagonal Gaussian q(z|x). mean and logvar: (B, latent_channels, H/8, W/8) contiguous,
+// unscaled, working dtype; logvar is clamped to [-30, 20].
 struct LatentDistribution {
     Tensor mean, logvar;
-    Tensor sample(at::Generator generator) const;  // mean + exp(logvar / 2) * noise
+    // mean + exp(logvar / 2) * noise; the noise is drawn on the generator's device in the working
+    // dtype, as diffusers' randn_tensor draws it.
+    Tensor sample(at::Generator generator) const;
 };
 
 class Vae {
   public:
-    // Takes every tensor (current diffusers names, or the older query/key/value/proj_attn ones) and
-    // calls weights.finish().
+    // Takes every tensor (current diffusers names, or the older query/key/value/proj_attn ones,
+    // whose weights may be 1x1 convolutions) and calls weights.finish(): throws Error naming all
+    // that do not fit.
     Vae(VaeConfig config, Weights weights);
 
     // image: (B, 3, H, W) in [-1, 1]; H and W multiples of config().downscale(). Throws Error else.
     LatentDistribution encode(const Tensor& image) const;
-    // z: (B, latent_channels, h, w), unscaled (latents / scaling_factor) -> (B, 3, 8h, 8w), about
-    // [-1, 1], not clamped.
+    // z: (B, latent_channels, h, w), unscaled (latents / scaling_factor) -> (B, 3, 8h, 8w)
+    // contiguous, working dtype, about [-1, 1], not clamped.
     Tensor decode(const Tensor& z) const;
 
     const VaeConfig& config() const { return config_; }
     const TensorMap& parameters() const { return parameters_; }
 
   private:
-    struct Resnet {
-        GroupNorm norm1, norm2;
-        Conv2d conv1, conv2;
-        std::optional<Conv2d> shortcut;
-        Tensor operator()(const Tensor& x) const;
-    };
     struct Attention {
         GroupNorm norm;
         Linear q, k, v, out;
+        Attention(Weights& weights, const std::string& prefix, std::int64_t channels,
+                  std::int64_t groups);
         Tensor operator()(const Tensor& x) const;
     };
     struct Mid {
@@ -79,6 +80,9 @@ class Vae {
         Mid mid;
         GroupNorm norm_out;
     };
+    Half take_encoder(Weights& weights) const;
+    Half take_decoder(Weights& weights) const;
+    Mid take_mid(Weights& weights, const std::string& prefix) const;
 
     VaeConfig config_;
     Half encoder_, decoder_;

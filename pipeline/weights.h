@@ -3,7 +3,6 @@
 
 #include <ATen/ATen.h>
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -20,10 +19,10 @@ namespace keepsake::pipeline {
 class Weights {
   public:
     // `component` is the noun for errors, e.g. "unet/diffusion_pytorch_model.safetensors".
-    // From tensors in memory; take() shares their storage where dtype and device fit.
+    // From tensors in memory; take() shares their storage where dtype, device and layout fit.
     static Weights from_tensors(TensorMap tensors, std::string component = "weights");
 
-    // One entry per tensor: its name here, and a function that reads it as the given dtype on CPU.
+    // One entry per tensor: its shape, and a function that reads it as the given dtype on CPU.
     struct Source {
         std::vector<std::int64_t> shape;
         std::function<Tensor(at::ScalarType as)> read;
@@ -33,13 +32,19 @@ class Weights {
     // Working precision and device of every later take(). Default: float32 on CPU.
     void set_target(at::ScalarType dtype, at::Device device);
 
+    // Gives every tensor the name that `new_name` makes of its present one; for files written under
+    // older names. Errors go on naming surplus and misshapen tensors as the file does. Throws Error
+    // when two tensors would get the same name.
+    void rename(const std::function<std::string(const std::string&)>& new_name);
+
     bool contains(const std::string& name) const;
     std::vector<std::int64_t> shape(const std::string& name) const;  // empty when there is none
     std::vector<std::string> names() const;
 
-    // The tensor in working precision on the working device; convolution weights (4-d) come in
-    // channels_last memory format. Missing or misshapen: recorded, and an undefined-content tensor
-    // of `shape` on the meta device is returned.
+    // The tensor in working precision on the working device, a leaf without gradient; convolution
+    // weights (4-d) come in channels_last memory format. A 1x1 convolution's (out, in, 1, 1) is
+    // taken where (out, in) is asked for. Missing or misshapen: recorded, and a tensor of `shape`
+    // on the meta device is returned, which has no content.
     Tensor take(const std::string& name, at::IntArrayRef shape);
 
     // Every tensor taken so far, by name: the model's parameters (they share storage with the
@@ -53,7 +58,10 @@ class Weights {
     void finish(const std::function<bool(const std::string&)>& ignore = {}) const;
 
   private:
+    const std::string& name_in_file(const std::string& name) const;
+
     std::map<std::string, Source> sources_;
+    std::map<std::string, std::string> names_in_file_;  // of the renamed ones
     std::string component_;
     at::ScalarType dtype_ = at::kFloat;
     at::Device device_ = at::kCPU;

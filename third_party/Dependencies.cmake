@@ -1,13 +1,31 @@
 # Where every library comes from. LibTorch: a pip wheel or a LibTorch folder; the rest: the system.
-find_package(PkgConfig REQUIRED)
-find_package(nlohmann_json REQUIRED)
-pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
-pkg_check_modules(VIPS REQUIRED IMPORTED_TARGET vips)
-find_package(OpenCV REQUIRED COMPONENTS core imgproc photo)
-find_package(cereal REQUIRED)
-find_package(CLI11 REQUIRED)
+# third_party/setup.sh installs all of it.
+
+# A library that is not there is one line with the way out, not a page of CMake's search paths.
+function(keepsake_require found library package)
+  if(NOT ${found})
+    message(FATAL_ERROR "${library}: not found (Debian package: ${package}). Run third_party/setup.sh.")
+  endif()
+endfunction()
+
+find_package(PkgConfig QUIET)
+keepsake_require(PkgConfig_FOUND pkg-config pkg-config)
+find_package(nlohmann_json QUIET)
+keepsake_require(nlohmann_json_FOUND nlohmann_json nlohmann-json3-dev)
+pkg_check_modules(ICU QUIET IMPORTED_TARGET icu-uc icu-i18n)
+keepsake_require(ICU_FOUND ICU libicu-dev)
+pkg_check_modules(VIPS QUIET IMPORTED_TARGET vips)
+keepsake_require(VIPS_FOUND libvips libvips-dev)
+find_package(OpenCV QUIET COMPONENTS core imgproc photo)
+keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
+  "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")
+find_package(cereal QUIET)
+keepsake_require(cereal_FOUND cereal libcereal-dev)
+find_package(CLI11 QUIET)
+keepsake_require(CLI11_FOUND CLI11 libcli11-dev)
 if(KEEPSAKE_TESTS)
-  find_package(GTest REQUIRED)
+  find_package(GTest QUIET)
+  keepsake_require(GTest_FOUND GoogleTest libgtest-dev)
 endif()
 
 # keepsake::torch. TorchConfig.cmake of a CUDA build demands the CUDA toolkit, which linking does
@@ -15,26 +33,56 @@ endif()
 set(KEEPSAKE_TORCH "" CACHE PATH "A LibTorch folder, or the torch package folder of a Python environment")
 set(keepsake_torch_dir "${KEEPSAKE_TORCH}")
 if(NOT keepsake_torch_dir)
-  file(GLOB keepsake_torch_dir ${CMAKE_SOURCE_DIR}/build/venv/lib/python3*/site-packages/torch)
+  file(GLOB keepsake_torch_dir "${CMAKE_SOURCE_DIR}/build/venv/lib/python3*/site-packages/torch")
+  if(NOT keepsake_torch_dir)
+    message(FATAL_ERROR "LibTorch: none in ${CMAKE_SOURCE_DIR}/build/venv. "
+      "Run third_party/setup.sh, or give -DKEEPSAKE_TORCH=<LibTorch or torch package folder>.")
+  endif()
 endif()
-if(NOT EXISTS "${keepsake_torch_dir}/lib/libtorch.so" OR NOT EXISTS "${keepsake_torch_dir}/include/ATen/ATen.h")
-  message(FATAL_ERROR "LibTorch: no lib/libtorch.so and include/ATen/ATen.h under '${keepsake_torch_dir}'. "
-    "Run third_party/setup.sh, or give -DKEEPSAKE_TORCH=<LibTorch or torch package folder>.")
+foreach(file lib/libtorch_cpu.so lib/libc10.so include/ATen/ATen.h)
+  if(NOT EXISTS "${keepsake_torch_dir}/${file}")
+    message(FATAL_ERROR "LibTorch: no ${file} under '${keepsake_torch_dir}'. "
+      "Run third_party/setup.sh, or give -DKEEPSAKE_TORCH=<LibTorch or torch package folder>.")
+  endif()
+endforeach()
+
+# The libraries that `library` cannot be loaded without and that are not on this machine.
+function(keepsake_unloadable library result)
+  execute_process(COMMAND ldd "${keepsake_torch_dir}/lib/${library}" OUTPUT_VARIABLE output ERROR_QUIET)
+  string(REGEX MATCHALL "[^ \t\n]+ => not found" missing "${output}")
+  list(TRANSFORM missing REPLACE " => not found" "")
+  list(REMOVE_DUPLICATES missing)
+  set(${result} "${missing}" PARENT_SCOPE)
+endfunction()
+
+set(keepsake_torch_libraries torch_cpu c10)
+set(keepsake_torch_kind "CPU")
+keepsake_unloadable(libtorch_cpu.so missing)
+if(missing)
+  message(WARNING "LibTorch: ${keepsake_torch_dir} needs ${missing}, which this machine lacks. "
+    "Programs will link but not start.")
 endif()
-message(STATUS "LibTorch: ${keepsake_torch_dir}")
+if(EXISTS "${keepsake_torch_dir}/lib/libtorch_cuda.so")
+  # Linked only where its CUDA libraries are: without them no program that names it would start,
+  # while the CPU half of the same LibTorch works.
+  keepsake_unloadable(libtorch_cuda.so missing)
+  if(missing)
+    set(keepsake_torch_kind "CPU (CUDA build, but this machine lacks ${missing})")
+  else()
+    set(keepsake_torch_kind "CPU and CUDA")
+    list(APPEND keepsake_torch_libraries torch_cuda c10_cuda)
+  endif()
+endif()
+message(STATUS "LibTorch: ${keepsake_torch_dir}, ${keepsake_torch_kind}")
 
 add_library(keepsake_torch INTERFACE)
 add_library(keepsake::torch ALIAS keepsake_torch)
 target_include_directories(keepsake_torch SYSTEM INTERFACE
-  ${keepsake_torch_dir}/include ${keepsake_torch_dir}/include/torch/csrc/api/include)
-target_link_directories(keepsake_torch INTERFACE ${keepsake_torch_dir}/lib)
-# torch_cuda registers its kernels when it is loaded and no symbol of it is named here, so the
-# linker must keep it. Its own CUDA libraries are found at run time, not at link time.
+  "${keepsake_torch_dir}/include" "${keepsake_torch_dir}/include/torch/csrc/api/include")
+target_link_directories(keepsake_torch INTERFACE "${keepsake_torch_dir}/lib")
+# torch_cuda registers its kernels when it is loaded and no symbol of it is named here, so the linker
+# must be told to keep it. What it needs itself (cuBLAS, cuDNN) is found at run time, not at link time.
 target_link_libraries(keepsake_torch INTERFACE
-  -Wl,--no-as-needed torch torch_cpu c10
-)
-if(EXISTS ${keepsake_torch_dir}/lib/libtorch_cuda.so)
-  target_link_libraries(keepsake_torch INTERFACE torch_cuda c10_cuda)
-endif()
+  -Wl,--push-state,--no-as-needed ${keepsake_torch_libraries} -Wl,--pop-state)
 target_link_options(keepsake_torch INTERFACE
-  -Wl,--as-needed -Wl,--allow-shlib-undefined -Wl,-rpath,${keepsake_torch_dir}/lib)
+  -Wl,--allow-shlib-undefined "-Wl,-rpath,${keepsake_torch_dir}/lib")

@@ -1,0 +1,80 @@
+#include "editor/image_file.h"
+
+#include <cstring>
+
+#include "editor/vips_image.h"
+#include "pipeline/atomic_file.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+// libvips writes and reads the text chunks of a PNG as fields "png-comment-<n>-<keyword>".
+constexpr const char* recipe_field = "png-comment-0-keepsake";
+
+std::string lower_extension(const std::filesystem::path& path) {
+    std::string extension = path.extension().string();
+    for (char& c : extension) c = static_cast<char>(g_ascii_tolower(c));
+    return extension;
+}
+
+bool is_recipe_field(const char* field) {
+    return g_str_has_prefix(field, "png-comment-") && g_str_has_suffix(field, "-keepsake");
+}
+
+int encode(const std::string& extension, VipsImage* image, void** data, size_t* size) {
+    if (extension == ".png") return vips_pngsave_buffer(image, data, size, nullptr);
+    if (extension == ".webp") return vips_webpsave_buffer(image, data, size, "Q", 92, nullptr);
+    return vips_jpegsave_buffer(image, data, size, "Q", 95, "optimize_coding", TRUE, nullptr);
+}
+
+}  // namespace
+
+bool has_image_extension(const std::filesystem::path& path) {
+    const std::string extension = lower_extension(path);
+    return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
+           extension == ".webp";
+}
+
+void write_image(const std::filesystem::path& path, const Pixels& pixels,
+                 const std::string& recipe) {
+    start_vips();
+    if (!has_image_extension(path)) {
+        throw Error(path.string(), "is no image file name; end it in .png, .jpg or .webp");
+    }
+    VipsImage* borrowed = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(),
+                                                     pixels.width, pixels.height, 3, VIPS_FORMAT_UCHAR);
+    VipsImage* tagged = nullptr;
+    if (!borrowed || vips_copy(borrowed, &tagged, "interpretation", VIPS_INTERPRETATION_sRGB,
+                               nullptr) != 0) {
+        throw Error(path.string(), "cannot be encoded: " + vips_failure());
+    }
+    const VipsHandle source(borrowed), image(tagged);
+    if (!recipe.empty()) vips_image_set_string(image.get(), recipe_field, recipe.c_str());
+    void* data = nullptr;
+    std::size_t size = 0;
+    if (encode(lower_extension(path), image.get(), &data, &size) != 0) {
+        throw Error(path.string(), "cannot be encoded: " + vips_failure());
+    }
+    const std::unique_ptr<void, void (*)(gpointer)> owned(data, g_free);
+    write_file_atomically(path, std::string_view(static_cast<const char*>(data), size));
+}
+
+std::optional<std::string> read_image_recipe(const std::filesystem::path& path) {
+    start_vips();
+    const std::string bytes = read_file(path);
+    const VipsHandle image(
+        vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr));
+    if (!image) throw Error(path.string(), "is not an image that can be read: " + vips_failure());
+    gchar** fields = vips_image_get_fields(image.get());
+    const std::unique_ptr<gchar*, void (*)(gchar**)> owned(fields, g_strfreev);
+    for (gchar** field = fields; *field; ++field) {
+        const char* text = nullptr;
+        if (is_recipe_field(*field) && vips_image_get_string(image.get(), *field, &text) == 0) {
+            return text;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace keepsake::editor

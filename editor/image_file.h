@@ -1,0 +1,25 @@
+// Pictures as files: what `edit`, `render` and `generate` write, and `info` reads back.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "editor/pixels.h"
+
+namespace keepsake::editor {
+
+// Whether `path` ends in an extension that write_image knows: .png, .jpg, .jpeg, .webp.
+bool has_image_extension(const std::filesystem::path& path);
+
+// Writes a whole file (house rule 9) in the format of its extension. A PNG carries `recipe`, ASCII
+// JSON, in a tEXt chunk of the keyword "keepsake"; the other formats do not. Throws Error naming the
+// path when the extension is not known or the file cannot be written.
+void write_image(const std::filesystem::path& path, const Pixels& pixels,
+                 const std::string& recipe = {});
+
+// The recipe in a PNG; none when the file is another image or carries none. Throws Error naming the
+// path when it cannot be read as an image.
+std::optional<std::string> read_image_recipe(const std::filesystem::path& path);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,59 @@
+// What stands above the defaults of the options structs: keepsake.json beside a model, then options
+// given by the user. A field that is empty changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "optimize/imagic.h"
+#include "pipeline/generate.h"
+
+namespace keepsake::editor {
+
+// Interpolation weights: `count` evenly spaced from `first` to `last`.
+struct EtaRange {
+    double first = 0.4;  // brackets 0.6 to 0.8, which the paper finds best (section 4.1)
+    double last = 1.0;
+    int count = 4;
+};
+
+// "0.8" or "0.6:1.2:4". Throws Error naming the text and what is expected.
+EtaRange parse_eta(std::string_view text);
+std::vector<double> eta_values(const EtaRange& range);
+
+struct StageOverrides {
+    std::optional<std::int64_t> steps;
+    std::optional<double> learning_rate;
+    std::optional<std::int64_t> batch_size;
+};
+
+struct SampleOverrides {
+    std::optional<pipeline::Sampler> sampler;
+    std::optional<int> steps;
+    std::optional<double> guidance_scale;
+    std::optional<std::string> negative_prompt;
+    std::optional<double> ddim_eta;
+};
+
+// keepsake.json in a model folder, or <checkpoint's stem>.keepsake.json beside a single file:
+// {"paper": {"embedding": {"steps", "learning_rate", "batch_size"}, "finetune": {likewise}},
+//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta"},
+//  "edit": {"eta": "0.6:1.2:4"}}; every key may be left out.
+struct ModelDefaults {
+    StageOverrides embedding, finetune;  // of the paper mode
+    SampleOverrides sample;
+    std::optional<EtaRange> eta;
+};
+
+// No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.
+ModelDefaults load_model_defaults(const std::filesystem::path& model);
+
+void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options);
+void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options);
+void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options);
+
+}  // namespace keepsake::editor

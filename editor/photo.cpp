@@ -1,0 +1,167 @@
+#include "editor/photo.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "editor/vips_image.h"
+#include "pipeline/atomic_file.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+constexpr int minimum_side = 16;
+constexpr std::int64_t maximum_pixels = std::int64_t{1} << 28;
+
+std::string size_text(int width, int height) {
+    return std::to_string(width) + "x" + std::to_string(height);
+}
+
+// The extension of a format that Keepsake reads, or empty. libvips finds the loader by content.
+std::string extension_of(const std::string& bytes) {
+    const char* loader = vips_foreign_find_load_buffer(bytes.data(), bytes.size());
+    vips_error_clear();
+    const std::string name = loader ? loader : "";
+    if (name.find("Jpeg") != std::string::npos) return "jpg";
+    if (name.find("Png") != std::string::npos) return "png";
+    if (name.find("Webp") != std::string::npos) return "webp";
+    if (name.find("Tiff") != std::string::npos) return "tif";
+    return {};
+}
+
+// One libvips operation: `made` is its result, `status` what it returned.
+VipsHandle checked(const Photo& photo, int status, VipsImage* made) {
+    if (status != 0) throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
+    return VipsHandle(made);
+}
+
+VipsHandle open_image(const Photo& photo) {
+    VipsImage* image = vips_image_new_from_buffer(photo.bytes.data(), photo.bytes.size(), "",
+                                                  "fail_on", VIPS_FAIL_ON_TRUNCATED, nullptr);
+    return checked(photo, image ? 0 : -1, image);
+}
+
+void check_size(const Photo& photo, int width, int height) {
+    if (width < minimum_side || height < minimum_side) {
+        throw Error(photo.path.string(), "is " + size_text(width, height) + " pixels; the smallest is " +
+                                             size_text(minimum_side, minimum_side));
+    }
+    if (std::int64_t{width} * height > maximum_pixels) {
+        throw Error(photo.path.string(),
+                    "is " + size_text(width, height) + " pixels; more than 268 megapixels do not fit "
+                    "in memory within reason: make it smaller first");
+    }
+}
+
+VipsHandle to_srgb(const Photo& photo, VipsHandle image) {
+    VipsImage* out = nullptr;
+    if (photo.has_profile) {
+        if (vips_icc_transform(image.get(), &out, "srgb", "embedded", TRUE, "intent",
+                               VIPS_INTENT_RELATIVE, nullptr) == 0) {
+            return VipsHandle(out);
+        }
+        // A broken profile, or one for other channels: the pixels as they are, as viewers show them.
+        vips_error_clear();
+    }
+    const int status = vips_colourspace(image.get(), &out, VIPS_INTERPRETATION_sRGB, nullptr);
+    return checked(photo, status, out);
+}
+
+VipsHandle on_white(const Photo& photo, VipsHandle image) {
+    VipsImage* out = nullptr;
+    const double white[] = {255, 255, 255};
+    VipsArrayDouble* background = vips_array_double_new(white, 3);
+    const int status = vips_flatten(image.get(), &out, "background", background, nullptr);
+    vips_area_unref(VIPS_AREA(background));
+    return checked(photo, status, out);
+}
+
+// Row strips, so that the decoded photo is in memory once and not twice.
+Pixels copy_pixels(const Photo& photo, VipsHandle image) {
+    VipsImage* bytes = nullptr;
+    const int status = vips_cast_uchar(image.get(), &bytes, nullptr);
+    image = checked(photo, status, bytes);
+    Pixels pixels{image->Xsize, image->Ysize, {}};
+    const std::size_t row = std::size_t(pixels.width) * 3;
+    pixels.rgb.resize(row * pixels.height);
+    const std::unique_ptr<VipsRegion, void (*)(gpointer)> region(vips_region_new(image.get()),
+                                                                 g_object_unref);
+    for (int top = 0; top < pixels.height; top += 64) {
+        const VipsRect strip{0, top, pixels.width, std::min(64, pixels.height - top)};
+        if (vips_region_prepare(region.get(), &strip) != 0) {
+            throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
+        }
+        for (int y = top; y < top + strip.height; ++y) {
+            std::memcpy(&pixels.rgb[y * row], VIPS_REGION_ADDR(region.get(), 0, y), row);
+        }
+    }
+    return pixels;
+}
+
+}  // namespace
+
+Photo load_photo(const std::filesystem::path& path) {
+    start_vips();
+    if (std::filesystem::is_directory(path)) throw Error(path.string(), "is a folder, not a photo");
+    Photo photo;
+    photo.path = path;
+    photo.bytes = read_file(path);
+    photo.extension = extension_of(photo.bytes);
+    if (photo.extension.empty()) {
+        throw Error(path.string(), "is not an image that can be read (JPEG, PNG, WebP or TIFF)");
+    }
+    VipsHandle image = open_image(photo);
+    check_size(photo, image->Xsize, image->Ysize);
+    photo.has_profile = vips_image_get_typeof(image.get(), VIPS_META_ICC_NAME) != 0;
+    photo.has_alpha = vips_image_hasalpha(image.get());
+    photo.bits = static_cast<int>(8 * vips_format_sizeof(image->BandFmt));
+    photo.orientation = vips_image_get_orientation(image.get());
+
+    VipsImage* upright = nullptr;
+    const int status = vips_autorot(image.get(), &upright, nullptr);
+    image = to_srgb(photo, checked(photo, status, upright));
+    if (vips_image_hasalpha(image.get())) image = on_white(photo, std::move(image));
+    if (image->Bands != 3) {
+        throw Error(path.string(),
+                    "has " + std::to_string(image->Bands) + " colour channels, not three");
+    }
+    photo.pixels = copy_pixels(photo, std::move(image));
+    return photo;
+}
+
+Crop centred_square(const Photo& photo) {
+    const int side = std::min(photo.pixels.width, photo.pixels.height);
+    return {(photo.pixels.width - side) / 2, (photo.pixels.height - side) / 2, side, side};
+}
+
+void check_crop(const Photo& photo, const Crop& crop) {
+    const std::string what = "crop " + std::to_string(crop.x) + "," + std::to_string(crop.y) + "," +
+                             std::to_string(crop.width) + "," + std::to_string(crop.height);
+    if (crop.width != crop.height) {
+        throw Error(what, "is not square; the model works on a square: give equal width and height");
+    }
+    if (crop.width < minimum_side) {
+        throw Error(what, "is smaller than " + size_text(minimum_side, minimum_side) + " pixels");
+    }
+    // Differences, not sums: the numbers come from a person and may be anything.
+    if (crop.x < 0 || crop.y < 0 || crop.width > photo.pixels.width ||
+        crop.height > photo.pixels.height || crop.x > photo.pixels.width - crop.width ||
+        crop.y > photo.pixels.height - crop.height) {
+        throw Error(what, "reaches outside the photo, which is " +
+                              size_text(photo.pixels.width, photo.pixels.height));
+    }
+}
+
+Pixels working_square(const Photo& photo, const Crop& crop, int size) {
+    check_crop(photo, crop);
+    Pixels square{crop.width, crop.height, {}};
+    const std::size_t row = std::size_t(crop.width) * 3;
+    square.rgb.resize(row * crop.height);
+    for (int y = 0; y < crop.height; ++y) {
+        const std::size_t from = (std::size_t(crop.y + y) * photo.pixels.width + crop.x) * 3;
+        std::memcpy(&square.rgb[y * row], &photo.pixels.rgb[from], row);
+    }
+    return resize(square, size, size);
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,77 @@
+// The recipe of an edit: text that a person can read and a program can replay.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editor/photo.h"
+#include "optimize/imagic.h"
+#include "pipeline/generate.h"
+
+namespace keepsake::editor {
+
+enum class Mode { fast, paper };
+std::string_view mode_name(Mode mode);
+Mode parse_mode(std::string_view name);  // throws Error naming the text and the choices
+
+// The weights a recipe was made with. The path is a hint, the fingerprint decides.
+struct ModelReference {
+    std::string path;
+    std::string fingerprint;
+};
+
+// What a tuning depends on, and how its renders were last sampled.
+struct Recipe {
+    std::string prompt;
+    std::string photo;  // the photo's file name as given, without folders
+    Mode mode = Mode::paper;
+    Crop crop;                // of the upright photo
+    int size = 0;             // the working square's side in pixels
+    ModelReference model;
+    std::uint64_t seed = 0;   // of the tuning's noise and timesteps
+    optimize::EmbeddingOptions embedding;
+    optimize::FineTuneOptions finetune;
+    pipeline::SampleOptions sample;
+};
+
+// One render of a tuned session: what a PNG of `edit` and `render` carries.
+struct EditRender {
+    Recipe recipe;
+    double eta = 0;
+    std::uint64_t seed = 0;
+};
+
+// One picture of `generate`.
+struct GenerateRender {
+    std::string prompt;
+    ModelReference model;
+    int width = 0;
+    int height = 0;
+    std::uint64_t seed = 0;
+    std::string image;      // image to image: the start picture's file name; else empty
+    Crop crop;              // of it
+    double strength = 1;    // with `image`
+    std::string latents;    // the file the noise came from, instead of the seed; else empty
+    pipeline::SampleOptions sample;
+};
+
+// JSON as cereal writes it, UTF-8, ending in a newline.
+std::string to_json(const Recipe& recipe);
+// For a PNG's text chunk: one object {"edit": ...} or {"generate": ...}, ASCII, one line.
+std::string to_chunk(const EditRender& render);
+std::string to_chunk(const GenerateRender& render);
+
+// Throws Error naming `source` and the field that is missing, unknown or of the wrong kind.
+Recipe recipe_from_json(const std::string& json, const std::string& source);
+
+Recipe load_recipe(const std::filesystem::path& path);
+void save_recipe(const std::filesystem::path& path, const Recipe& recipe);
+
+// 16 hex digits of what the tuned weights depend on: all but the model's path and the sampling.
+// Session files carry it, so that files of two tunings are never mixed.
+std::string tuning_tag(const Recipe& recipe);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,30 @@
+#include "editor/vips_image.h"
+
+#include <algorithm>
+
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+
+void start_vips() {
+    static const bool started = [] {
+        if (VIPS_INIT("keepsake") != 0) throw Error("libvips", vips_failure());
+        // Fontconfig, Pango and the decoders report through GLib; what matters also comes as an error.
+        g_log_set_default_handler([](const gchar*, GLogLevelFlags, const gchar*, gpointer) {},
+                                  nullptr);
+        vips_block_untrusted_set(TRUE);
+        vips_cache_set_max(0);
+        return true;
+    }();
+    (void)started;
+}
+
+std::string vips_failure() {
+    std::string text = vips_error_buffer();
+    vips_error_clear();
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    // Only the first line says what went wrong; the later ones say who else noticed.
+    return text.substr(0, std::min(text.find('\n'), text.size()));
+}
+
+}  // namespace keepsake::editor

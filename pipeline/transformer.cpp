@@ -1,0 +1,65 @@
+#include "pipeline/transformer.h"
+
+namespace keepsake::pipeline {
+
+namespace {
+
+constexpr double group_norm_eps = 1e-6;  // Transformer2DModel's own; norm_eps is the resnets'
+
+Linear take_projection(Weights& weights, const std::string& prefix, const TransformerShape& shape) {
+    return shape.linear_projection
+               ? Linear(weights, prefix, shape.channels, shape.channels)
+               : Linear::from_pointwise(weights, prefix, shape.channels, shape.channels);
+}
+
+}  // namespace
+
+CrossAttention::CrossAttention(Weights& weights, const std::string& prefix,
+                               const TransformerShape& shape, std::int64_t context_channels)
+    : q(weights, prefix + ".to_q", shape.channels, shape.channels, /*with_bias=*/false),
+      k(weights, prefix + ".to_k", context_channels, shape.channels, /*with_bias=*/false),
+      v(weights, prefix + ".to_v", context_channels, shape.channels, /*with_bias=*/false),
+      out(weights, prefix + ".to_out.0", shape.channels, shape.channels),
+      heads(shape.heads),
+      upcast(shape.upcast) {}
+
+Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context) const {
+    const at::ScalarType dtype = x.scalar_type();
+    const at::ScalarType inner = upcast ? at::kFloat : dtype;
+    return out(
+        attention(q(x).to(inner), k(context).to(inner), v(context).to(inner), heads).to(dtype));
+}
+
+TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,
+                                   const TransformerShape& shape)
+    : norm1(weights, prefix + ".norm1", shape.channels),
+      norm2(weights, prefix + ".norm2", shape.channels),
+      norm3(weights, prefix + ".norm3", shape.channels),
+      self(weights, prefix + ".attn1", shape, shape.channels),
+      cross(weights, prefix + ".attn2", shape, shape.context_channels),
+      geglu(weights, prefix + ".ff.net.0.proj", shape.channels, 8 * shape.channels),
+      out(weights, prefix + ".ff.net.2", 4 * shape.channels, shape.channels) {}
+
+Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
+    const Tensor h = norm1(x);
+    Tensor sum = x + self(h, h);
+    sum = sum + cross(norm2(sum), context);
+    const std::vector<Tensor> halves = geglu(norm3(sum)).chunk(2, -1);
+    return sum + out(halves[0] * at::gelu(halves[1]));
+}
+
+Transformer::Transformer(Weights& weights, const std::string& prefix, const TransformerShape& shape)
+    : norm(weights, prefix + ".norm", shape.norm_groups, shape.channels, group_norm_eps),
+      proj_in(take_projection(weights, prefix + ".proj_in", shape)),
+      proj_out(take_projection(weights, prefix + ".proj_out", shape)) {
+    for (std::int64_t i = 0; i < shape.layers; ++i)
+        blocks.emplace_back(weights, prefix + ".transformer_blocks." + std::to_string(i), shape);
+}
+
+Tensor Transformer::operator()(const Tensor& x, const Tensor& context) const {
+    Tensor tokens = proj_in(to_tokens(norm(x)));
+    for (const TransformerBlock& block : blocks) tokens = block(tokens, context);
+    return x + from_tokens(proj_out(tokens), x);
+}
+
+}  // namespace keepsake::pipeline

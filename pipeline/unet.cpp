@@ -1,0 +1,171 @@
+#include "pipeline/unet.h"
+
+#include <cmath>
+#include <utility>
+
+#include "pipeline/error.h"
+
+namespace keepsake::pipeline {
+
+namespace {
+
+std::string numbered(const std::string& prefix, std::size_t index) {
+    return prefix + "." + std::to_string(index);
+}
+
+// Angular frequencies of the time embedding (Vaswani et al., arXiv 1706.03762, sec. 3.5), as
+// diffusers' get_timestep_embedding computes them.
+Tensor time_frequencies(const UNetConfig& config, at::Device device) {
+    const std::int64_t half = config.block_out_channels.front() / 2;
+    const Tensor index = at::arange(half, at::device(device).dtype(at::kFloat));
+    return at::exp(-std::log(10000.0) * index / (static_cast<double>(half) - config.freq_shift));
+}
+
+void check_input(const UNetConfig& config, const Tensor& sample, const Tensor& timestep,
+                 const Tensor& context) {
+    if (sample.dim() != 4 || sample.size(1) != config.in_channels || sample.numel() == 0)
+        throw Error("latents", "should be (B, " + std::to_string(config.in_channels) + ", h, w)");
+    const std::string batch = std::to_string(sample.size(0));
+    if (timestep.dim() != 1 || (timestep.size(0) != 1 && timestep.size(0) != sample.size(0)))
+        throw Error("timestep", "should be (" + batch + ") or (1)");
+    if (context.dim() != 3 || context.size(0) != sample.size(0) ||
+        context.size(2) != config.cross_attention_dim)
+        throw Error("text embedding", "should be (" + batch + ", T, " +
+                                          std::to_string(config.cross_attention_dim) + ")");
+}
+
+}  // namespace
+
+Resnet UNet::take_resnet(Weights& weights, const std::string& prefix, std::int64_t in,
+                         std::int64_t out) const {
+    return {weights, prefix,
+            Resnet::Shape{in, out, config_.norm_num_groups, config_.norm_eps,
+                          4 * config_.block_out_channels.front()}};
+}
+
+Transformer UNet::take_transformer(Weights& weights, const std::string& prefix,
+                                   std::size_t level) const {
+    return {weights, prefix,
+            TransformerShape{.channels = config_.block_out_channels[level],
+                             .heads = config_.num_heads[level],
+                             .context_channels = config_.cross_attention_dim,
+                             .layers = config_.transformer_layers_per_block,
+                             .norm_groups = config_.norm_num_groups,
+                             .linear_projection = config_.use_linear_projection,
+                             .upcast = config_.upcast_attention}};
+}
+
+void UNet::take_down(Weights& weights) {
+    const auto& widths = config_.block_out_channels;
+    std::int64_t in = widths.front();
+    for (std::size_t level = 0; level < widths.size(); ++level) {
+        const std::string prefix = numbered("down_blocks", level);
+        const std::int64_t out = widths[level];
+        Stage stage;
+        for (std::int64_t i = 0; i < config_.layers_per_block; ++i, in = out) {
+            stage.resnets.push_back(
+                take_resnet(weights, numbered(prefix + ".resnets", i), in, out));
+            if (config_.down_attention[level])
+                stage.transformers.push_back(
+                    take_transformer(weights, numbered(prefix + ".attentions", i), level));
+        }
+        if (level + 1 < widths.size())
+            stage.resample.emplace(weights, prefix + ".downsamplers.0.conv", out, out, 3, 2, 1);
+        down_.push_back(std::move(stage));
+    }
+}
+
+void UNet::take_up(Weights& weights) {
+    const auto& widths = config_.block_out_channels;
+    const std::size_t levels = widths.size();
+    std::int64_t in = widths.back();
+    for (std::size_t i = 0; i < levels; ++i) {
+        const std::string prefix = numbered("up_blocks", i);
+        const std::size_t level = levels - 1 - i;
+        const std::int64_t out = widths[level];
+        Stage stage;
+        for (std::int64_t j = 0; j <= config_.layers_per_block; ++j, in = out) {
+            // The last resnet of a level meets what the level above handed down.
+            const bool last = j == config_.layers_per_block;
+            const std::int64_t skip = last && level > 0 ? widths[level - 1] : out;
+            stage.resnets.push_back(
+                take_resnet(weights, numbered(prefix + ".resnets", j), in + skip, out));
+            if (config_.up_attention[i])
+                stage.transformers.push_back(
+                    take_transformer(weights, numbered(prefix + ".attentions", j), level));
+        }
+        if (level > 0)
+            stage.resample.emplace(weights, prefix + ".upsamplers.0.conv", out, out, 3, 1, 1);
+        up_.push_back(std::move(stage));
+    }
+}
+
+UNet::UNet(UNetConfig config, Weights weights) : config_(std::move(config)) {
+    const std::int64_t first = config_.block_out_channels.front();
+    const std::int64_t last = config_.block_out_channels.back();
+    conv_in_ = {weights, "conv_in", config_.in_channels, first, 3, 1, 1};
+    time1_ = {weights, "time_embedding.linear_1", first, 4 * first};
+    time2_ = {weights, "time_embedding.linear_2", 4 * first, 4 * first};
+    take_down(weights);
+    mid0_ = take_resnet(weights, "mid_block.resnets.0", last, last);
+    mid_transformer_ =
+        take_transformer(weights, "mid_block.attentions.0", config_.block_out_channels.size() - 1);
+    mid1_ = take_resnet(weights, "mid_block.resnets.1", last, last);
+    take_up(weights);
+    norm_out_ = {weights, "conv_norm_out", config_.norm_num_groups, first, config_.norm_eps};
+    conv_out_ = {weights, "conv_out", first, config_.out_channels, 3, 1, 1};
+    weights.finish();
+    parameters_ = weights.taken();
+    frequencies_ = time_frequencies(config_, conv_in_.weight.device());
+}
+
+Tensor UNet::time_embedding(const Tensor& timestep) const {
+    const Tensor angles = timestep.to(frequencies_.options()).unsqueeze(1) * frequencies_;
+    const Tensor sine = at::sin(angles), cosine = at::cos(angles);
+    const Tensor waves =
+        config_.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
+    return at::silu(time2_(at::silu(time1_(waves.to(time1_.weight.scalar_type())))));
+}
+
+Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
+                        const Tensor& encoder_hidden_states) const {
+    check_input(config_, sample, timestep, encoder_hidden_states);
+    const at::TensorOptions working = conv_in_.weight.options();
+    const Tensor context = encoder_hidden_states.to(working);
+    const Tensor time = time_embedding(timestep);
+
+    Tensor x = conv_in_(sample.to(working).contiguous(at::MemoryFormat::ChannelsLast));
+    std::vector<Tensor> skips = {x};
+    for (const Stage& stage : down_) {
+        for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
+            x = stage.resnets[i](x, time);
+            if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
+            skips.push_back(x);
+        }
+        if (stage.resample) skips.push_back(x = (*stage.resample)(x));
+    }
+
+    x = mid1_(mid_transformer_(mid0_(x, time), context), time);
+
+    for (const Stage& stage : up_) {
+        for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
+            x = stage.resnets[i](at::cat({x, skips.back()}, 1), time);
+            skips.pop_back();
+            if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
+        }
+        // To the size of the next skip, which is not twice this one where the way down rounded up.
+        if (stage.resample)
+            x = (*stage.resample)(at::upsample_nearest2d(x, skips.back().sizes().slice(2)));
+    }
+    return conv_out_(norm_silu(norm_out_, x)).to(sample.scalar_type()).contiguous();
+}
+
+UNet UNet::clone() const {
+    TensorMap copies;
+    for (const auto& [name, tensor] : parameters_) copies[name] = tensor.detach().clone();
+    Weights weights = Weights::from_tensors(std::move(copies), "U-Net");
+    weights.set_target(conv_in_.weight.scalar_type(), conv_in_.weight.device());
+    return UNet(config_, std::move(weights));
+}
+
+}  // namespace keepsake::pipeline

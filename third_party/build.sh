@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Set-up, configuration and build of the release preset: what run.sh and test.sh share.
+# Usage: third_party/build.sh TARGET...
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+"$root/third_party/setup.sh"
+
+# A source file that includes ATen takes about 1.5 GB to compile: no more at once than memory holds.
+memory_kb=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+jobs=$((memory_kb / 1500000))
+cores=$(nproc)
+if [ "$jobs" -gt "$cores" ]; then jobs=$cores; fi
+if [ "$jobs" -lt 1 ]; then jobs=1; fi
+
+cd "$root"
+cmake --preset release -DKEEPSAKE_TORCH="${KEEPSAKE_TORCH:-}"
+cmake --build --preset release --parallel "$jobs" --target "$@"
