@@ -196,6 +196,10 @@ def cases():
             yield {"name": f"{sampler}-{steps}-{label}", "sampler": sampler, "steps": steps,
                    "config": config}
 
+    for steps in (14, 15):  # below 15 the last step is of first order, if its sigma is not zero
+        yield {"name": f"dpmpp_2m-{steps}-sigma-min", "sampler": "dpmpp_2m", "steps": steps,
+               "config": {**SD2, "final_sigmas_type": "sigma_min"}}
+
 
 def schedules():
     """Of DDIMScheduler, whose table training uses."""
