@@ -35,9 +35,9 @@ struct Timetable {
     int num_inference_steps = 50;
     // Descending; one model call each. PNDM's PLMS lists its second one twice, its Runge-Kutta
     // warm-up (skip_prk_steps false) its first ones up to four times.
-    std::vector<double> timesteps;
-    std::vector<double> sigmas;     // one more than timesteps; empty for ddim and pndm
-    double init_noise_sigma = 1.0;  // initial latents = noise * init_noise_sigma
+    std::vector<double> timesteps = {};
+    std::vector<double> sigmas = {};  // one more than timesteps; empty for ddim and pndm
+    double init_noise_sigma = 1.0;    // initial latents = noise * init_noise_sigma
 };
 
 // Throws Error naming `num_inference_steps` when it is not in [1, num_train_timesteps], too few for
