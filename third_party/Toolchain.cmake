@@ -4,7 +4,9 @@ add_library(keepsake_options INTERFACE)
 # does not fit sources compiled with it.
 target_compile_options(keepsake_options INTERFACE -pthread)
 target_link_options(keepsake_options INTERFACE -pthread)
-target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werror)
+target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werror
+  # Designated initialisers name what differs and leave the rest to the struct's own defaults.
+  -Wno-missing-field-initializers)
 target_include_directories(keepsake_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(KEEPSAKE_SANITIZE)
   target_compile_options(keepsake_options INTERFACE -fsanitize=${KEEPSAKE_SANITIZE} -fno-omit-frame-pointer)

@@ -1,0 +1,169 @@
+#include "editor/edit.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "editor/edit_recipe.h"
+#include "editor/render.h"
+
+namespace keepsake::editor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using optimize::Tuning;
+
+double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Says when a checkpoint is due. One costs gigabytes of writing for a large model, so it also waits
+// until saving takes no more than a fifth of the time.
+struct CheckpointClock {
+    double least_seconds = 30;
+    Clock::time_point saved = Clock::now();
+    double cost = 0;
+
+    bool due() const { return seconds_since(saved) >= std::max(least_seconds, 4 * cost); }
+};
+
+// One stage, with its checkpoints: `work` is stopped by Cancelled, after which the session holds
+// the last step, or finished, after which it holds the result.
+double run_stage(const Session& session, Stage stage, Tuning& tuning, double checkpoint_seconds,
+                 const EditControls& controls,
+                 const std::function<void(const optimize::StageControls&)>& work) {
+    const Clock::time_point begin = Clock::now();
+    CheckpointClock clock{checkpoint_seconds};
+    optimize::StageControls stage_controls;
+    stage_controls.monitor = controls.monitor;
+    stage_controls.after_step = [&](const Tuning& now) {
+        if (!clock.due()) return;
+        const Clock::time_point saving = Clock::now();
+        save_checkpoint(session, stage, now);
+        clock.saved = Clock::now();
+        clock.cost = seconds_since(saving);
+    };
+    try {
+        work(stage_controls);
+    } catch (const Cancelled&) {
+        save_checkpoint(session, stage, tuning);
+        throw;
+    }
+    finish_stage(session, stage, tuning);
+    return seconds_since(begin);
+}
+
+// What is left of Imagic's stages A and B.
+Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
+            double checkpoint_seconds, const EditControls& controls, StageSeconds& seconds) {
+    const Recipe& recipe = session.recipe;
+    Tuning tuning = load_tuning(session, model);
+    if (next_stage(session) == Stage::done) return tuning;
+    if (!tuning.target_embedding.defined()) {
+        tuning.target_embedding = pipeline::encode_text(model, recipe.prompt).to(at::kFloat);
+    }
+    const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
+    const optimize::TuningTask task{model.unet, model.schedule, latents, recipe.seed};
+    if (next_stage(session) == Stage::embedding) {
+        seconds.embedding = run_stage(
+            session, Stage::embedding, tuning, checkpoint_seconds, controls,
+            [&](const auto& stage) { optimise_embedding(task, recipe.embedding, tuning, stage); });
+    }
+    seconds.finetune =
+        run_stage(session, Stage::finetune, tuning, checkpoint_seconds, controls,
+                  [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });
+    return tuning;
+}
+
+LossSummary summary(const Tuning& tuning) {
+    return {tuning.embedding_losses.before, tuning.embedding_losses.after,
+            tuning.finetune_losses.before, tuning.finetune_losses.after};
+}
+
+Destination destination(const RenderRequest& request, const Session& session) {
+    if (request.out.path.empty()) return {session.folder / "renders", false};
+    return request.out;
+}
+
+// What the user asked for, else the model's default, else the paper's.
+std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults) {
+    return eta_values(request.eta.value_or(defaults.eta.value_or(EtaRange{})));
+}
+
+void render_into(EditResult& result, const RenderJob& job, const EditControls& controls) {
+    const Clock::time_point begin = Clock::now();
+    Monitor silent;
+    RenderedFiles files = render_images(job, controls.monitor ? *controls.monitor : silent);
+    result.images = std::move(files.images);
+    result.sheet = std::move(files.sheet);
+    result.seconds.render = seconds_since(begin);
+}
+
+}  // namespace
+
+EditResult edit(const EditRequest& request, const EditControls& controls) {
+    EditResult result;
+    const Clock::time_point begin = Clock::now();
+    const Photo photo = load_photo(request.photo);
+    std::optional<Session> session;
+    if (is_session(request.session) && !request.restart) {
+        session.emplace(open_session(request.session, SessionLock::Access::write));
+        check_same_tuning(*session, request, photo);
+    }
+    const pipeline::Model model = load_session_model(request.render, session ? &*session : nullptr);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    if (!session) {
+        const Recipe recipe = make_recipe(request, photo, model, defaults);
+        session.emplace(create_session(request.session, recipe, photo));
+    } else {
+        Recipe recipe = session->recipe;
+        recipe.sample = {};
+        apply(defaults.sample, recipe.sample);
+        apply(request.render.sample, recipe.sample);
+        if (to_json(recipe) != to_json(session->recipe)) save_session_recipe(*session, recipe);
+    }
+    const Destination out = destination(request.render, *session);
+    prepare_destination(out);
+    warn_if_cut(model, "target text", session->recipe.prompt, controls);
+    warn_if_cut(model, "negative text", session->recipe.sample.negative_prompt, controls);
+    result.seconds.load = seconds_since(begin);
+
+    const Pixels square = working_square(photo, session->recipe.crop, session->recipe.size);
+    const Tuning tuning =
+        tune(*session, model, square, request.checkpoint_seconds, controls, result.seconds);
+    result.losses = summary(tuning);
+    render_into(result,
+                {model, tuning, session->recipe, square, etas_of(request.render, defaults),
+                 request.render.seeds, out},
+                controls);
+    return result;
+}
+
+EditResult render_session(const std::filesystem::path& folder, const RenderRequest& request,
+                          const EditControls& controls) {
+    EditResult result;
+    const Clock::time_point begin = Clock::now();
+    const Session session = open_session(folder, SessionLock::Access::read);
+    if (next_stage(session) != Stage::done) {
+        throw Error("session " + folder.string(),
+                    "its tuning is not finished; `keepsake edit` with its photo and text goes on");
+    }
+    Recipe recipe = session.recipe;
+    apply(request.sample, recipe.sample);
+    const Destination out = destination(request, session);
+    prepare_destination(out);
+    const pipeline::Model model = load_session_model(request, &session);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    warn_if_cut(model, "negative text", recipe.sample.negative_prompt, controls);
+    const Photo photo = load_photo(photo_path(session));
+    const Tuning tuning = load_tuning(session, model);
+    result.losses = summary(tuning);
+    result.seconds.load = seconds_since(begin);
+
+    const Pixels square = working_square(photo, recipe.crop, recipe.size);
+    render_into(result,
+                {model, tuning, recipe, square, etas_of(request, defaults), request.seeds, out},
+                controls);
+    return result;
+}
+
+}  // namespace keepsake::editor

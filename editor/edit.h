@@ -1,0 +1,87 @@
+// From a photo to edited images: the whole of `keepsake edit` and `keepsake render`, without the
+// command line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editor/option_overrides.h"
+#include "editor/photo.h"
+#include "editor/session.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+
+// Where images go: a folder, or one file.
+struct Destination {
+    std::filesystem::path path;  // empty: the session's renders/
+    bool is_file = false;        // then exactly one image can be asked for
+};
+
+// What is rendered. Fields that are not given: `edit` takes the model's defaults, `render` samples
+// as the session's last edit did.
+struct RenderRequest {
+    std::optional<EtaRange> eta;
+    std::vector<std::uint64_t> seeds = {0};
+    SampleOverrides sample;
+    Destination out;
+    at::Device device = at::kCPU;
+    std::optional<std::filesystem::path> model;  // none: the session's, else the bundled one
+};
+
+// What is tuned. Fields that are not given: an existing session's, else the defaults.
+struct EditRequest {
+    std::filesystem::path photo;
+    std::string prompt;
+    std::filesystem::path session;
+    Mode mode = Mode::paper;
+    std::optional<Crop> crop;
+    std::optional<int> size;
+    std::optional<std::uint64_t> tuning_seed;
+    StageOverrides embedding, finetune;
+    bool restart = false;            // tune anew where the session holds another tuning
+    double checkpoint_seconds = 30;  // at least this long between two checkpoints
+    RenderRequest render;
+};
+
+struct RenderedImage {
+    std::filesystem::path file;
+    std::optional<double> eta;  // none for a picture that is no edit
+    std::uint64_t seed = 0;
+};
+
+// Wall time of each stage in this run, in seconds; 0 for what was not done.
+struct StageSeconds {
+    double load = 0, embedding = 0, finetune = 0, render = 0;
+};
+
+// The evaluation loss around each stage, of this run or an earlier one.
+struct LossSummary {
+    std::optional<double> embedding_before, embedding_after, finetune_before, finetune_after;
+};
+
+struct EditResult {
+    std::vector<RenderedImage> images;
+    std::filesystem::path sheet;  // the contact sheet; empty when one file was asked for
+    StageSeconds seconds;
+    LossSummary losses;
+};
+
+struct EditControls {
+    Monitor* monitor = nullptr;                         // "embedding", "finetune", "render"
+    std::function<void(const std::string& text)> warn;  // one line for the user
+};
+
+// Tunes what is not tuned yet and renders. Throws Error (the session keeps what was reached), and
+// Cancelled after the session has been saved.
+EditResult edit(const EditRequest& request, const EditControls& controls);
+
+// Renders from a tuned session. Throws Error when its tuning is not finished.
+EditResult render_session(const std::filesystem::path& session, const RenderRequest& request,
+                          const EditControls& controls);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,25 @@
+// How the recipe of an edit comes about, and which model it runs on.
+#pragma once
+
+#include "editor/edit.h"
+
+namespace keepsake::editor {
+
+ModelReference reference_to(const pipeline::Model& model);
+
+// The recipe of a new session: options structs, above them the model's defaults, above them what
+// was asked for. Throws Error naming the crop when it does not fit the photo.
+Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
+                   const ModelDefaults& defaults);
+
+// Throws Error naming everything in which the request differs from what the session has tuned
+// (photo, text, mode, and those options that were given) and how to go on. Sampling is free to
+// differ.
+void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo);
+
+// Reads the model of a new session, or (fingerprint given) the one a session was made with: the
+// asked-for path, else the recorded path, else the default model, whichever has the fingerprint.
+// Throws Error naming the session when none has.
+pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
+
+}  // namespace keepsake::editor

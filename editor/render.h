@@ -1,0 +1,40 @@
+// The last third of an edit: a tuned network and an embedding become image files.
+#pragma once
+
+#include "editor/edit.h"
+
+namespace keepsake::editor {
+
+// What is rendered, all of it settled.
+struct RenderJob {
+    const pipeline::Model& model;
+    const optimize::Tuning& tuning;  // finished
+    const Recipe& recipe;            // its sampling is used
+    const Pixels& photo;             // the working square, for the contact sheet
+    std::vector<double> etas;
+    std::vector<std::uint64_t> seeds;
+    Destination out;  // its path is not empty
+};
+
+struct RenderedFiles {
+    std::vector<RenderedImage> images;
+    std::filesystem::path sheet;  // empty when `out` is one file
+};
+
+// Makes the folder and checks that it can be written, so that nobody waits an hour for a tuning
+// whose pictures have nowhere to go. Throws Error naming it.
+void prepare_destination(const Destination& out);
+
+// A Monitor whose steps are those of image i of n in the progress of `whole`, with its stop.
+Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
+
+// Says through controls.warn when the model will not see all of `text` (the noun is `what`).
+void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
+                 const EditControls& controls);
+
+// One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
+// <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
+// written.
+RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
+
+}  // namespace keepsake::editor

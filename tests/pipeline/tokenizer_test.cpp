@@ -1,0 +1,284 @@
+// The tokenizer against ids made with transformers' CLIPTokenizer
+// (goldens/make_tokenizer_goldens.py).
+#include "pipeline/tokenizer.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "pipeline/error.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+using Ids = std::vector<std::int64_t>;
+
+const fs::path kBundled = fs::path(KEEPSAKE_ASSETS) / "models/flowers/tokenizer";
+
+const json& golden() {
+    static const json values =
+        json::parse(std::ifstream(fs::path(KEEPSAKE_GOLDENS) / "tokenizer.json"));
+    return values;
+}
+
+const Tokenizer& bundled() {
+    static const Tokenizer tokenizer(kBundled);
+    return tokenizer;
+}
+
+std::string read(const fs::path& path) {
+    std::ostringstream content;
+    content << std::ifstream(path, std::ios::binary).rdbuf();
+    return content.str();
+}
+
+void write(const fs::path& path, const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+}
+
+std::string from_hex(const std::string& hex) {
+    std::string bytes;
+    for (std::size_t i = 0; i < hex.size(); i += 2)
+        bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    return bytes;
+}
+
+// A folder of its own that is gone after the test.
+class TokenizerFolder : public testing::Test {
+  protected:
+    TokenizerFolder()
+        : folder(fs::temp_directory_path() /
+                 ("keepsake-tokenizer-" + std::to_string(getpid()) + "-" +
+                  testing::UnitTest::GetInstance()->current_test_info()->name())) {
+        clear();
+    }
+    ~TokenizerFolder() override { fs::remove_all(folder); }
+
+    void clear() const {
+        fs::remove_all(folder);
+        fs::create_directories(folder);
+    }
+    void link_bundled() const {
+        for (const char* name : {"vocab.json", "merges.txt"})
+            fs::create_symlink(kBundled / name, folder / name);
+    }
+    // What the Error says when the folder is loaded; empty when it loads.
+    std::string failure() const {
+        try {
+            Tokenizer tokenizer(folder);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return {};
+    }
+
+    fs::path folder;
+};
+
+// The bundled vocabulary as tokenizer.json, with merges as "a b" lines or as pairs.
+json as_tokenizer_json(const std::string& form) {
+    json merges = json::array();
+    std::ifstream lines(kBundled / "merges.txt");
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("#version")) continue;
+        const std::size_t space = line.find(' ');
+        if (form == "pairs")
+            merges.push_back({line.substr(0, space), line.substr(space + 1)});
+        else
+            merges.push_back(line);
+    }
+    return {{"model",
+             {{"type", "BPE"},
+              {"vocab", json::parse(read(kBundled / "vocab.json"))},
+              {"merges", merges}}}};
+}
+
+TEST(Tokenizer, IdsEqualTheReference) {
+    ASSERT_GT(golden()["texts"].size(), 5000u);
+    std::size_t wrong = 0;
+    for (const json& entry : golden()["texts"]) {
+        const auto text = entry[0].get<std::string>();
+        const Ids ids = bundled().encode(text);
+        if (ids == entry[1].get<Ids>()) continue;
+        if (++wrong > 5) continue;
+        EXPECT_EQ(json(ids), entry[1])
+            << json(text.substr(0, 200)).dump(-1, ' ', true, json::error_handler_t::replace);
+    }
+    EXPECT_EQ(wrong, 0u) << "of " << golden()["texts"].size() << " texts";
+}
+
+TEST(Tokenizer, MalformedBytesAreReplacementCharacters) {
+    for (const json& entry : golden()["bytes"])
+        EXPECT_EQ(json(bundled().encode(from_hex(entry[0]))), entry[1]) << entry[0];
+}
+
+TEST(Tokenizer, PadsTruncatesAndTellsWhatWasCut) {
+    std::size_t cut = 0;
+    for (const json& entry : golden()["padded"]) {
+        const auto text = entry[0].get<std::string>();
+        const Tokenized result = bundled()(text);
+        EXPECT_EQ(json(result.ids), entry[1]) << text.substr(0, 200);
+        EXPECT_EQ(result.cut_tokens, entry[2].get<std::size_t>()) << text.substr(0, 200);
+        EXPECT_EQ(result.cut_text, entry[3].get<std::string>()) << text.substr(0, 200);
+        EXPECT_EQ(result.text_tokens + result.cut_tokens, bundled().encode(text).size());
+        cut += result.cut_tokens > 0;
+    }
+    EXPECT_GT(cut, 40u);
+    EXPECT_LT(cut, golden()["padded"].size() - 40);
+}
+
+TEST(Tokenizer, TheLimitIsMetExactly) {
+    const std::string red75 = [] {
+        std::string text;
+        for (int i = 0; i < 75; ++i) text += "red ";
+        return text;
+    }();
+    const Tokenized full = bundled()(red75);
+    EXPECT_EQ(full.text_tokens, 75u);
+    EXPECT_EQ(full.cut_tokens, 0u);
+    EXPECT_EQ(full.cut_text, "");
+    EXPECT_EQ(full.ids.size(), 77u);
+    EXPECT_EQ(full.ids.back(), bundled().end_id());
+
+    const Tokenized over = bundled()(red75 + "Tulip, at night");
+    EXPECT_EQ(over.text_tokens, 75u);
+    EXPECT_EQ(over.cut_tokens, 4u);
+    EXPECT_EQ(over.cut_text, "tulip , at night");
+    EXPECT_EQ(over.ids, full.ids);
+}
+
+TEST(Tokenizer, DecodesAsTheReference) {
+    for (const json& entry : golden()["decoded"])
+        EXPECT_EQ(bundled().decode(entry[0].get<Ids>()), entry[1].get<std::string>()) << entry[0];
+    EXPECT_EQ(bundled().decode({-1, 1 << 30}), "");
+}
+
+TEST_F(TokenizerFolder, ConfigurationsEqualTheReference) {
+    for (const json& configuration : golden()["configurations"]) {
+        SCOPED_TRACE(configuration["name"].get<std::string>());
+        clear();
+        if (configuration.contains("tokenizer.json")) {
+            const json& whole = configuration["tokenizer.json"];
+            json content = as_tokenizer_json(whole["merges"]);
+            content["added_tokens"] = whole["added_tokens"];
+            write(folder / "tokenizer.json", content.dump());
+        } else {
+            link_bundled();
+        }
+        for (const auto& [name, content] : configuration["files"].items())
+            write(folder / name, content.dump());
+
+        const Tokenizer tokenizer(folder);
+        for (const json& entry : configuration["cases"]) {
+            const auto text = entry[0].get<std::string>();
+            EXPECT_EQ(json(tokenizer.encode(text)), entry[1]) << text;
+            EXPECT_EQ(json(tokenizer(text).ids), entry[2]) << text;
+            EXPECT_EQ(tokenizer.decode(entry[1].get<Ids>()), entry[3].get<std::string>()) << text;
+        }
+    }
+}
+
+TEST_F(TokenizerFolder, AMissingFileIsNamed) {
+    EXPECT_NE(failure().find((folder / "vocab.json").string()), std::string::npos) << failure();
+    fs::create_symlink(kBundled / "vocab.json", folder / "vocab.json");
+    EXPECT_NE(failure().find((folder / "merges.txt").string()), std::string::npos) << failure();
+    fs::create_symlink(kBundled / "merges.txt", folder / "merges.txt");
+    EXPECT_EQ(failure(), "");
+}
+
+TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
+    struct Case {
+        const char *file, *content, *why;
+    };
+    const std::string vocabulary = read(kBundled / "vocab.json");
+    const std::string merges = read(kBundled / "merges.txt");
+    const std::string half_vocabulary = vocabulary.substr(0, vocabulary.size() / 2);
+    const std::string half_merge = merges.substr(0, merges.find(' ', merges.size() - 20));
+    const std::string foreign_merge = merges + "qqq zzz\n";
+    const Case cases[] = {
+        {"vocab.json", "", "not valid JSON"},
+        {"vocab.json", half_vocabulary.c_str(), "not valid JSON"},
+        {"vocab.json", "[]", "not a JSON object"},
+        {"vocab.json", "3", "not a JSON object"},
+        {"vocab.json", "{}", "no tokens"},
+        {"vocab.json", R"({"a": "b"})", "token 'a' has the id \"b\""},
+        {"vocab.json", R"({"a": -1})", "token 'a' has the id -1"},
+        {"vocab.json", R"({"a": 4000000000})", "token 'a' has the id 4000000000"},
+        {"vocab.json", R"({"a": 1.5})", "token 'a' has the id 1.5"},
+        {"vocab.json", R"({"a": {"b": 1}})", "token 'a'"},
+        {"merges.txt", "", "no merges"},
+        {"merges.txt", "#version: 0.2\n", "no merges"},
+        {"merges.txt", "#version: 0.2\ni n\nt h e\n", "line 3"},
+        {"merges.txt", "i n\n\nt h\n", "line 2"},
+        {"merges.txt", half_merge.c_str(), "line"},
+        {"merges.txt", foreign_merge.c_str(), "needs the token 'qqq'"},
+        {"tokenizer_config.json", "{", "not valid JSON"},
+        {"tokenizer_config.json", R"({"model_max_length": 2})", "model_max_length is 2"},
+        {"tokenizer_config.json", R"({"model_max_length": "77"})", "model_max_length is \"77\""},
+        {"tokenizer_config.json", R"({"padding_side": "left"})", "padding_side is \"left\""},
+        {"tokenizer_config.json", R"({"bos_token": null})", "no bos_token"},
+        {"tokenizer_config.json", R"({"bos_token": {"text": "x"}})", "not a token"},
+        {"tokenizer_config.json", R"({"added_tokens_decoder": {"x": "y"}})", "'x' is no id"},
+        {"special_tokens_map.json", "[1]", "not a JSON object"},
+        {"added_tokens.json", R"({"new": "x"})", "token 'new' has the id \"x\""},
+        {"tokenizer.json", "{}", "no tokens"},
+        {"tokenizer.json", R"({"model": {"vocab": {"a": 0}}})", "no merges"},
+        {"tokenizer.json", R"({"model": {"vocab": {"a": 0}, "merges": [["a"]]}})", "merge 0"},
+        {"tokenizer.json", R"({"model": {"vocab": {"a": 0}, "merges": ["a b"]}})", "'b'"},
+        {"tokenizer.json", R"({"model": {"vocab": {"a": 0}, "merges": [7]}})", "merge 0"},
+    };
+    for (const Case& damage : cases) {
+        SCOPED_TRACE(std::string(damage.file) + ": " + std::string(damage.content).substr(0, 60));
+        clear();
+        link_bundled();
+        fs::remove(folder / damage.file);
+        write(folder / damage.file, damage.content);
+        EXPECT_TRUE(failure().starts_with((folder / damage.file).string() + ": ")) << failure();
+        EXPECT_NE(failure().find(damage.why), std::string::npos) << failure();
+    }
+}
+
+TEST_F(TokenizerFolder, AVocabularyWithoutTheNamedTokensIsRefused) {
+    link_bundled();
+    write(folder / "tokenizer_config.json", R"({"pad_token": "<|pad|>"})");
+    EXPECT_NE(failure().find("no token '<|pad|>' (pad_token)"), std::string::npos) << failure();
+}
+
+TEST(Tokenizer, ThreadsShareOneTokenizer) {
+    const json& texts = golden()["texts"];
+    std::vector<std::size_t> wrong(4, 0);
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t t = 0; t < wrong.size(); ++t)
+            threads.emplace_back([&, t] {
+                for (std::size_t i = t; i < texts.size(); i += 3)
+                    wrong[t] +=
+                        bundled().encode(texts[i][0].get<std::string>()) != texts[i][1].get<Ids>();
+            });
+    }
+    EXPECT_EQ(wrong, std::vector<std::size_t>(4, 0));
+}
+
+TEST(Tokenizer, OneLongWordIsNotQuadratic) {
+    const auto seconds = [](std::size_t letters) {
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_GT(bundled().encode(std::string(letters, 'q')).size(), letters / 100);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
+    seconds(1000);
+    // 64 times the letters: about 80 times the time with a heap, 4096 times without.
+    EXPECT_LT(seconds(640000), 600 * std::max(seconds(10000), 1e-4));
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline
