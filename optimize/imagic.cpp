@@ -129,8 +129,8 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
                 controls.monitor->step(*run.done, run.steps, report(run.name, *run.losses));
             }
         }
+        tuning.adam.clear();  // inside: a finished stage must not touch the state of a later one
     }
-    tuning.adam.clear();
     if (!run.losses->after) {
         run.losses->after = evaluation_loss(unet, task.schedule, task.latents, embedding);
     }

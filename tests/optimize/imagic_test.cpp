@@ -95,10 +95,11 @@ TEST_P(Imagic, BothStagesFollowTheReference) {
     EXPECT_GT(relative(tuning.optimised_embedding, f.golden.at("target_embedding")), 1e-2);
     const TensorMap before = with_prefix(f.golden, "unet.");
     for (const auto& [name, wanted] : with_prefix(f.golden, "tuned.")) {
-        // Eight Adam steps move a weight by at most 8e-4: the bound is on the movement.
-        const double error =
-            (tuning.unet->parameters().at(name) - wanted).abs().max().item<double>();
-        EXPECT_LT(error, 2e-5) << name;
+        // Adam divides by the gradient's own size, so a weight with next to no gradient may move
+        // anyhow; the bound is on a tensor's whole movement.
+        const Tensor error = tuning.unet->parameters().at(name) - wanted;
+        const Tensor movement = wanted - before.at(name);
+        EXPECT_LT(error.norm().item<double>(), 1e-2 * movement.norm().item<double>()) << name;
         EXPECT_FALSE(at::equal(wanted, before.at(name))) << name << " did not learn";
     }
     const auto expect_losses = [&](const std::vector<double>& found, const Tensor& wanted) {

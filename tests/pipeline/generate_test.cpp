@@ -30,7 +30,7 @@ struct Case {
     std::uint64_t seed;
     SampleOptions options;
     std::int64_t width = 128, height = 128;
-    std::optional<double> strength;  // image to image from test_picture()
+    std::optional<double> strength = {};  // image to image from test_picture()
 };
 
 // The golden script's test_picture().
