@@ -20,6 +20,8 @@ std::filesystem::path default_model() {
     return chosen && *chosen ? std::filesystem::path(chosen) : bundled_model();
 }
 
-std::filesystem::path bundled_tokenizer() { return bundled_model() / "tokenizer"; }
+std::filesystem::path bundled_tokenizer() {
+    return bundled_model() / "tokenizer";
+}
 
 }  // namespace keepsake::editor

@@ -55,7 +55,8 @@ void draw_mask(cv::Mat& canvas, const cv::Mat& mask, cv::Point at, const cv::Sca
             const double cover = mask.at<std::uint8_t>(y - at.y, x - at.x) / 255.0;
             auto& pixel = canvas.at<cv::Vec3b>(y, x);
             for (int c = 0; c < 3; ++c) {
-                pixel[c] = cv::saturate_cast<std::uint8_t>(pixel[c] + cover * (colour[c] - pixel[c]));
+                pixel[c] =
+                    cv::saturate_cast<std::uint8_t>(pixel[c] + cover * (colour[c] - pixel[c]));
             }
         }
     }
@@ -98,8 +99,8 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
     for (const auto& row : rows) {
         labels.emplace_back();
         for (const LabelledPixels* picture : row) {
-            labels.back().push_back(text_mask(picture->label.empty() ? " " : picture->label,
-                                              label_style));
+            labels.back().push_back(
+                text_mask(picture->label.empty() ? " " : picture->label, label_style));
             label_height = std::max(label_height, labels.back().back().rows);
         }
     }

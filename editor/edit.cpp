@@ -26,16 +26,8 @@ struct CheckpointClock {
     bool due() const { return seconds_since(saved) >= std::max(least_seconds, 4 * cost); }
 };
 
-void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
-                 const EditControls& controls) {
-    const pipeline::Tokenized tokens = model.tokenizer(text);
-    if (tokens.cut_tokens == 0 || !controls.warn) return;
-    controls.warn(what + ": is " + std::to_string(tokens.cut_tokens) +
-                  " tokens too long for the model, which will not see: \"" + tokens.cut_text + "\"");
-}
-
-// One stage, with its checkpoints: `work` is stopped by Cancelled, after which the session holds the
-// last step, or finished, after which it holds the result.
+// One stage, with its checkpoints: `work` is stopped by Cancelled, after which the session holds
+// the last step, or finished, after which it holds the result.
 double run_stage(const Session& session, Stage stage, Tuning& tuning, double checkpoint_seconds,
                  const EditControls& controls,
                  const std::function<void(const optimize::StageControls&)>& work) {
@@ -76,9 +68,9 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
             session, Stage::embedding, tuning, checkpoint_seconds, controls,
             [&](const auto& stage) { optimise_embedding(task, recipe.embedding, tuning, stage); });
     }
-    seconds.finetune = run_stage(
-        session, Stage::finetune, tuning, checkpoint_seconds, controls,
-        [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });
+    seconds.finetune =
+        run_stage(session, Stage::finetune, tuning, checkpoint_seconds, controls,
+                  [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });
     return tuning;
 }
 
@@ -117,8 +109,7 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
         session.emplace(open_session(request.session, SessionLock::Access::write));
         check_same_tuning(*session, request, photo);
     }
-    const pipeline::Model model =
-        load_session_model(request.render, session ? &*session : nullptr);
+    const pipeline::Model model = load_session_model(request.render, session ? &*session : nullptr);
     const ModelDefaults defaults = load_model_defaults(model.path);
     if (!session) {
         const Recipe recipe = make_recipe(request, photo, model, defaults);
@@ -137,8 +128,8 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     result.seconds.load = seconds_since(begin);
 
     const Pixels square = working_square(photo, session->recipe.crop, session->recipe.size);
-    const Tuning tuning = tune(*session, model, square, request.checkpoint_seconds, controls,
-                               result.seconds);
+    const Tuning tuning =
+        tune(*session, model, square, request.checkpoint_seconds, controls, result.seconds);
     result.losses = summary(tuning);
     render_into(result,
                 {model, tuning, session->recipe, square, etas_of(request.render, defaults),

@@ -22,8 +22,8 @@ struct Destination {
     bool is_file = false;        // then exactly one image can be asked for
 };
 
-// What is rendered. Fields that are not given: `edit` takes the model's defaults, `render` samples as
-// the session's last edit did.
+// What is rendered. Fields that are not given: `edit` takes the model's defaults, `render` samples
+// as the session's last edit did.
 struct RenderRequest {
     std::optional<EtaRange> eta;
     std::vector<std::uint64_t> seeds = {0};
@@ -50,7 +50,7 @@ struct EditRequest {
 
 struct RenderedImage {
     std::filesystem::path file;
-    double eta = 0;
+    std::optional<double> eta;  // none for a picture that is no edit
     std::uint64_t seed = 0;
 };
 

@@ -33,8 +33,8 @@ std::string crop_text(const Crop& crop) {
 }
 
 template <class Options>
-void compare_stage(Differences& differences, const std::string& name,
-                   const StageOverrides& asked, const Options& has) {
+void compare_stage(Differences& differences, const std::string& name, const StageOverrides& asked,
+                   const Options& has) {
     differences.compare((name + " steps").c_str(), asked.steps, has.steps);
     differences.compare((name + " learning rate").c_str(), asked.learning_rate, has.learning_rate);
     differences.compare((name + " batch size").c_str(), asked.batch_size, has.batch_size);
@@ -61,16 +61,20 @@ fs::path recorded_model(const Session& session) {
 
 }  // namespace
 
+ModelReference reference_to(const pipeline::Model& model) {
+    return {checked_utf8(fs::absolute(model.path).lexically_normal().string()), model.fingerprint};
+}
+
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults) {
     Recipe recipe;
     recipe.prompt = request.prompt;
-    recipe.photo = photo.path.filename().string();
+    recipe.photo = checked_utf8(photo.path.filename().string());
     recipe.mode = request.mode;
     recipe.crop = request.crop.value_or(centred_square(photo));
     check_crop(photo, recipe.crop);
     recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
-    recipe.model = {fs::absolute(model.path).lexically_normal().string(), model.fingerprint};
+    recipe.model = reference_to(model);
     recipe.seed = request.tuning_seed.value_or(recipe.seed);
     apply(defaults.embedding, recipe.embedding);
     apply(defaults.finetune, recipe.finetune);

@@ -5,13 +5,16 @@
 
 namespace keepsake::editor {
 
-// The recipe of a new session: options structs, above them the model's defaults, above them what was
-// asked for. Throws Error naming the crop when it does not fit the photo.
+ModelReference reference_to(const pipeline::Model& model);
+
+// The recipe of a new session: options structs, above them the model's defaults, above them what
+// was asked for. Throws Error naming the crop when it does not fit the photo.
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults);
 
-// Throws Error naming everything in which the request differs from what the session has tuned (photo,
-// text, mode, and those options that were given) and how to go on. Sampling is free to differ.
+// Throws Error naming everything in which the request differs from what the session has tuned
+// (photo, text, mode, and those options that were given) and how to go on. Sampling is free to
+// differ.
 void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo);
 
 // Reads the model of a new session, or (fingerprint given) the one a session was made with: the

@@ -42,11 +42,11 @@ void write_image(const std::filesystem::path& path, const Pixels& pixels,
     if (!has_image_extension(path)) {
         throw Error(path.string(), "is no image file name; end it in .png, .jpg or .webp");
     }
-    VipsImage* borrowed = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(),
-                                                     pixels.width, pixels.height, 3, VIPS_FORMAT_UCHAR);
+    VipsImage* borrowed = vips_image_new_from_memory(
+        pixels.rgb.data(), pixels.rgb.size(), pixels.width, pixels.height, 3, VIPS_FORMAT_UCHAR);
     VipsImage* tagged = nullptr;
-    if (!borrowed || vips_copy(borrowed, &tagged, "interpretation", VIPS_INTERPRETATION_sRGB,
-                               nullptr) != 0) {
+    if (!borrowed ||
+        vips_copy(borrowed, &tagged, "interpretation", VIPS_INTERPRETATION_sRGB, nullptr) != 0) {
         throw Error(path.string(), "cannot be encoded: " + vips_failure());
     }
     const VipsHandle source(borrowed), image(tagged);
@@ -63,8 +63,7 @@ void write_image(const std::filesystem::path& path, const Pixels& pixels,
 std::optional<std::string> read_image_recipe(const std::filesystem::path& path) {
     start_vips();
     const std::string bytes = read_file(path);
-    const VipsHandle image(
-        vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr));
+    const VipsHandle image(vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr));
     if (!image) throw Error(path.string(), "is not an image that can be read: " + vips_failure());
     gchar** fields = vips_image_get_fields(image.get());
     const std::unique_ptr<gchar*, void (*)(gchar**)> owned(fields, g_strfreev);

@@ -25,8 +25,8 @@ std::filesystem::path defaults_path(const std::filesystem::path& model) {
     return model.parent_path() / (model.stem().string() + ".keepsake.json");
 }
 
-// One object of the file. take() reads the keys it knows; the destructor's work, finding the others,
-// is finish(), because it throws.
+// One object of the file. take() reads the keys it knows; the destructor's work, finding the
+// others, is finish(), because it throws.
 class Fields {
   public:
     Fields(const json& object, std::string name, const std::string& file)
@@ -52,7 +52,9 @@ class Fields {
         return object_.contains(key) ? &object_[key] : nullptr;
     }
 
-    std::string path(const std::string& key) const { return name_.empty() ? key : name_ + "." + key; }
+    std::string path(const std::string& key) const {
+        return name_.empty() ? key : name_ + "." + key;
+    }
 
     void finish() const {
         for (const auto& [key, value] : object_.items()) {
@@ -83,9 +85,12 @@ void read_stage(const json* object, const std::string& name, const std::string& 
     fields.take("learning_rate", stage.learning_rate);
     fields.take("batch_size", stage.batch_size);
     fields.finish();
-    require<std::int64_t>(stage.steps, [](const auto& v) { return v >= 0; }, "steps", file);
-    require<std::int64_t>(stage.batch_size, [](const auto& v) { return v >= 1; }, "batch_size", file);
-    require<double>(stage.learning_rate, [](const auto& v) { return v >= 0; }, "learning_rate", file);
+    require<std::int64_t>(
+        stage.steps, [](const auto& v) { return v >= 0; }, "steps", file);
+    require<std::int64_t>(
+        stage.batch_size, [](const auto& v) { return v >= 1; }, "batch_size", file);
+    require<double>(
+        stage.learning_rate, [](const auto& v) { return v >= 0; }, "learning_rate", file);
 }
 
 void read_sample(const json* object, const std::string& file, SampleOverrides& sample) {
@@ -98,7 +103,8 @@ void read_sample(const json* object, const std::string& file, SampleOverrides& s
     fields.take("negative_prompt", sample.negative_prompt);
     fields.take("ddim_eta", sample.ddim_eta);
     fields.finish();
-    require<int>(sample.steps, [](const auto& v) { return v >= 1; }, "sample.steps", file);
+    require<int>(
+        sample.steps, [](const auto& v) { return v >= 1; }, "sample.steps", file);
     if (sampler) sample.sampler = pipeline::parse_sampler(*sampler);
 }
 
@@ -151,8 +157,8 @@ EtaRange parse_eta(std::string_view text) {
     }
     if (!std::isfinite(range.first) || !std::isfinite(range.last)) throw malformed;
     if (range.count < 1 || range.count > most_etas) {
-        throw Error("eta '" + std::string(text) + "'", "asks for " + std::to_string(range.count) +
-                                                           " images; 1 to 1000 are possible");
+        throw Error("eta '" + std::string(text) + "'",
+                    "asks for " + std::to_string(range.count) + " images; 1 to 1000 are possible");
     }
     return range;
 }

@@ -43,13 +43,14 @@ VipsHandle open_image(const Photo& photo) {
 
 void check_size(const Photo& photo, int width, int height) {
     if (width < minimum_side || height < minimum_side) {
-        throw Error(photo.path.string(), "is " + size_text(width, height) + " pixels; the smallest is " +
+        throw Error(photo.path.string(), "is " + size_text(width, height) +
+                                             " pixels; the smallest is " +
                                              size_text(minimum_side, minimum_side));
     }
     if (std::int64_t{width} * height > maximum_pixels) {
-        throw Error(photo.path.string(),
-                    "is " + size_text(width, height) + " pixels; more than 268 megapixels do not fit "
-                    "in memory within reason: make it smaller first");
+        throw Error(photo.path.string(), "is " + size_text(width, height) +
+                                             " pixels; more than 268 megapixels do not fit "
+                                             "in memory within reason: make it smaller first");
     }
 }
 
@@ -60,7 +61,8 @@ VipsHandle to_srgb(const Photo& photo, VipsHandle image) {
                                VIPS_INTENT_RELATIVE, nullptr) == 0) {
             return VipsHandle(out);
         }
-        // A broken profile, or one for other channels: the pixels as they are, as viewers show them.
+        // A broken profile, or one for other channels: the pixels as they are, as viewers show
+        // them.
         vips_error_clear();
     }
     const int status = vips_colourspace(image.get(), &out, VIPS_INTERPRETATION_sRGB, nullptr);
@@ -138,7 +140,8 @@ void check_crop(const Photo& photo, const Crop& crop) {
     const std::string what = "crop " + std::to_string(crop.x) + "," + std::to_string(crop.y) + "," +
                              std::to_string(crop.width) + "," + std::to_string(crop.height);
     if (crop.width != crop.height) {
-        throw Error(what, "is not square; the model works on a square: give equal width and height");
+        throw Error(what,
+                    "is not square; the model works on a square: give equal width and height");
     }
     if (crop.width < minimum_side) {
         throw Error(what, "is smaller than " + size_text(minimum_side, minimum_side) + " pixels");

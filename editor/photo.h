@@ -11,7 +11,7 @@ namespace keepsake::editor {
 // Everything is of the photo as it is looked at: after its EXIF orientation has been applied.
 struct Photo {
     std::filesystem::path path;
-    std::string bytes;      // the file as given: metadata, profile and 16-bit samples are still in it
+    std::string bytes;  // the file as given: metadata, profile and 16-bit samples are still in it
     std::string extension;  // by content: "jpg", "png", "webp", "tif"
     Pixels pixels;          // converted to sRGB by the embedded profile; transparency lies on white
     bool has_alpha = false;
@@ -29,9 +29,9 @@ struct Crop {
     bool operator==(const Crop&) const = default;
 };
 
-// JPEG, PNG, WebP or TIFF (the first page). Throws Error naming the path when there is no such file,
-// when it is none of these, damaged or truncated, smaller than 16 pixels a side, or larger than
-// 268 megapixels (which would need more than 800 MB as 8-bit pixels).
+// JPEG, PNG, WebP or TIFF (the first page). Throws Error naming the path when there is no such
+// file, when it is none of these, damaged or truncated, smaller than 16 pixels a side, or larger
+// than 268 megapixels (which would need more than 800 MB as 8-bit pixels).
 Photo load_photo(const std::filesystem::path& path);
 
 // The largest centred square.

@@ -42,8 +42,7 @@ std::string rate_text(const Shown& shown, const Progress& progress, Clock::time_
 void draw_bar(const Shown& shown, const Progress& progress, std::string_view details,
               Clock::time_point now) {
     constexpr int width = 24;
-    const double part =
-        progress.total > 0 ? double(progress.done) / double(progress.total) : 1.0;
+    const double part = progress.total > 0 ? double(progress.done) / double(progress.total) : 1.0;
     const int full = std::clamp(static_cast<int>(part * width), 0, width);
     const std::string bar = std::string(full, '#') + std::string(width - full, '.');
     std::fprintf(stderr, "\r\033[K%-9s [%s] %lld/%lld  %s%s", shown.stage.c_str(), bar.c_str(),

@@ -105,7 +105,8 @@ std::string fault(const json& found, const json& expected, const std::string& na
     const std::string prefix = name.empty() ? "" : name + ".";
     for (const auto& [key, value] : expected.items()) {
         if (!found.contains(key)) return "the field '" + prefix + key + "' is missing";
-        if (std::string inner = fault(found[key], value, prefix + key); !inner.empty()) return inner;
+        if (std::string inner = fault(found[key], value, prefix + key); !inner.empty())
+            return inner;
     }
     for (const auto& [key, value] : found.items()) {
         if (!expected.contains(key)) return "the field '" + prefix + key + "' is unknown";
@@ -127,7 +128,9 @@ constexpr const char* root = "keepsake";
 
 }  // namespace
 
-std::string_view mode_name(Mode mode) { return mode == Mode::fast ? "fast" : "paper"; }
+std::string_view mode_name(Mode mode) {
+    return mode == Mode::fast ? "fast" : "paper";
+}
 
 Mode parse_mode(std::string_view name) {
     if (name == "fast") return Mode::fast;
@@ -135,7 +138,14 @@ Mode parse_mode(std::string_view name) {
     throw Error("mode", "'" + std::string(name) + "' is none of fast, paper");
 }
 
-std::string to_json(const Recipe& recipe) { return write_json(root, recipe) + "\n"; }
+std::string checked_utf8(const std::string& text) {
+    const std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+    return json::parse(quoted).get<std::string>();
+}
+
+std::string to_json(const Recipe& recipe) {
+    return write_json(root, recipe) + "\n";
+}
 
 std::string to_chunk(const EditRender& render) {
     return json::parse(write_json("edit", render)).dump(-1, ' ', true);

@@ -23,15 +23,18 @@ struct ModelReference {
     std::string fingerprint;
 };
 
+// `text` with malformed UTF-8 replaced by U+FFFD: JSON has no other text.
+std::string checked_utf8(const std::string& text);
+
 // What a tuning depends on, and how its renders were last sampled.
 struct Recipe {
     std::string prompt;
     std::string photo;  // the photo's file name as given, without folders
     Mode mode = Mode::paper;
-    Crop crop;                // of the upright photo
-    int size = 0;             // the working square's side in pixels
+    Crop crop;     // of the upright photo
+    int size = 0;  // the working square's side in pixels
     ModelReference model;
-    std::uint64_t seed = 0;   // of the tuning's noise and timesteps
+    std::uint64_t seed = 0;  // of the tuning's noise and timesteps
     optimize::EmbeddingOptions embedding;
     optimize::FineTuneOptions finetune;
     pipeline::SampleOptions sample;
@@ -51,10 +54,10 @@ struct GenerateRender {
     int width = 0;
     int height = 0;
     std::uint64_t seed = 0;
-    std::string image;      // image to image: the start picture's file name; else empty
-    Crop crop;              // of it
-    double strength = 1;    // with `image`
-    std::string latents;    // the file the noise came from, instead of the seed; else empty
+    std::string image;    // image to image: the start picture's file name; else empty
+    Crop crop;            // of it
+    double strength = 1;  // with `image`
+    std::string latents;  // the file the noise came from, instead of the seed; else empty
     pipeline::SampleOptions sample;
 };
 

@@ -10,7 +10,6 @@
 
 #include "editor/contact_sheet.h"
 #include "editor/image_file.h"
-#include "editor/progress.h"
 
 namespace keepsake::editor {
 namespace {
@@ -42,19 +41,9 @@ Pixels render_one(const RenderJob& job, const Conditions& conditions, double eta
         optimize::interpolate(conditions.target, conditions.optimised, eta).to(model.dtype);
     input.uncond = conditions.uncond;
     input.generator = generator;
-    const Tensor latents = pipeline::generate_latents(model, input, job.recipe.sample, monitor,
-                                                      &*job.tuning.unet);
+    const Tensor latents =
+        pipeline::generate_latents(model, input, job.recipe.sample, monitor, &*job.tuning.unet);
     return to_pixels(pipeline::decode_latents(model, latents));
-}
-
-// Reports `monitor`'s image i of n as a part of the whole.
-Monitor part_of(Monitor& whole, std::size_t i, std::size_t n) {
-    const auto report = [&whole, i, n](const Progress& part) {
-        const std::string note = "render image " + std::to_string(i + 1) + " of " + std::to_string(n);
-        const auto done = static_cast<std::int64_t>(i) * part.total + part.done;
-        whole.step(done, static_cast<std::int64_t>(n) * part.total, note);
-    };
-    return Monitor(report);
 }
 
 fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
@@ -96,6 +85,25 @@ void prepare_destination(const Destination& out) {
     if (::access(folder.c_str(), W_OK | X_OK) != 0) {
         throw Error(folder.string(), "cannot be written: " + std::string(strerror(errno)));
     }
+}
+
+Monitor part_of(Monitor& whole, std::size_t i, std::size_t n) {
+    const auto report = [&whole, i, n](const Progress& part) {
+        const std::string note =
+            "render image " + std::to_string(i + 1) + " of " + std::to_string(n);
+        const auto done = static_cast<std::int64_t>(i) * part.total + part.done;
+        whole.step(done, static_cast<std::int64_t>(n) * part.total, note);
+    };
+    return Monitor(report);
+}
+
+void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
+                 const EditControls& controls) {
+    const pipeline::Tokenized tokens = model.tokenizer(text);
+    if (tokens.cut_tokens == 0 || !controls.warn) return;
+    controls.warn(what + ": is " + std::to_string(tokens.cut_tokens) +
+                  " tokens too long for the model, which will not see: \"" + tokens.cut_text +
+                  "\"");
 }
 
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {

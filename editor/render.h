@@ -25,6 +25,13 @@ struct RenderedFiles {
 // whose pictures have nowhere to go. Throws Error naming it.
 void prepare_destination(const Destination& out);
 
+// A Monitor whose steps are those of image i of n in the progress of `whole`, with its stop.
+Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
+
+// Says through controls.warn when the model will not see all of `text` (the noun is `what`).
+void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
+                 const EditControls& controls);
+
 // One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
 // <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
 // written.

@@ -28,9 +28,13 @@ constexpr const char* losses_file = "losses.json";
 constexpr const char* lock_file = "lock";
 constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
 
-std::string noun(const fs::path& folder) { return "session " + folder.string(); }
+std::string noun(const fs::path& folder) {
+    return "session " + folder.string();
+}
 
-std::string stage_name(Stage stage) { return stage == Stage::embedding ? "embedding" : "finetune"; }
+std::string stage_name(Stage stage) {
+    return stage == Stage::embedding ? "embedding" : "finetune";
+}
 
 void remove_file(const fs::path& path) {
     std::error_code code;
@@ -201,8 +205,8 @@ std::string describe_session(const fs::path& folder) {
          << "," << recipe.crop.y << ", worked on at " << recipe.size << "x" << recipe.size << "\n"
          << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n";
     const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
-        text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps
-             << " steps at " << rate << ", ";
+        text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "
+             << rate << ", ";
         if (stage > which) {
             text << "done";
         } else if (stage == which && fs::exists(checkpoint) &&

@@ -10,8 +10,8 @@
 //   lock                    held by the program that works on it
 //
 // Every file is written whole (house rule 9), and a stage's result is written before its checkpoint
-// is removed, so that the folder opens as its last complete state whenever the power goes. All names
-// are relative: the folder may be moved and copied.
+// is removed, so that the folder opens as its last complete state whenever the power goes. All
+// names are relative: the folder may be moved and copied.
 #pragma once
 
 #include <filesystem>
@@ -50,9 +50,9 @@ enum class Stage { embedding, finetune, done };  // what is to be worked on next
 
 bool is_session(const std::filesystem::path& folder);
 
-// Makes the folder (its parents too) and writes photo and recipe. A session that is there already is
-// replaced (its renders stay). Throws Error naming the folder when it is a file, holds other things
-// than a session, or cannot be written.
+// Makes the folder (its parents too) and writes photo and recipe. A session that is there already
+// is replaced (its renders stay). Throws Error naming the folder when it is a file, holds other
+// things than a session, or cannot be written.
 Session create_session(const std::filesystem::path& folder, const Recipe& recipe,
                        const Photo& photo);
 

@@ -44,7 +44,8 @@ std::int64_t metadata_number(const SafetensorsFile& file, const std::string& key
     try {
         return std::stoll(text);
     } catch (const std::exception&) {
-        throw Error(file.path().string(), "the metadata '" + key + "' is no number: '" + text + "'");
+        throw Error(file.path().string(),
+                    "the metadata '" + key + "' is no number: '" + text + "'");
     }
 }
 
@@ -65,7 +66,8 @@ void add_losses(TensorMap& tensors, const std::string& prefix, const StageLosses
     const auto options = at::TensorOptions().dtype(at::kDouble);
     if (losses.before) tensors[prefix + "before"] = at::full({1}, *losses.before, options);
     if (losses.after) tensors[prefix + "after"] = at::full({1}, *losses.after, options);
-    if (!losses.training.empty()) tensors[prefix + "training"] = at::tensor(losses.training, options);
+    if (!losses.training.empty())
+        tensors[prefix + "training"] = at::tensor(losses.training, options);
 }
 
 StageLosses losses_of(const TensorMap& group) {
@@ -81,8 +83,7 @@ StageLosses losses_of(const TensorMap& group) {
 }
 
 pipeline::UNet make_unet(const std::filesystem::path& path, const Model& model, TensorMap weights) {
-    pipeline::Weights source =
-        pipeline::Weights::from_tensors(std::move(weights), path.string());
+    pipeline::Weights source = pipeline::Weights::from_tensors(std::move(weights), path.string());
     source.set_target(model.dtype, model.device);
     return pipeline::UNet(model.unet.config(), std::move(source));
 }
@@ -158,11 +159,11 @@ std::int64_t checkpoint_steps(const std::filesystem::path& path) {
 
 void write_embeddings(const std::filesystem::path& path, const std::string& tag,
                       const Tuning& tuning) {
-    pipeline::write_safetensors(path,
-                                {{"target", tuning.target_embedding.detach()},
-                                 {"optimised", tuning.optimised_embedding.detach()}},
-                                {{"recipe", tag},
-                                 {"embedding_steps", std::to_string(tuning.embedding_steps)}});
+    pipeline::write_safetensors(
+        path,
+        {{"target", tuning.target_embedding.detach()},
+         {"optimised", tuning.optimised_embedding.detach()}},
+        {{"recipe", tag}, {"embedding_steps", std::to_string(tuning.embedding_steps)}});
 }
 
 void read_embeddings(const std::filesystem::path& path, const std::string& tag, const Model& model,

@@ -10,8 +10,8 @@
 
 namespace keepsake::editor {
 
-// Every file carries `tag` (tuning_tag of the recipe) in its metadata. The readers throw Error naming
-// the file when it is damaged, lacks a tensor, or carries another tag.
+// Every file carries `tag` (tuning_tag of the recipe) in its metadata. The readers throw Error
+// naming the file when it is damaged, lacks a tensor, or carries another tag.
 
 // A stage under way: everything that going on needs. stage: "embedding" or "finetune".
 void write_checkpoint(const std::filesystem::path& path, const std::string& tag,

@@ -9,7 +9,8 @@ namespace keepsake::editor {
 void start_vips() {
     static const bool started = [] {
         if (VIPS_INIT("keepsake") != 0) throw Error("libvips", vips_failure());
-        // Fontconfig, Pango and the decoders report through GLib; what matters also comes as an error.
+        // Fontconfig, Pango and the decoders report through GLib; what matters also comes as an
+        // error.
         g_log_set_default_handler([](const gchar*, GLogLevelFlags, const gchar*, gpointer) {},
                                   nullptr);
         vips_block_untrusted_set(TRUE);

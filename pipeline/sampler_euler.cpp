@@ -1,5 +1,7 @@
 // Euler: Karras, Aittala, Aila, Laine, "Elucidating the Design Space of Diffusion-Based Generative
 // Models", arXiv 2206.00364, algorithm 2 without churn.
+#include <cmath>
+
 #include "pipeline/sampler_run.h"
 #include "pipeline/timetable.h"
 
@@ -13,12 +15,8 @@ Timetable euler_timetable(const Schedule& schedule, int num_inference_steps) {
 Tensor sample_euler(const SamplerRun& run, Tensor x) {
     for (std::size_t i = run.begin(); i < run.end(); ++i) {
         const double sigma = run.timetable.sigmas[i];
-        const double alpha = alpha_of_sigma(sigma);
-        const Tensor input = x * alpha;
-        const Tensor output = call_model(run, input, i);
-        const Tensor x0 = read_prediction(run.schedule.config.prediction_type, output, input, alpha,
-                                          alpha * sigma)
-                              .x0;
+        const Tensor output = call_model(run, x / std::sqrt(sigma * sigma + 1), i);
+        const Tensor x0 = read_x0(run.schedule.config.prediction_type, output, x, sigma);
         const Tensor slope = (x - x0) / sigma;
         x = x + slope * (run.timetable.sigmas[i + 1] - sigma);
         report_step(run, i, x);

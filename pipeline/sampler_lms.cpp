@@ -41,12 +41,8 @@ Tensor sample_lms(const SamplerRun& run, Tensor x) {
     const std::vector<double>& sigmas = run.timetable.sigmas;
     std::deque<Tensor> slopes;  // newest first
     for (std::size_t i = run.begin(); i < run.end(); ++i) {
-        const double alpha = alpha_of_sigma(sigmas[i]);
-        const Tensor input = x * alpha;
-        const Tensor output = call_model(run, input, i);
-        const Tensor x0 = read_prediction(run.schedule.config.prediction_type, output, input, alpha,
-                                          alpha * sigmas[i])
-                              .x0;
+        const Tensor output = call_model(run, x / std::sqrt(sigmas[i] * sigmas[i] + 1), i);
+        const Tensor x0 = read_x0(run.schedule.config.prediction_type, output, x, sigmas[i]);
         slopes.push_front((x - x0) / sigmas[i]);
         if (slopes.size() > most_slopes) slopes.pop_back();
         // The reference takes the order from the index in the whole table. In image to image its

@@ -29,6 +29,10 @@ struct Prediction {
 Prediction read_prediction(PredictionType type, const Tensor& output, const Tensor& x, double alpha,
                            double sigma);
 
+// x0 of a raw model output for x = x0 + sigma noise, in the reference's order of operations: after
+// zero terminal SNR sigma starts at 4096, where float32 rounding alone nears the tolerance.
+Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma);
+
 // Variance-preserving scaling of a sigma: x0 + sigma noise, times alpha, is alpha x0 + (alpha
 // sigma) noise with squares that add to 1, which is what the model was trained on.
 double alpha_of_sigma(double sigma);

@@ -156,6 +156,18 @@ Prediction read_prediction(PredictionType type, const Tensor& output, const Tens
     throw Error("prediction_type", "unknown");
 }
 
+Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma) {
+    switch (type) {
+        case PredictionType::epsilon:
+            return x - output * sigma;
+        case PredictionType::sample:
+            return output;
+        case PredictionType::v_prediction:
+            return output * (-sigma * alpha_of_sigma(sigma)) + x / (sigma * sigma + 1);
+    }
+    throw Error("prediction_type", "unknown");
+}
+
 double alpha_of_sigma(double sigma) {
     return 1 / std::sqrt(sigma * sigma + 1);
 }

@@ -30,9 +30,9 @@ std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule)
 }
 
 std::vector<double> training_sigmas(const std::vector<double>& alphas_cumprod) {
-    std::vector<double> sigmas;
-    for (const double a : alphas_cumprod) sigmas.push_back(to_float(std::sqrt((1 - a) / a)));
-    return sigmas;
+    // In float32 throughout, and by pow, as the reference: rounding shows at a sigma of 4096.
+    const Tensor a = at::tensor(alphas_cumprod, at::kFloat);
+    return to_doubles(((1 - a) / a).pow(0.5));
 }
 
 std::vector<double> spaced_timesteps(TimestepSpacing spacing, const SpacedTimesteps& options) {

@@ -43,8 +43,7 @@ std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count)
 // The fractional timestep whose sigma, linear in log sigma, is `sigma`.
 double sigma_to_timestep(const std::vector<double>& sigmas, double sigma);
 
-// timesteps, sigmas (with the final zero, or sigma_min) and init_noise_sigma of euler and lms.
-// `karras_max`, `karras_min`: the ends of the Karras sigmas where not those of the timesteps.
+// The timetable of euler and lms: sigmas end with zero, or with sigma_min where the config says so.
 Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count);
 
 }  // namespace keepsake::pipeline

@@ -1,0 +1,157 @@
+// keepsake edit, keepsake render
+#include <cmath>
+#include <iostream>
+#include <memory>
+
+#include "editor/command_options.h"
+#include "editor/recipe.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RenderArguments {
+    RunArguments run;
+    SampleArguments sample;
+    std::optional<std::string> eta;
+    std::string out;
+};
+
+struct EditArguments {
+    RenderArguments render;
+    std::string photo, text, session, mode = "paper";
+    std::optional<std::string> crop;
+    std::optional<int> size;
+    std::optional<std::uint64_t> tuning_seed;
+    StageOverrides embedding, finetune;
+    bool restart = false;
+    double checkpoint_seconds = EditRequest{}.checkpoint_seconds;
+};
+
+void add_render_options(CLI::App& command, RenderArguments& arguments) {
+    command.add_option("--out", arguments.out,
+                       "A folder for the images and the contact sheet, or one image file when one "
+                       "--eta and one --seed are given; default: the session's renders/");
+    command.add_option("--eta", arguments.eta,
+                       "X or A:B:N: interpolation weight, or N evenly spaced from A to B; 0 is the "
+                       "reconstruction, 1 the target text");
+    add_sample_options(command, arguments.sample);
+    add_run_options(command, arguments.run);
+}
+
+void add_edit_options(CLI::App& command, EditArguments& arguments) {
+    command.add_option("PHOTO", arguments.photo, "JPEG, PNG, WebP or TIFF")->required();
+    command.add_option("TEXT", arguments.text, "What the photo should show")->required();
+    command.add_option("--session", arguments.session,
+                       "The session's folder; default: <photo's name>.keepsake beside --out. One "
+                       "that is there is reopened, and only what is missing is done");
+    command.add_flag("--restart", arguments.restart, "Tune anew what the session holds");
+    command.add_option("--mode", arguments.mode, "The tuning recipe: paper");
+    command.add_option("--size", arguments.size,
+                       "Side of the working square in pixels; default: the model's own");
+    command.add_option("--crop", arguments.crop,
+                       "x,y,w,h: the square of the photo to work on; default: the centred one");
+    command.add_option("--embedding-steps", arguments.embedding.steps, "Stage A: steps");
+    command.add_option("--embedding-lr", arguments.embedding.learning_rate,
+                       "Stage A: learning rate");
+    command.add_option("--finetune-steps", arguments.finetune.steps, "Stage B: steps");
+    command.add_option("--finetune-lr", arguments.finetune.learning_rate, "Stage B: learning rate");
+    command.add_option("--tuning-seed", arguments.tuning_seed,
+                       "Of the tuning's noise and timesteps; default 0");
+    command.add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
+                       "Time between two savings of a tuning under way; default 30");
+    add_render_options(command, arguments.render);
+}
+
+RenderRequest render_request(const RenderArguments& arguments) {
+    RenderRequest request;
+    if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);
+    request.seeds = parse_seeds(arguments.sample.seed);
+    request.sample = sample_overrides(arguments.sample);
+    request.out = parse_destination(arguments.out, request.eta, request.seeds);
+    request.model = model_path(arguments.run);
+    request.device = start_run(arguments.run);
+    return request;
+}
+
+void check_stage(const StageOverrides& stage, const std::string& name) {
+    require(stage.steps.value_or(0) >= 0, "--" + name + "-steps", "is less than 0");
+    const double rate = stage.learning_rate.value_or(0);
+    require(std::isfinite(rate) && rate >= 0, "--" + name + "-lr", "is no number from 0 up");
+}
+
+Mode checked_mode(const std::string& text) {
+    require(text != "fast", "--mode", "fast is not in this version; use paper");
+    require(text == "paper", "--mode", "'" + checked_utf8(text) + "' is none of fast, paper");
+    return Mode::paper;
+}
+
+// Beside --out: in the folder that holds it.
+fs::path default_session(const EditArguments& arguments) {
+    std::string out = arguments.render.out;
+    while (out.size() > 1 && out.back() == '/') out.pop_back();
+    return fs::path(out).parent_path() / (fs::path(arguments.photo).stem().string() + ".keepsake");
+}
+
+EditRequest edit_request(const EditArguments& arguments) {
+    EditRequest request;
+    request.photo = arguments.photo;
+    request.prompt = checked_text("target text", arguments.text);
+    request.mode = checked_mode(arguments.mode);
+    if (arguments.crop) request.crop = parse_crop(*arguments.crop);
+    if (arguments.size) request.size = checked_size(*arguments.size);
+    request.tuning_seed = arguments.tuning_seed;
+    check_stage(arguments.embedding, "embedding");
+    check_stage(arguments.finetune, "finetune");
+    request.embedding = arguments.embedding;
+    request.finetune = arguments.finetune;
+    request.restart = arguments.restart;
+    require(arguments.checkpoint_seconds >= 0, "--checkpoint-seconds", "is no number from 0 up");
+    request.checkpoint_seconds = arguments.checkpoint_seconds;
+    request.session =
+        arguments.session.empty() ? default_session(arguments) : fs::path(arguments.session);
+    request.render = render_request(arguments.render);
+    return request;
+}
+
+}  // namespace
+
+void add_edit(CLI::App& app, Command& chosen) {
+    CLI::App& command = *app.add_subcommand("edit", "Edit a photo by words");
+    const auto arguments = std::make_shared<EditArguments>();
+    add_edit_options(command, *arguments);
+    command.callback([&chosen, arguments] {
+        chosen = [arguments](const Interrupt& interrupt) {
+            const EditRequest request = edit_request(*arguments);
+            Monitor monitor = terminal_monitor(arguments->render.run, interrupt);
+            try {
+                print_results(edit(request, {&monitor, print_warning}),
+                              arguments->render.sample.json);
+            } catch (const Cancelled&) {
+                std::cerr << "keepsake: stopped: the session " << request.session.string()
+                          << " is saved; the same command goes on from there" << std::endl;
+                throw;
+            }
+        };
+    });
+}
+
+void add_render(CLI::App& app, Command& chosen) {
+    CLI::App& command = *app.add_subcommand("render", "Render again from a tuned session");
+    const auto arguments = std::make_shared<RenderArguments>();
+    const auto session = std::make_shared<std::string>();
+    command.add_option("SESSION", *session, "The session's folder")->required();
+    add_render_options(command, *arguments);
+    command.callback([&chosen, arguments, session] {
+        chosen = [arguments, session](const Interrupt& interrupt) {
+            require(!session->empty(), "SESSION", "is empty");
+            const RenderRequest request = render_request(*arguments);
+            Monitor monitor = terminal_monitor(arguments->run, interrupt);
+            print_results(render_session(*session, request, {&monitor, print_warning}),
+                          arguments->sample.json);
+        };
+    });
+}
+
+}  // namespace keepsake::editor
