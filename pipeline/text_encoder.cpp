@@ -1,5 +1,6 @@
 #include "pipeline/text_encoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "pipeline/config_fields.h"
