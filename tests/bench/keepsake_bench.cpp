@@ -1,0 +1,180 @@
+// Times the parts of Keepsake one by one, for tests/bench/compare.py, which drives this program and
+// peer.py (the same parts in diffusers) by turns. Usage: keepsake_bench MODEL THREADS
+//
+// Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
+// iteration took. The model is loaded at the first part that needs it. Progress does not exist
+// here: the parts are called through the same public functions that the program calls.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include "optimize/imagic.h"
+#include "pipeline/generate.h"
+#include "pipeline/model.h"
+
+namespace {
+
+using namespace keepsake;
+using at::Tensor;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Mean seconds of one call.
+double time_calls(int iterations, const std::function<void()>& call) {
+    const auto start = Clock::now();
+    for (int i = 0; i < iterations; ++i) call();
+    return seconds_since(start) / iterations;
+}
+
+// What the parts work on: values do not matter for their time, shapes do.
+struct Inputs {
+    Tensor image;      // (1, 3, S, S) float32 in [-1, 1]
+    Tensor latents;    // (1, C, S/8, S/8) float32
+    Tensor embedding;  // (1, 77, D) float32
+};
+
+const char* const text = "a photo of a red daisy";
+
+Inputs make_inputs(const pipeline::Model& model) {
+    const std::int64_t size = model.native_size();
+    const Tensor image =
+        pipeline::randn({1, 3, size, size}, pipeline::make_generator(1)).clamp(-1, 1);
+    return {image, pipeline::encode_image(model, image), pipeline::encode_text(model, text)};
+}
+
+double time_unet(const pipeline::Model& model, const Inputs& inputs, std::int64_t batch,
+                 int iterations) {
+    const at::NoGradGuard no_grad;
+    const Tensor sample = inputs.latents.expand({batch, -1, -1, -1}).contiguous();
+    const Tensor context = inputs.embedding.expand({batch, -1, -1}).contiguous();
+    const Tensor timestep = at::full({1}, 500.0, at::kFloat);
+    return time_calls(iterations, [&] { model.unet(sample, timestep, context); });
+}
+
+// Seconds between the ends of consecutive steps: what comes before the first step (a copy of the
+// network, the evaluation loss) and after the last is no part of a step.
+struct StepClock {
+    std::optional<Clock::time_point> first;
+    Clock::time_point last;
+    optimize::StageControls controls() {
+        optimize::StageControls result;
+        result.after_step = [this](const optimize::Tuning&) {
+            last = Clock::now();
+            if (!first) first = last;
+        };
+        return result;
+    }
+    double per_step(int steps) const {
+        return std::chrono::duration<double>(last - *first).count() / steps;
+    }
+};
+
+optimize::Tuning make_tuning(const Inputs& inputs) {
+    optimize::Tuning tuning;
+    tuning.target_embedding = inputs.embedding.clone();
+    tuning.optimised_embedding = inputs.embedding.clone();
+    return tuning;
+}
+
+double time_embedding_step(const pipeline::Model& model, const Inputs& inputs, int iterations) {
+    StepClock clock;
+    optimize::EmbeddingOptions options;
+    options.steps = iterations + 1;
+    optimize::Tuning tuning = make_tuning(inputs);
+    optimize::optimise_embedding({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
+                                 clock.controls());
+    return clock.per_step(iterations);
+}
+
+double time_all_weights_step(const pipeline::Model& model, const Inputs& inputs, int iterations) {
+    StepClock clock;
+    optimize::FineTuneOptions options;
+    options.steps = iterations + 1;
+    optimize::Tuning tuning = make_tuning(inputs);
+    optimize::fine_tune({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
+                        clock.controls());
+    return clock.per_step(iterations);
+}
+
+// Text to pixels in 20 steps, with guidance and the model's own sampler.
+void generate(const pipeline::Model& model) {
+    const at::NoGradGuard no_grad;
+    pipeline::SampleOptions options;
+    options.steps = 20;
+    pipeline::GenerateInput input;
+    input.cond = pipeline::encode_text(model, text);
+    input.uncond = pipeline::encode_text(model, options.negative_prompt);
+    input.noise = pipeline::initial_noise(model, model.native_size(), model.native_size(),
+                                          pipeline::make_generator(0));
+    Monitor monitor;
+    pipeline::decode_latents(model, pipeline::generate_latents(model, input, options, monitor));
+}
+
+class Bench {
+  public:
+    explicit Bench(std::string model_path) : model_path_(std::move(model_path)) {}
+
+    double time(const std::string& part, int iterations) {
+        if (part == "load")
+            return time_calls(iterations, [&] { pipeline::load_model(model_path_); });
+        if (!model_) {
+            model_.emplace(pipeline::load_model(model_path_));
+            inputs_ = make_inputs(*model_);
+        }
+        const pipeline::Model& model = *model_;
+        if (part == "unet-1") return time_unet(model, inputs_, 1, iterations);
+        if (part == "unet-2") return time_unet(model, inputs_, 2, iterations);
+        if (part == "train-all") return time_all_weights_step(model, inputs_, iterations);
+        if (part == "train-embedding") return time_embedding_step(model, inputs_, iterations);
+        if (part == "vae-encode") {
+            return time_calls(iterations, [&] { pipeline::encode_image(model, inputs_.image); });
+        }
+        if (part == "vae-decode") {
+            return time_calls(iterations,
+                              [&] { pipeline::decode_latents(model, inputs_.latents); });
+        }
+        if (part == "generate") return time_calls(iterations, [&] { generate(model); });
+        throw Error(part, "no such part");
+    }
+
+  private:
+    std::string model_path_;
+    std::optional<pipeline::Model> model_;
+    Inputs inputs_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    if (argc != 3) {
+        std::cerr << "usage: keepsake_bench MODEL THREADS\n";
+        return 2;
+    }
+    at::set_num_threads(std::stoi(argv[2]));
+    Bench bench(argv[1]);
+    std::string line;
+    while (std::getline(std::cin, line)) {
+        std::istringstream words(line);
+        std::string part;
+        int iterations = 0;
+        if (!(words >> part >> iterations) || iterations < 1)
+            throw Error(line, "not PART ITERATIONS");
+        std::printf("%.9f\n", bench.time(part, iterations));
+        std::fflush(stdout);
+    }
+} catch (const std::exception& error) {
+    std::cerr << "keepsake_bench: " << error.what() << "\n";
+    return 1;
+}
