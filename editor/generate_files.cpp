@@ -22,7 +22,8 @@ double seconds_since(Clock::time_point begin) {
 std::string shape_text(const Tensor& tensor) {
     std::string text = "(";
     for (const std::int64_t size : tensor.sizes()) {
-        text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+        if (text.size() > 1) text += ", ";
+        text += std::to_string(size);
     }
     return text + ")";
 }
@@ -80,15 +81,17 @@ Tensor sample_run(const Scene& scene, const Run& run, Monitor& monitor) {
 fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
     if (n == 1) return out;
     fs::path name = out.stem();
-    name += "-" + std::to_string(i + 1) + out.extension().string();
+    name += "-";
+    name += std::to_string(i + 1);
+    name += out.extension();
     return out.parent_path() / name;
 }
 
 void check_size(const GenerateRequest& request, const Tensor& noise, const Model& model) {
     const std::int64_t unit = model.vae.config().downscale();
     const std::int64_t width = noise.size(3) * unit, height = noise.size(2) * unit;
-    const std::string is =
-        "are for " + std::to_string(width) + "x" + std::to_string(height) + " pixels";
+    std::string is = "are for ";
+    is.append(std::to_string(width)).append("x").append(std::to_string(height)).append(" pixels");
     if (request.size && (*request.size != width || *request.size != height)) {
         throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size));
     }

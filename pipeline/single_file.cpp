@@ -37,7 +37,7 @@ void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout) {
     if (is_lora(file)) refuse("is a LoRA, not a model");
     if (any_name(file, "conditioner.embedders."))
         refuse("is a Stable Diffusion XL checkpoint; only 1.x and 2.x are supported");
-    if (layout.unet.empty() &&
+    if (layout.unet.empty() && layout.vae.empty() && layout.text_encoder.empty() &&
         (any_name(file, "down_blocks.0.") || any_name(file, "encoder.layers.0.")))
         refuse("is one component of a model; give the diffusers folder that it is part of");
     if (!file.tensors().contains("model.diffusion_model.input_blocks.0.0.weight"))

@@ -327,7 +327,7 @@ def text_config(width, layers, inner, vocabulary, activation):
 
 
 def main():
-    write_checkpoint("ldm_sd1", 1, (32, (1, 2), 2, (0,)), (32, (1, 1, 1), 2),
+    write_checkpoint("ldm_sd1", 1, (32, (1, 2), 2, (0,)), (32, (1, 1), 2),
                      text_config(64, 2, 96, 120, "quick_gelu"), open_clip=False)
     write_checkpoint("ldm_sd2", 2, (32, (1, 1), 1, (0,)), (32, (1, 2), 1),
                      text_config(32, 23, 64, 120, "gelu"), open_clip=True)
