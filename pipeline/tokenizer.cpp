@@ -100,6 +100,14 @@ std::int64_t Tokenizer::end_id() const {
 std::int64_t Tokenizer::pad_id() const {
     return tables_->pad_id;
 }
+
+Tokenizer Tokenizer::with_pad_id(std::int64_t id) const {
+    auto tables = std::make_shared<TokenizerTables>(*tables_);
+    tables->pad_id = id;
+    Tokenizer other = *this;
+    other.tables_ = std::move(tables);
+    return other;
+}
 std::size_t Tokenizer::max_length() const {
     return tables_->max_length;
 }
