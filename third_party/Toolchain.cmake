@@ -11,13 +11,15 @@ target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werr
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-stringop-overflow>)
 target_include_directories(keepsake_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(KEEPSAKE_SANITIZE)
-  target_compile_options(keepsake_options INTERFACE -fsanitize=${KEEPSAKE_SANITIZE} -fno-omit-frame-pointer)
+  # no-sanitize-recover: what UBSan finds ends the test, and is not just a line in its log.
+  target_compile_options(keepsake_options INTERFACE
+    -fsanitize=${KEEPSAKE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(keepsake_options INTERFACE -fsanitize=${KEEPSAKE_SANITIZE})
 endif()
 
 find_program(KEEPSAKE_CCACHE ccache)
 if(KEEPSAKE_CCACHE)
-  # A precompiled header's time stamp differs from checkout to checkout; its content decides.
+  # What ccache's manual asks for where there is a precompiled header.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
                                   ${KEEPSAKE_CCACHE})
   add_compile_options(-fpch-preprocess)
@@ -31,4 +33,12 @@ function(keepsake_library folder)
   add_library(keepsake_${folder} STATIC ${sources})
   target_link_libraries(keepsake_${folder} PUBLIC ${ARGN} PRIVATE keepsake_options)
   target_include_directories(keepsake_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# keepsake_reuse_header(<program>): the precompiled header of the libraries. CMake gives programs
+# -fPIE where libraries have -fPIC, and GCC takes no precompiled header from one to the other.
+function(keepsake_reuse_header program)
+  set_target_properties(${program} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${program} PRIVATE -fPIC)
+  target_precompile_headers(${program} REUSE_FROM keepsake_pipeline)
 endfunction()
