@@ -34,11 +34,3 @@ function(keepsake_library folder)
   target_link_libraries(keepsake_${folder} PUBLIC ${ARGN} PRIVATE keepsake_options)
   target_include_directories(keepsake_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
 endfunction()
-
-# keepsake_reuse_header(<program>): the precompiled header of the libraries. CMake gives programs
-# -fPIE where libraries have -fPIC, and GCC takes no precompiled header from one to the other.
-function(keepsake_reuse_header program)
-  set_target_properties(${program} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(${program} PRIVATE -fPIC)
-  target_precompile_headers(${program} REUSE_FROM keepsake_pipeline)
-endfunction()
