@@ -34,3 +34,9 @@ function(keepsake_library folder)
   target_link_libraries(keepsake_${folder} PUBLIC ${ARGN} PRIVATE keepsake_options)
   target_include_directories(keepsake_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
 endfunction()
+
+# keepsake_reuse_header(<program>): the precompiled header of the libraries. It fits because nothing
+# here forces -fPIC: GCC takes no precompiled header from -fPIC to a program's -fPIE.
+function(keepsake_reuse_header program)
+  target_precompile_headers(${program} REUSE_FROM keepsake_pipeline)
+endfunction()
