@@ -30,15 +30,15 @@ examples() {
 }
 
 cd "$folder"
-mkdir bin assets
+mkdir -p bin assets/models
 ln -s "$program" bin/keepsake
 ln -s "$source/assets/photos" assets/photos
-make_quick_model assets/quick
-ln -s quick assets/models
+make_quick_model assets/models/flowers
+
 make_quick_model stable-diffusion-v1-5
 cp "$source/assets/photos/tulip-9048307967.jpg" my-photo.jpg
 cp "$source/tests/goldens/ldm_sd1.safetensors" v1-5-pruned-emaonly.safetensors
-export PATH="$folder/bin:$PATH" KEEPSAKE_MODEL="$folder/assets/quick"
+export PATH="$folder/bin:$PATH" KEEPSAKE_MODEL="$folder/assets/models/flowers"
 
 count=0
 while IFS= read -r line; do
