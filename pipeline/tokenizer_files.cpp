@@ -118,19 +118,20 @@ std::vector<AddedToken> listed_tokens(const fs::path& folder, const Configuratio
     return tokens;
 }
 
+bool contains(const std::vector<AddedToken>& tokens, const std::string& content) {
+    return std::any_of(tokens.begin(), tokens.end(),
+                       [&](const AddedToken& token) { return token.content == content; });
+}
+
 // All declarations in the reference's order: the listed ones, then the named ones that are not
 // listed, then the extra ones that are not listed.
-std::vector<AddedToken> declarations(const fs::path& folder, const Configuration& configuration,
-                                     const VocabularyFiles& files,
+std::vector<AddedToken> declarations(const Configuration& configuration,
+                                     const std::vector<AddedToken>& listed,
                                      const std::vector<NamedToken>& named) {
-    std::vector<AddedToken> tokens = listed_tokens(folder, configuration, files);
-    const std::size_t listed = tokens.size();
-    const auto is_listed = [&](const AddedToken& token) {
-        return std::any_of(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(listed),
-                           [&](const AddedToken& other) { return other.content == token.content; });
-    };
+    std::vector<AddedToken> tokens = listed;
     const auto add = [&](const AddedToken& token) {
-        if (!is_listed(token) && std::find(tokens.begin(), tokens.end(), token) == tokens.end())
+        if (!contains(listed, token.content) &&
+            std::find(tokens.begin(), tokens.end(), token) == tokens.end())
             tokens.push_back(token);
     };
     for (const NamedToken& name : named) add(name.token);
@@ -190,14 +191,17 @@ TokenizerTables read_tokenizer(const fs::path& folder) {
     VocabularyFiles files = read_vocabulary(folder);
     const Configuration configuration = read_configuration(folder);
     const std::vector<NamedToken> named = named_tokens(configuration);
+    const std::vector<AddedToken> listed = listed_tokens(folder, configuration, files);
     const std::vector<AddedToken> tokens =
-        with_ids(declarations(folder, configuration, files, named), files.bpe.vocabulary);
+        with_ids(declarations(configuration, listed, named), files.bpe.vocabulary);
 
+    // The reference would make up an id for a name without a token; the model has no vector for it.
     const auto id_of = [&](const std::string& name) {
         const auto content = content_of(named, name);
         if (!content) throw Error(configuration.path.string(), "no " + name);
         for (const AddedToken& token : tokens)
-            if (token.content == *content && token.id < files.bpe.vocabulary.end_id())
+            if (token.content == *content &&
+                (files.bpe.vocabulary.find(*content) || contains(listed, *content)))
                 return token.id;
         throw Error(files.vocabulary_path.string(), "no token '" + *content + "' (" + name + ")");
     };

@@ -203,13 +203,23 @@ def configurations():
             "49412": added("rosebud", True), "49413": {**added("<Secret>", True), "special": True}}}}},
         {"name": "additional special tokens", "files": {
             "special_tokens_map.json": {**old_map, "pad_token": "!", "additional_special_tokens": ["<one>", "two"]}}},
+        {"name": "a vocabulary that lacks most bytes", "files": TINY},
+        {"name": "merges with the line ends of Windows", "files": {**TINY, "merges.txt": TINY["merges.txt"].replace("\n", "\r\n")}},
         {"name": "tokenizer.json, merges as lines", "tokenizer.json": {"merges": "lines", "added_tokens": listed}, "files": {}},
         {"name": "tokenizer.json, merges as pairs, pad token !", "tokenizer.json": {"merges": "pairs", "added_tokens": listed},
          "files": {"tokenizer_config.json": {**old, "pad_token": "!"}}},
     ]
 
 
+# "t h" stands twice: its last place counts. What is not here is the unknown token, <|endoftext|>.
+TINY = {
+    "vocab.json": {"i": 0, "n": 1, "in": 2, "t": 3, "h": 4, "th": 5, "thi": 6, "hi": 7, "n</w>": 8, "in</w>": 9, "i</w>": 10,
+                   "<|endoftext|>i": 11, START: 12, END: 13, "e": 14},
+    "merges.txt": "#version: 0.2\nt h\nh i\ni n</w>\ni n\nt h\nth i\n<|endoftext|> i\n",
+}
+
 CONFIGURATION_TEXTS = [
+    "thin", "in thi i", "xi ixin", "ththiin hithin",
     "", "hello!", "! ! !!", "a photo of a red rose!", f"a {START} b {END} c", "A <|STARTOFTEXT|> B <|EndOfText|>!", f"{END}\u0338",
     "x <left> y", "x<left>y", "x <right> y", "x  <both>  y", "x <BOTH> y", "rose", "Rose roses prose rose, rose_ rose1", "ROSEBUD rosebuds",
     "a rose", "in the <my-style> garden", "in the Garden", "<MY-STYLE>", "<one> two TWO twofold", "<secret> <Secret>", "<left> <right> <left>",
@@ -230,10 +240,10 @@ def fill(folder, configuration):
         (folder / "tokenizer.json").write_text(
             json.dumps({"version": "1.0", **parts, "added_tokens": whole["added_tokens"], "model": model}), "utf-8")
     else:
-        for name in ("vocab.json", "merges.txt"):
+        for name in {"vocab.json", "merges.txt"} - configuration["files"].keys():
             os.symlink(SOURCE / name, folder / name)
     for name, content in configuration["files"].items():
-        (folder / name).write_text(json.dumps(content), "utf-8")
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
 
 
 def ids_of(tokenizer, text):

@@ -56,9 +56,15 @@ class TokenizerFolder : public ::testing::Test {
     void clear() const {
         for (const auto& entry : fs::directory_iterator(folder)) fs::remove(entry.path());
     }
-    void link_bundled() const {
+    // Files by name: JSON, or text where it is a string. With the bundled vocabulary and merges
+    // where they are not among them.
+    void fill(const json& files) const {
+        for (const auto& [name, content] : files.items())
+            write_bytes(folder / name,
+                        content.is_string() ? content.get<std::string>() : content.dump());
+        if (fs::exists(folder / "tokenizer.json")) return;
         for (const char* name : {"vocab.json", "merges.txt"})
-            fs::create_symlink(kBundled / name, folder / name);
+            if (!fs::exists(folder / name)) fs::create_symlink(kBundled / name, folder / name);
     }
     // What the Error says when the folder is loaded; empty when it loads.
     std::string failure() const {
@@ -156,16 +162,13 @@ TEST_F(TokenizerFolder, ConfigurationsEqualTheReference) {
     for (const json& configuration : golden()["configurations"]) {
         SCOPED_TRACE(configuration["name"].get<std::string>());
         clear();
+        json files = configuration["files"];
         if (configuration.contains("tokenizer.json")) {
             const json& whole = configuration["tokenizer.json"];
-            json content = as_tokenizer_json(whole["merges"]);
-            content["added_tokens"] = whole["added_tokens"];
-            write_bytes(folder / "tokenizer.json", content.dump());
-        } else {
-            link_bundled();
+            files["tokenizer.json"] = as_tokenizer_json(whole["merges"]);
+            files["tokenizer.json"]["added_tokens"] = whole["added_tokens"];
         }
-        for (const auto& [name, content] : configuration["files"].items())
-            write_bytes(folder / name, content.dump());
+        fill(files);
 
         const Tokenizer tokenizer(folder);
         for (const json& entry : configuration["cases"]) {
@@ -176,6 +179,18 @@ TEST_F(TokenizerFolder, ConfigurationsEqualTheReference) {
         }
     }
 }
+
+// Small, so that it loads at once.
+const json kTiny = {{"vocab.json",
+                     {{"i", 0},
+                      {"n", 1},
+                      {"in", 2},
+                      {"t", 3},
+                      {"h", 4},
+                      {"th", 5},
+                      {"<|startoftext|>", 6},
+                      {"<|endoftext|>", 7}}},
+                    {"merges.txt", "#version: 0.2\ni n\nt h\n"}};
 
 TEST_F(TokenizerFolder, AMissingFileIsNamed) {
     EXPECT_NE(failure().find((folder / "vocab.json").string()), std::string::npos) << failure();
@@ -189,14 +204,9 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
     struct Case {
         const char *file, *content, *why;
     };
-    const std::string vocabulary = read(kBundled / "vocab.json");
-    const std::string merges = read(kBundled / "merges.txt");
-    const std::string half_vocabulary = vocabulary.substr(0, vocabulary.size() / 2);
-    const std::string half_merge = merges.substr(0, merges.find(' ', merges.size() - 20));
-    const std::string foreign_merge = merges + "qqq zzz\n";
     const Case cases[] = {
         {"vocab.json", "", "not valid JSON"},
-        {"vocab.json", half_vocabulary.c_str(), "not valid JSON"},
+        {"vocab.json", R"({"i": 0, "n": 1, "in)", "not valid JSON"},
         {"vocab.json", "[]", "not a JSON object"},
         {"vocab.json", "3", "not a JSON object"},
         {"vocab.json", "{}", "no tokens"},
@@ -209,8 +219,10 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
         {"merges.txt", "#version: 0.2\n", "no merges"},
         {"merges.txt", "#version: 0.2\ni n\nt h e\n", "line 3"},
         {"merges.txt", "i n\n\nt h\n", "line 2"},
-        {"merges.txt", half_merge.c_str(), "line"},
-        {"merges.txt", foreign_merge.c_str(), "needs the token 'qqq'"},
+        {"merges.txt", "#version: 0.2\ni n\nt", "line 3"},
+        {"merges.txt", "i n\nqqq n\n", "line 2 needs the token 'qqq'"},
+        {"merges.txt", "i n\ni qqq\n", "line 2 needs the token 'qqq'"},
+        {"merges.txt", "i n\nn i\n", "line 2 needs the token 'ni'"},
         {"tokenizer_config.json", "{", "not valid JSON"},
         {"tokenizer_config.json", R"({"model_max_length": 2})", "model_max_length is 2"},
         {"tokenizer_config.json", R"({"model_max_length": "77"})", "model_max_length is \"77\""},
@@ -229,18 +241,29 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
     for (const Case& damage : cases) {
         SCOPED_TRACE(std::string(damage.file) + ": " + std::string(damage.content).substr(0, 60));
         clear();
-        link_bundled();
-        fs::remove(folder / damage.file);
+        fill(kTiny);
+        EXPECT_EQ(failure(), "");
         write_bytes(folder / damage.file, damage.content);
-        EXPECT_TRUE(failure().starts_with((folder / damage.file).string() + ": ")) << failure();
-        EXPECT_NE(failure().find(damage.why), std::string::npos) << failure();
+        const std::string message = failure();
+        EXPECT_TRUE(message.starts_with((folder / damage.file).string() + ": ")) << message;
+        EXPECT_NE(message.find(damage.why), std::string::npos) << message;
     }
 }
 
-TEST_F(TokenizerFolder, AVocabularyWithoutTheNamedTokensIsRefused) {
-    link_bundled();
-    write_bytes(folder / "tokenizer_config.json", R"({"pad_token": "<|pad|>"})");
-    EXPECT_NE(failure().find("no token '<|pad|>' (pad_token)"), std::string::npos) << failure();
+TEST_F(TokenizerFolder, AVocabularyThatLacksANeededTokenIsRefused) {
+    const std::string at = (folder / "vocab.json").string() + ": ";
+    json files = kTiny;
+    files["tokenizer_config.json"] = {{"pad_token", "<|pad|>"}};
+    fill(files);
+    EXPECT_EQ(failure(), at + "no token '<|pad|>' (pad_token)");
+
+    files["tokenizer_config.json"] = {{"unk_token", "<|unknown|>"}};
+    fill(files);
+    EXPECT_EQ(failure(), at + "neither the token 'Ā' nor an unknown token");
+
+    files["vocab.json"].erase("<|startoftext|>");
+    fill(files);
+    EXPECT_EQ(failure(), at + "no token '<|startoftext|>' (bos_token)");
 }
 
 TEST(Tokenizer, ThreadsShareOneTokenizer) {
