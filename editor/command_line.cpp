@@ -73,17 +73,21 @@ int run_command_line(int argc, const char* const* argv) {
     CLI::App app("Keepsake edits a photo by words and keeps the rest of the photo.", "keepsake");
     app.set_version_flag("--version", "keepsake " KEEPSAKE_VERSION);
     app.require_subcommand(1);
+    // Given twice, the last one counts: what scripts and shell aliases rely on.
+    app.option_defaults()->take_last();
     Command chosen;
     add_edit(app, chosen);
     add_render(app, chosen);
     add_generate(app, chosen);
     add_info(app, chosen);
     add_tokenize(app, chosen);
-    if (argc < 2) {
-        return report(
-            "command: is missing; one of edit, render, generate, info, tokenize "
-            "(keepsake --help)",
-            wrong_usage);
+    const std::string choices = "one of edit, render, generate, info, tokenize (keepsake --help)";
+    if (argc < 2) return report("command: is missing; " + choices, wrong_usage);
+    const std::string command = argv[1];
+    if (!command.starts_with("-") &&
+        app.get_subcommands([&](const CLI::App* one) { return one->get_name() == command; })
+            .empty()) {
+        return report("command: '" + command + "' is unknown; " + choices, wrong_usage);
     }
     const int status = parse(app, argc, argv);
     return status == done && chosen ? run(chosen, interrupt) : status;

@@ -30,6 +30,8 @@ struct TextStyle {
 // (cv::putText knows ASCII only).
 cv::Mat text_mask(const std::string& text, const TextStyle& style) {
     start_vips();
+    // Pango refuses a text without ink.
+    if (text.find_first_not_of(" \t\n") == std::string::npos) return cv::Mat::zeros(1, 1, CV_8UC1);
     const std::unique_ptr<gchar, void (*)(gpointer)> valid(
         g_utf8_make_valid(text.data(), static_cast<gssize>(text.size())), g_free);
     const std::unique_ptr<gchar, void (*)(gpointer)> escaped(g_markup_escape_text(valid.get(), -1),

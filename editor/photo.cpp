@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "editor/png_exif.h"
 #include "editor/vips_image.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -52,6 +53,15 @@ void check_size(const Photo& photo, int width, int height) {
                                              " pixels; more than 268 megapixels do not fit "
                                              "in memory within reason: make it smaller first");
     }
+}
+
+// A copy that says how it is turned: libvips shares what it loads, so the original must not.
+VipsHandle with_orientation(const Photo& photo, VipsHandle image) {
+    VipsImage* out = nullptr;
+    const int status = vips_copy(image.get(), &out, nullptr);
+    VipsHandle copy = checked(photo, status, out);
+    vips_image_set_int(copy.get(), VIPS_META_ORIENTATION, photo.orientation);
+    return copy;
 }
 
 VipsHandle to_srgb(const Photo& photo, VipsHandle image) {
@@ -118,6 +128,10 @@ Photo load_photo(const std::filesystem::path& path) {
     photo.has_alpha = vips_image_hasalpha(image.get());
     photo.bits = static_cast<int>(8 * vips_format_sizeof(image->BandFmt));
     photo.orientation = vips_image_get_orientation(image.get());
+    if (photo.extension == "png" && photo.orientation == 1) {
+        photo.orientation = png_orientation(photo.bytes);
+        image = with_orientation(photo, std::move(image));
+    }
 
     VipsImage* upright = nullptr;
     const int status = vips_autorot(image.get(), &upright, nullptr);
