@@ -4,6 +4,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/third_party/setup.sh"
+torch=${KEEPSAKE_TORCH:+$(realpath -- "$KEEPSAKE_TORCH")}
 
 # A source file that includes ATen takes about 1.5 GB to compile: no more at once than memory holds.
 memory_kb=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
@@ -13,5 +14,5 @@ if [ "$jobs" -gt "$cores" ]; then jobs=$cores; fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 
 cd "$root"
-cmake --preset release -DKEEPSAKE_TORCH="${KEEPSAKE_TORCH:-}"
+cmake --preset release -DKEEPSAKE_TORCH="$torch"
 cmake --build --preset release --parallel "$jobs" --target "$@"
