@@ -123,13 +123,14 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
             loss.backward();
             adam.step(run.learning_rate);
             run.losses->training.push_back(value);
-            ++*run.done;
+            // With its last step a stage hands over no optimiser state: what is saved from here on
+            // belongs to the next one.
+            if (++*run.done == run.steps) tuning.adam.clear();
             if (controls.after_step) controls.after_step(tuning);
             if (controls.monitor) {
                 controls.monitor->step(*run.done, run.steps, report(run.name, *run.losses));
             }
         }
-        tuning.adam.clear();  // inside: a finished stage must not touch the state of a later one
     }
     if (!run.losses->after) {
         run.losses->after = evaluation_loss(unet, task.schedule, task.latents, embedding);
