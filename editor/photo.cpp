@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "editor/png_orientation.h"
 #include "editor/vips_image.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -52,6 +53,16 @@ void check_size(const Photo& photo, int width, int height) {
                                              " pixels; more than 268 megapixels do not fit "
                                              "in memory within reason: make it smaller first");
     }
+}
+
+VipsHandle upright(const Photo& photo, VipsHandle image) {
+    if (photo.orientation == 1) return image;
+    VipsImage* out = nullptr;
+    const int copied = vips_copy(image.get(), &out, nullptr);
+    image = checked(photo, copied, out);
+    vips_image_set_int(image.get(), VIPS_META_ORIENTATION, photo.orientation);
+    const int status = vips_autorot(image.get(), &out, nullptr);
+    return checked(photo, status, out);
 }
 
 VipsHandle to_srgb(const Photo& photo, VipsHandle image) {
@@ -117,11 +128,9 @@ Photo load_photo(const std::filesystem::path& path) {
     photo.has_profile = vips_image_get_typeof(image.get(), VIPS_META_ICC_NAME) != 0;
     photo.has_alpha = vips_image_hasalpha(image.get());
     photo.bits = static_cast<int>(8 * vips_format_sizeof(image->BandFmt));
-    photo.orientation = vips_image_get_orientation(image.get());
-
-    VipsImage* upright = nullptr;
-    const int status = vips_autorot(image.get(), &upright, nullptr);
-    image = to_srgb(photo, checked(photo, status, upright));
+    photo.orientation = photo.extension == "png" ? png_orientation(photo.bytes)
+                                                 : vips_image_get_orientation(image.get());
+    image = to_srgb(photo, upright(photo, std::move(image)));
     if (vips_image_hasalpha(image.get())) image = on_white(photo, std::move(image));
     if (image->Bands != 3) {
         throw Error(path.string(),

@@ -83,7 +83,7 @@ TEST(Progress, LinesAtEachTenthWithRateAndTimeLeft) {
     for (int i = 1; i <= 100; ++i) report({i, 100, "embedding loss 0.1234"});
     for (int i = 51; i <= 60; ++i) report({i, 60, "finetune loss 0.5"});
     const std::string text = ::testing::internal::GetCapturedStderr();
-    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11 + 2) << text;
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 10 + 2) << text;
     EXPECT_NE(text.find("embedding: 10 of 100, "), std::string::npos) << text;
     EXPECT_NE(text.find(" steps/s, "), std::string::npos);
     EXPECT_NE(text.find(" left, loss 0.1234"), std::string::npos);

@@ -102,11 +102,13 @@ TEST(Photo, EmbeddedProfileIsConverted) {
     Pixels muted = quarters(32, 32);
     for (auto& value : muted.rgb) value = value ? 160 : 80;
     const VipsHandle source = vips_copy_of(muted);
-    ASSERT_EQ(
-        vips_icc_export(source.get(), &made, "output_profile", "p3", nullptr) == 0 ||
-            vips_icc_transform(source.get(), &made, "p3", "input_profile", "srgb", nullptr) == 0,
-        true)
+    ASSERT_EQ(vips_icc_transform(source.get(), &made, "p3", "input_profile", "srgb", nullptr), 0)
         << vips_failure();
+    double* red = nullptr;
+    int bands = 0;
+    ASSERT_EQ(vips_getpoint(made, &red, &bands, 0, 0, nullptr), 0);
+    EXPECT_GT(std::abs(red[0] - 160), 5) << "the profile changes nothing";
+    g_free(red);
     ASSERT_EQ(vips_pngsave(made, (folder.path / "p3.png").c_str(), nullptr), 0);
     g_object_unref(made);
     const Photo photo = load_photo(folder.path / "p3.png");
@@ -220,8 +222,8 @@ TEST(ImageFile, PngCarriesItsRecipe) {
     write_image(folder.path / "a.png", quarters(32, 32), recipe);
     EXPECT_EQ(read_image_recipe(folder.path / "a.png"), recipe);
     EXPECT_EQ(load_photo(folder.path / "a.png").pixels.rgb, quarters(32, 32).rgb);
-    // Any other reader of PNG finds it too: it is a plain tEXt chunk.
-    EXPECT_NE(read_file(folder.path / "a.png").find("tEXtkeepsake" + std::string(1, '\0') + recipe),
+    // Any other reader of PNG finds it too: it is a plain text chunk.
+    EXPECT_NE(read_file(folder.path / "a.png").find("zTXtkeepsake" + std::string(1, '\0')),
               std::string::npos);
     write_image(folder.path / "b.png", quarters(32, 32));
     EXPECT_EQ(read_image_recipe(folder.path / "b.png"), std::nullopt);

@@ -69,7 +69,8 @@ class SessionRuns : public ::testing::Test {
         EXPECT_EQ(read_file(editor::photo_path(opened)), read_file(photo));
         for (const char* name : {"checkpoint", "embeddings", "unet"}) {
             const fs::path path = session / (std::string(name) + ".safetensors");
-            if (fs::exists(path)) EXPECT_NO_THROW(pipeline::read_safetensors(path)) << path;
+            if (!fs::exists(path)) continue;
+            EXPECT_NO_THROW(pipeline::read_safetensors(path)) << path;
         }
         EXPECT_NO_THROW(editor::describe_session(session));
     }
