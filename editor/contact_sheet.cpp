@@ -30,8 +30,6 @@ struct TextStyle {
 // (cv::putText knows ASCII only).
 cv::Mat text_mask(const std::string& text, const TextStyle& style) {
     start_vips();
-    // Pango refuses a text without ink.
-    if (text.find_first_not_of(" \t\n") == std::string::npos) return cv::Mat::zeros(1, 1, CV_8UC1);
     const std::unique_ptr<gchar, void (*)(gpointer)> valid(
         g_utf8_make_valid(text.data(), static_cast<gssize>(text.size())), g_free);
     const std::unique_ptr<gchar, void (*)(gpointer)> escaped(g_markup_escape_text(valid.get(), -1),
@@ -39,7 +37,9 @@ cv::Mat text_mask(const std::string& text, const TextStyle& style) {
     VipsImage* made = nullptr;
     if (vips_text(&made, escaped.get(), "font", style.font, "width", style.width, "align",
                   style.align, "dpi", 96, nullptr) != 0) {
-        throw Error("contact sheet", "the text cannot be drawn: " + vips_failure());
+        // Nothing to see in it, or no font: its place stays empty. The pictures matter more.
+        vips_error_clear();
+        return {};
     }
     const VipsHandle image(made);
     std::size_t size = 0;
@@ -92,7 +92,7 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
     const TextStyle title_style{"DejaVu Sans, sans bold 17", ink, inner};
     const TextStyle small_style{"DejaVu Sans, sans 10.5", faint, inner};
     const TextStyle label_style{"DejaVu Sans, sans 12", ink, cell, VIPS_ALIGN_CENTRE};
-    const cv::Mat title = text_mask(sheet.title.empty() ? " " : sheet.title, title_style);
+    const cv::Mat title = text_mask(sheet.title, title_style);
     cv::Mat subtitle;
     if (!sheet.subtitle.empty()) subtitle = text_mask(sheet.subtitle, small_style);
     // Every label sits on the same line whatever its letters: the highest one decides.
@@ -101,8 +101,7 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
     for (const auto& row : rows) {
         labels.emplace_back();
         for (const LabelledPixels* picture : row) {
-            labels.back().push_back(
-                text_mask(picture->label.empty() ? " " : picture->label, label_style));
+            labels.back().push_back(text_mask(picture->label, label_style));
             label_height = std::max(label_height, labels.back().back().rows);
         }
     }

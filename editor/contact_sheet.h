@@ -19,7 +19,8 @@ struct ContactSheet {
     std::vector<std::vector<LabelledPixels>> rows;  // a long row is folded
 };
 
-// Draws it. Throws Error when there is no picture, or the text cannot be drawn.
+// Draws it; a text that no font can draw leaves its place empty. Throws Error when there is no
+// picture.
 Pixels draw_contact_sheet(const ContactSheet& sheet);
 
 }  // namespace keepsake::editor

@@ -13,8 +13,8 @@ namespace keepsake::editor {
 bool has_image_extension(const std::filesystem::path& path);
 
 // Writes a whole file (house rule 9) in the format of its extension. A PNG carries `recipe`, ASCII
-// JSON, in a tEXt chunk of the keyword "keepsake"; the other formats do not. Throws Error naming
-// the path when the extension is not known or the file cannot be written.
+// JSON, in a text chunk (zTXt) of the keyword "keepsake"; the other formats do not. Throws Error
+// naming the path when the extension is not known or the file cannot be written.
 void write_image(const std::filesystem::path& path, const Pixels& pixels,
                  const std::string& recipe = {});
 
