@@ -42,6 +42,17 @@ int parse(CLI::App& app, int argc, const char* const* argv) {
     }
 }
 
+// CLI11 says no more than that a subcommand is required.
+std::string command_fault(const CLI::App& app, int argc, const char* const* argv) {
+    if (argc < 2) return "is missing; one of";
+    const std::string first = argv[1];
+    if (first.starts_with("-")) return {};
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        if (command->get_name() == first) return {};
+    }
+    return "'" + first + "' is none of";
+}
+
 int run(const Command& command, const Interrupt& interrupt) {
     try {
         command(interrupt);
@@ -73,17 +84,16 @@ int run_command_line(int argc, const char* const* argv) {
     CLI::App app("Keepsake edits a photo by words and keeps the rest of the photo.", "keepsake");
     app.set_version_flag("--version", "keepsake " KEEPSAKE_VERSION);
     app.require_subcommand(1);
+    // An option given again overrides: a script's defaults first, what differs after them.
+    app.option_defaults()->take_last();
     Command chosen;
     add_edit(app, chosen);
     add_render(app, chosen);
     add_generate(app, chosen);
     add_info(app, chosen);
     add_tokenize(app, chosen);
-    if (argc < 2) {
-        return report(
-            "command: is missing; one of edit, render, generate, info, tokenize "
-            "(keepsake --help)",
-            wrong_usage);
+    if (const std::string fault = command_fault(app, argc, argv); !fault.empty()) {
+        return report("command: " + fault + " edit, render, generate, info, tokenize", wrong_usage);
     }
     const int status = parse(app, argc, argv);
     return status == done && chosen ? run(chosen, interrupt) : status;
