@@ -35,6 +35,8 @@ void redirect(int to, const std::filesystem::path& path) {
 
 // In the child, just before the program.
 void prepare_child(const ProgramOptions& options) {
+    // Quick on a busy machine, and the same sums in the same order.
+    ::setenv("OMP_NUM_THREADS", "1", 1);
     for (const auto& [name, value] : options.environment) {
         ::setenv(name.c_str(), value.c_str(), 1);
     }
@@ -120,6 +122,14 @@ bool Program::running() {
     wait_status_ = status;
     read_terminal();
     return false;
+}
+
+bool Program::wait_for_error_text(const std::string& text) {
+    while (read_file(err_).find(text) == std::string::npos) {
+        if (!running()) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return running();
 }
 
 ProgramRun Program::wait() {

@@ -35,6 +35,8 @@ class Program {
 
     void signal(int signal) const;
     bool running();  // reaps it when it has ended
+    // Waits until stderr has `text` in it. False when the program ended before.
+    bool wait_for_error_text(const std::string& text);
     ProgramRun wait();
 
   private:
