@@ -42,17 +42,6 @@ int parse(CLI::App& app, int argc, const char* const* argv) {
     }
 }
 
-// CLI11 says no more than that a subcommand is required.
-std::string command_fault(const CLI::App& app, int argc, const char* const* argv) {
-    if (argc < 2) return "is missing; one of";
-    const std::string first = argv[1];
-    if (first.starts_with("-")) return {};
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-        if (command->get_name() == first) return {};
-    }
-    return "'" + first + "' is none of";
-}
-
 int run(const Command& command, const Interrupt& interrupt) {
     try {
         command(interrupt);
