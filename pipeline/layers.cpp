@@ -2,11 +2,26 @@
 
 #include <c10/core/GradMode.h>
 
+#include "pipeline/kernels.h"
+
 namespace keepsake::pipeline {
+
+namespace {
+
+Tensor plus(const Tensor& x, const Tensor& addend) {
+    return addend.defined() ? x + addend : x;
+}
+
+Tensor plus(const Tensor& x, const FusedExtras& extras) {
+    const Tensor& bias = extras.group_bias;
+    return plus(bias.defined() ? x + bias.unsqueeze(-1).unsqueeze(-1) : x, extras.residual);
+}
+
+}  // namespace
 
 Linear::Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
                bool with_bias)
-    : weight(weights.take(prefix + ".weight", {out, in})) {
+    : weight(weights.take(prefix + ".weight", {out, in})), packed(weights.packed()) {
     if (with_bias) bias = weights.take(prefix + ".bias", {out});
 }
 
@@ -15,13 +30,24 @@ Linear Linear::from_pointwise(Weights& weights, const std::string& prefix, std::
     Linear linear;
     linear.weight = weights.take(prefix + ".weight", {out, in, 1, 1});
     linear.bias = weights.take(prefix + ".bias", {out});
+    linear.packed = weights.packed();
     return linear;
 }
 
-Tensor Linear::operator()(const Tensor& x) const {
+FusedLayer Linear::fused() const {
+    FusedLayer layer;
+    layer.weight = weight;
+    layer.bias = bias;
+    layer.packed = packed;
+    return layer;
+}
+
+Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
+    const FusedLayer layer = fused();
+    if (can_fuse(x, layer)) return run_fused(layer, x, {{}, residual});
     // The view is made here, at each call, because one made before requires_grad_() would be cut
     // off from the parameter's gradient.
-    return at::linear(x, weight.dim() == 4 ? weight.flatten(1) : weight, bias);
+    return plus(at::linear(x, weight.dim() == 4 ? weight.flatten(1) : weight, bias), residual);
 }
 
 Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
@@ -29,10 +55,23 @@ Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std
     : weight(weights.take(prefix + ".weight", {out, in, kernel, kernel})),
       bias(weights.take(prefix + ".bias", {out})),
       stride(stride_),
-      padding(padding_) {}
+      padding(padding_),
+      packed(weights.packed()) {}
 
-Tensor Conv2d::operator()(const Tensor& x) const {
-    return at::conv2d(x, weight, bias, {stride, stride}, {padding, padding});
+FusedLayer Conv2d::fused() const {
+    FusedLayer layer;
+    layer.weight = weight;
+    layer.bias = bias;
+    layer.packed = packed;
+    layer.stride = stride;
+    layer.padding = padding;
+    return layer;
+}
+
+Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
+    const FusedLayer layer = fused();
+    if (can_fuse(x, layer)) return run_fused(layer, x, extras);
+    return plus(at::conv2d(x, weight, bias, {stride, stride}, {padding, padding}), extras);
 }
 
 GroupNorm::GroupNorm(Weights& weights, const std::string& prefix, std::int64_t groups_,
@@ -53,6 +92,9 @@ LayerNorm::LayerNorm(Weights& weights, const std::string& prefix, std::int64_t c
       eps(eps_) {}
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
+    const bool fits = kernels::best_kernels() && x.device().is_cpu() && x.size(-1) % 16 == 0 &&
+                      x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
+    if (fits && !at::GradMode::is_enabled()) return fused_layer_norm(x, weight, bias, eps);
     return at::layer_norm(x, weight.sizes(), weight, bias, eps);
 }
 
@@ -68,16 +110,43 @@ Resnet::Resnet(Weights& weights, const std::string& prefix, const Shape& shape)
 }
 
 Tensor Resnet::operator()(const Tensor& x, const Tensor& time_embedding) const {
-    Tensor h = conv1(norm_silu(norm1, x));
-    // Adding in place is safe for autograd: a convolution's gradient does not need its output.
-    if (time) h.add_((*time)(time_embedding).unsqueeze(-1).unsqueeze(-1));
-    h = conv2(norm_silu(norm2, h));
-    return h.add_(shortcut ? (*shortcut)(x) : x);
+    FusedExtras with_time;
+    if (time) with_time.group_bias = (*time)(time_embedding);
+    const Tensor h = norm_silu_conv(norm1, conv1, x, with_time);
+    return norm_silu_conv(norm2, conv2, h, {{}, shortcut ? (*shortcut)(x) : x});
 }
 
-Tensor norm_silu(const GroupNorm& norm, const Tensor& x) {
+Tensor norm_silu_conv(const GroupNorm& norm, const Conv2d& conv, const Tensor& x,
+                      const FusedExtras& extras) {
+    FusedLayer layer = conv.fused();
+    layer.norm = &norm;
+    layer.silu = true;
+    if (can_fuse(x, layer)) return run_fused(layer, x, extras);
     Tensor normed = norm(x);
-    return c10::GradMode::is_enabled() ? at::silu(normed) : at::silu_(normed);
+    return conv(at::GradMode::is_enabled() ? at::silu(normed) : at::silu_(normed), extras);
+}
+
+Tensor norm_linear(const GroupNorm& norm, const Linear& linear, const Tensor& x) {
+    FusedLayer layer = linear.fused();
+    layer.norm = &norm;
+    if (can_fuse(x, layer)) return run_fused(layer, x);
+    return from_tokens(linear(to_tokens(norm(x))), x);
+}
+
+Tensor upsample_conv(const Conv2d& conv, const Tensor& x, at::IntArrayRef height_width) {
+    FusedLayer layer = conv.fused();
+    layer.upscale = 2;
+    const bool twice = height_width[0] == 2 * x.size(2) && height_width[1] == 2 * x.size(3);
+    if (twice && can_fuse(x, layer)) return run_fused(layer, x);
+    return conv(at::upsample_nearest2d(x, height_width));
+}
+
+Tensor linear_geglu(const Linear& linear, const Tensor& x) {
+    const FusedLayer layer = linear.fused();
+    if (can_fuse(x, layer) && linear.weight.size(0) % 32 == 0)
+        return at::GradMode::is_enabled() ? fused_geglu(linear(x)) : product_geglu(layer, x);
+    const std::vector<Tensor> halves = linear(x).chunk(2, -1);
+    return halves[0] * at::gelu(halves[1]);
 }
 
 Tensor to_tokens(const Tensor& x) {

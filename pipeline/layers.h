@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "pipeline/fused_layers.h"
 #include "pipeline/weights.h"
 
 namespace keepsake::pipeline {
@@ -19,6 +20,7 @@ namespace keepsake::pipeline {
 struct Linear {
     Tensor weight;  // (out, in), or (out, in, 1, 1): see from_pointwise
     Tensor bias;    // (out), or undefined
+    std::shared_ptr<PackedWeights> packed;
     Linear() = default;
     Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            bool with_bias = true);
@@ -26,7 +28,9 @@ struct Linear {
     // disk, so that the parameter is the one the checkpoint names.
     static Linear from_pointwise(Weights& weights, const std::string& prefix, std::int64_t in,
                                  std::int64_t out);
-    Tensor operator()(const Tensor& x) const;
+    // W x + b, + residual where it is given (the result's shape).
+    Tensor operator()(const Tensor& x, const Tensor& residual = {}) const;
+    FusedLayer fused() const;
 };
 
 // x: (B, in, H, W) -> (B, out, H', W').
@@ -34,10 +38,13 @@ struct Conv2d {
     Tensor weight;  // (out, in, k, k), channels_last
     Tensor bias;    // (out)
     std::int64_t stride = 1, padding = 0;
+    std::shared_ptr<PackedWeights> packed;
     Conv2d() = default;
     Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            std::int64_t kernel, std::int64_t stride_ = 1, std::int64_t padding_ = 0);
-    Tensor operator()(const Tensor& x) const;
+    // extras: see FusedExtras.
+    Tensor operator()(const Tensor& x, const FusedExtras& extras = {}) const;
+    FusedLayer fused() const;
 };
 
 // x: (B, channels, ...), shape kept.
@@ -82,8 +89,18 @@ struct Resnet {
     Tensor operator()(const Tensor& x, const Tensor& time_embedding = {}) const;
 };
 
-// SiLU(norm(x)), without a second buffer where no gradient is recorded.
-Tensor norm_silu(const GroupNorm& norm, const Tensor& x);
+// conv(SiLU(norm(x))) + extras.
+Tensor norm_silu_conv(const GroupNorm& norm, const Conv2d& conv, const Tensor& x,
+                      const FusedExtras& extras = {});
+
+// linear(norm(x)) at every pixel. x: (B, in, H, W) -> (B, out, H, W).
+Tensor norm_linear(const GroupNorm& norm, const Linear& linear, const Tensor& x);
+
+// conv over x made `height` by `width` by nearest-neighbour upsampling.
+Tensor upsample_conv(const Conv2d& conv, const Tensor& x, at::IntArrayRef height_width);
+
+// GEGLU (Shazeer, arXiv 2002.05202): value * gelu(gate), both halves of linear(x).
+Tensor linear_geglu(const Linear& linear, const Tensor& x);
 
 // (B, C, H, W) in channels_last -> (B, H*W, C), a view; and back, x being the picture whose H and W
 // are meant.

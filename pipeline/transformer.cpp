@@ -23,11 +23,13 @@ CrossAttention::CrossAttention(Weights& weights, const std::string& prefix,
       heads(shape.heads),
       upcast(shape.upcast) {}
 
-Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context) const {
+Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
+                                  const Tensor& residual) const {
     const at::ScalarType dtype = x.scalar_type();
     const at::ScalarType inner = upcast ? at::kFloat : dtype;
     return out(
-        attention(q(x).to(inner), k(context).to(inner), v(context).to(inner), heads).to(dtype));
+        attention(q(x).to(inner), k(context).to(inner), v(context).to(inner), heads).to(dtype),
+        residual);
 }
 
 TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,
@@ -42,10 +44,9 @@ TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,
 
 Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
     const Tensor h = norm1(x);
-    Tensor sum = x + self(h, h);
-    sum = sum + cross(norm2(sum), context);
-    const std::vector<Tensor> halves = geglu(norm3(sum)).chunk(2, -1);
-    return sum + out(halves[0] * at::gelu(halves[1]));
+    Tensor sum = self(h, h, x);
+    sum = cross(norm2(sum), context, sum);
+    return out(linear_geglu(geglu, norm3(sum)), sum);
 }
 
 Transformer::Transformer(Weights& weights, const std::string& prefix, const TransformerShape& shape)
@@ -57,9 +58,9 @@ Transformer::Transformer(Weights& weights, const std::string& prefix, const Tran
 }
 
 Tensor Transformer::operator()(const Tensor& x, const Tensor& context) const {
-    Tensor tokens = proj_in(to_tokens(norm(x)));
+    Tensor tokens = to_tokens(norm_linear(norm, proj_in, x));
     for (const TransformerBlock& block : blocks) tokens = block(tokens, context);
-    return x + from_tokens(proj_out(tokens), x);
+    return from_tokens(proj_out(tokens, to_tokens(x)), x);
 }
 
 }  // namespace keepsake::pipeline

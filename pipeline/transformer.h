@@ -26,8 +26,9 @@ struct CrossAttention {
     bool upcast = false;
     CrossAttention(Weights& weights, const std::string& prefix, const TransformerShape& shape,
                    std::int64_t context_channels);
-    // x: (B, N, channels); context: (B, M, context_channels) -> (B, N, channels).
-    Tensor operator()(const Tensor& x, const Tensor& context) const;
+    // x: (B, N, channels); context: (B, M, context_channels) -> residual + attention, (B, N,
+    // channels).
+    Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual) const;
 };
 
 struct TransformerBlock {

@@ -154,10 +154,9 @@ Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
             if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
         }
         // To the size of the next skip, which is not twice this one where the way down rounded up.
-        if (stage.resample)
-            x = (*stage.resample)(at::upsample_nearest2d(x, skips.back().sizes().slice(2)));
+        if (stage.resample) x = upsample_conv(*stage.resample, x, skips.back().sizes().slice(2));
     }
-    return conv_out_(norm_silu(norm_out_, x)).to(sample.scalar_type()).contiguous();
+    return norm_silu_conv(norm_out_, conv_out_, x).to(sample.scalar_type()).contiguous();
 }
 
 UNet UNet::clone() const {

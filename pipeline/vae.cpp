@@ -137,7 +137,7 @@ LatentDistribution Vae::encode(const Tensor& image) const {
         // One row and one column of zeros at the far edges only, as the model was trained.
         if (stage.resample) x = (*stage.resample)(at::constant_pad_nd(x, {0, 1, 0, 1}));
     }
-    x = encoder_.conv_out(norm_silu(encoder_.norm_out, encoder_.mid(x)));
+    x = norm_silu_conv(encoder_.norm_out, encoder_.conv_out, encoder_.mid(x));
     if (quant_conv_) x = (*quant_conv_)(x);
     const std::vector<Tensor> moments = x.chunk(2, 1);
     return {moments[0].contiguous(), at::clamp(moments[1], -30.0, 20.0).contiguous()};
@@ -152,10 +152,9 @@ Tensor Vae::decode(const Tensor& z) const {
     x = decoder_.mid(decoder_.conv_in(x));
     for (const Stage& stage : decoder_.stages) {
         for (const Resnet& resnet : stage.resnets) x = resnet(x);
-        if (stage.resample)
-            x = (*stage.resample)(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}));
+        if (stage.resample) x = upsample_conv(*stage.resample, x, {2 * x.size(2), 2 * x.size(3)});
     }
-    return decoder_.conv_out(norm_silu(decoder_.norm_out, x)).contiguous();
+    return norm_silu_conv(decoder_.norm_out, decoder_.conv_out, x).contiguous();
 }
 
 }  // namespace keepsake::pipeline

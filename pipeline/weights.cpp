@@ -89,6 +89,13 @@ std::vector<std::string> Weights::names() const {
     return names;
 }
 
+std::shared_ptr<PackedWeights> Weights::packed() const {
+    constexpr std::int64_t most = 1 << 26;  // 256 MiB in float32; Stable Diffusion's VAE has more
+    std::int64_t count = 0;
+    for (const auto& [name, source] : sources_) count += c10::multiply_integers(source.shape);
+    return count <= most ? std::make_shared<PackedWeights>() : nullptr;
+}
+
 Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
     const auto found = sources_.find(name);
     const bool missing = found == sources_.end();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/fused_layers.h"
 #include "pipeline/safetensors.h"
 
 namespace keepsake::pipeline {
@@ -46,6 +47,10 @@ class Weights {
     // taken where (out, in) is asked for. Missing or misshapen: recorded, and a tensor of `shape`
     // on the meta device is returned, which has no content.
     Tensor take(const std::string& name, at::IntArrayRef shape);
+
+    // Where a layer keeps its weight as the kernels read it; null for a large component, where a
+    // second copy of the weights would cost more memory than packing costs time.
+    std::shared_ptr<PackedWeights> packed() const;
 
     // Every tensor taken so far, by name: the model's parameters (they share storage with the
     // layers).

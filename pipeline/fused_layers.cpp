@@ -1,0 +1,504 @@
+#include "pipeline/fused_layers.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "pipeline/kernels.h"
+#include "pipeline/layers.h"
+
+namespace keepsake::pipeline {
+
+namespace {
+
+using kernels::best_kernels;
+using kernels::Kernels;
+using kernels::share;
+
+// Everything that does not change between the forward and the backward of one call.
+struct Geometry {
+    std::int64_t batch = 1, height = 1, width = 1;  // of x, in pixels; a matrix is one row of them
+    std::int64_t in = 0, out = 0;
+    std::int64_t kernel = 1, stride = 1, padding = 0, upscale = 1;
+
+    std::int64_t padded_height() const { return upscale * height + 2 * padding; }
+    std::int64_t padded_width() const { return upscale * width + 2 * padding; }
+    std::int64_t out_height() const { return (padded_height() - kernel) / stride + 1; }
+    std::int64_t out_width() const { return (padded_width() - kernel) / stride + 1; }
+    std::int64_t rows() const { return batch * out_height() * out_width(); }
+    bool picture = false;  // or a matrix
+};
+
+Geometry geometry_of(const FusedLayer& layer, const Tensor& x) {
+    Geometry g;
+    g.out = layer.weight.size(0);
+    g.in = layer.weight.size(1);
+    g.stride = layer.stride;
+    g.padding = layer.padding;
+    g.upscale = layer.upscale;
+    g.picture = x.dim() == 4;
+    if (x.dim() == 4) {
+        g.kernel = layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
+        g.batch = x.size(0);
+        g.height = x.size(2);
+        g.width = x.size(3);
+    } else {
+        g.width = x.numel() / g.in;
+    }
+    return g;
+}
+
+Tensor in_rows(const Tensor& x) {
+    return x.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                     : at::MemoryFormat::Contiguous);
+}
+
+Tensor empty_picture(std::int64_t batch, std::int64_t channels, std::int64_t height,
+                     std::int64_t width) {
+    return at::empty({batch, channels, height, width}, at::TensorOptions().dtype(at::kFloat),
+                     at::MemoryFormat::ChannelsLast);
+}
+
+kernels::GroupNorm norm_job(const GroupNorm& norm, const Geometry& g, const Tensor& x,
+                            const Tensor& stats, bool silu) {
+    kernels::GroupNorm job;
+    job.x = x.const_data_ptr<float>();
+    job.batch = g.batch;
+    job.height = g.height;
+    job.width = g.width;
+    job.channels = g.in;
+    job.groups = norm.groups;
+    job.eps = norm.eps;
+    job.weight = norm.weight.const_data_ptr<float>();
+    job.bias = norm.bias.const_data_ptr<float>();
+    job.silu = silu;
+    job.mean = stats.mutable_data_ptr<float>();
+    job.rscale = job.mean + g.batch * norm.groups;
+    return job;
+}
+
+std::int64_t norm_parts(const kernels::GroupNorm& job) {
+    return job.batch * (job.channels / kernels::norm_block(job.channels, job.groups));
+}
+
+// What the product reads: x itself, or normalised and with its border.
+Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats) {
+    const Kernels& k = *best_kernels();
+    const int threads = at::get_num_threads();
+    if (layer.norm) {
+        const Tensor y = empty_picture(g.batch, g.in, g.padded_height(), g.padded_width());
+        kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
+        job.border = g.padding;
+        job.y = y.mutable_data_ptr<float>();
+        share(norm_parts(job), threads, [&](std::int64_t i) { k.group_norm(job, i, i + 1); });
+        return y;
+    }
+    if (g.padding == 0 && g.upscale == 1) return x;
+    const Tensor y = empty_picture(g.batch, g.in, g.padded_height(), g.padded_width());
+    const kernels::Pad job{
+        x.const_data_ptr<float>(),  g.batch, g.height, g.width, g.in, g.padding, g.upscale,
+        y.mutable_data_ptr<float>()};
+    share(g.batch * g.padded_height(), threads, [&](std::int64_t i) { k.pad(job, i, i + 1); });
+    return y;
+}
+
+// Where in the prepared input each row of the product begins.
+std::vector<std::int64_t> row_offsets(const Geometry& g) {
+    std::vector<std::int64_t> offsets;
+    offsets.reserve(static_cast<std::size_t>(g.rows()));
+    for (std::int64_t b = 0; b < g.batch; ++b)
+        for (std::int64_t y = 0; y < g.out_height(); ++y)
+            for (std::int64_t x = 0; x < g.out_width(); ++x)
+                offsets.push_back(
+                    ((b * g.padded_height() + y * g.stride) * g.padded_width() + x * g.stride) *
+                    g.in);
+    return offsets;
+}
+
+// Shares a product among the threads: by panels and by runs of rows, several parts a thread so that
+// one that is held up does not hold up all, runs short enough for the second-level cache.
+void run_product(const kernels::Product& job) {
+    const Kernels& k = *best_kernels();
+    const std::int64_t panels = (job.columns + k.panel_width - 1) / k.panel_width;
+    const std::int64_t threads = at::get_num_threads();
+    // Where panels are packed on the way, a panel is one part: packing it twice costs more.
+    std::int64_t run = job.panels ? 96 : job.rows;
+    while (job.panels && run > 12 && panels * ((job.rows + run - 1) / run) < 4 * threads) run /= 2;
+    const std::int64_t runs = (job.rows + run - 1) / run;
+    const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
+    share(panels * runs, static_cast<int>(threads), [&](std::int64_t i) {
+        const Tensor scratch =
+            panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
+        const std::int64_t panel = i / runs, begin = i % runs * run;
+        k.product(job, {begin, std::min(begin + run, job.rows), panel, panel + 1},
+                  panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
+    });
+}
+
+kernels::Product product_job(const Geometry& g, const Tensor& prepared,
+                             const std::vector<std::int64_t>& offsets) {
+    kernels::Product job;
+    job.a = prepared.const_data_ptr<float>();
+    job.offsets = offsets.data();
+    job.segments = g.kernel;
+    job.segment_length = g.kernel * g.in;
+    job.segment_stride = g.padded_width() * g.in;
+    job.rows = g.rows();
+    job.columns = g.out;
+    return job;
+}
+
+Tensor result_like(const Geometry& g, const Tensor& x, std::int64_t channels) {
+    if (g.picture) return empty_picture(g.batch, channels, g.out_height(), g.out_width());
+    std::vector<std::int64_t> shape = x.sizes().vec();
+    shape.back() = channels;
+    return at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+}
+
+const float* data_or_null(const Tensor& t) {
+    return t.defined() ? t.const_data_ptr<float>() : nullptr;
+}
+
+Tensor forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
+               const Tensor& stats) {
+    const Geometry g = geometry_of(layer, x);
+    const Tensor prepared = prepare(layer, g, x, stats);
+    const std::vector<std::int64_t> offsets = row_offsets(g);
+    kernels::Product job = product_job(g, prepared, offsets);
+    Tensor packed;
+    if (layer.packed) {
+        packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
+        job.panels = packed.const_data_ptr<float>();
+    } else {
+        job.weights = layer.weight.const_data_ptr<float>();
+    }
+    const Tensor y = result_like(g, x, g.out);
+    job.bias = data_or_null(layer.bias);
+    const Tensor group_bias =
+        extras.group_bias.defined() ? extras.group_bias.contiguous() : Tensor();
+    job.group_bias = data_or_null(group_bias);
+    if (group_bias.defined()) job.rows_per_group = g.rows() / group_bias.size(0);
+    const Tensor residual = extras.residual.defined() ? in_rows(extras.residual) : Tensor();
+    job.residual = data_or_null(residual);
+    job.c = y.mutable_data_ptr<float>();
+    job.c_stride = g.out;
+    run_product(job);
+    return y;
+}
+
+Tensor make_stats(const FusedLayer& layer, const Tensor& x) {
+    if (!layer.norm) return {};
+    return at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
+}
+
+// dL/d(prepared input, without its border), from dy.
+Tensor input_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& dy) {
+    // The same product with the weights transposed and the taps reversed, over dy with a border
+    // that makes the result as large as the input.
+    Geometry back;
+    back.batch = g.batch;
+    back.height = g.out_height();
+    back.width = g.out_width();
+    back.in = g.out;
+    back.out = g.in;
+    back.kernel = g.kernel;
+    back.padding = g.kernel - 1 - g.padding;
+    back.picture = g.picture;
+    const Tensor prepared = prepare({}, back, dy, {});
+    const std::vector<std::int64_t> offsets = row_offsets(back);
+    kernels::Product job = product_job(back, prepared, offsets);
+    PackedWeights once;
+    const Tensor packed =
+        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::transposed);
+    job.panels = packed.const_data_ptr<float>();
+    const Tensor dx = result_like(back, dy, g.in);
+    job.c = dx.mutable_data_ptr<float>();
+    job.c_stride = g.in;
+    run_product(job);
+    return dx;
+}
+
+Tensor weight_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& prepared,
+                       const Tensor& dy) {
+    const Kernels& k = *best_kernels();
+    const std::vector<std::int64_t> offsets = row_offsets(g);
+    const Tensor gradient = at::zeros_like(layer.weight);
+    kernels::WeightGradient job;
+    job.a = prepared.const_data_ptr<float>();
+    job.offsets = offsets.data();
+    job.segments = g.kernel;
+    job.segment_length = g.kernel * g.in;
+    job.segment_stride = g.padded_width() * g.in;
+    job.rows = g.rows();
+    job.outs = g.out;
+    job.d = dy.const_data_ptr<float>();
+    job.gradient = gradient.mutable_data_ptr<float>();
+    constexpr std::int64_t outs = 24;  // a multiple of every kernel's rows
+    share((g.out + outs - 1) / outs, at::get_num_threads(), [&](std::int64_t i) {
+        k.weight_gradient(job, i * outs, std::min(g.out, (i + 1) * outs));
+    });
+    return gradient;
+}
+
+struct NormGradients {
+    Tensor x, weight, bias;
+};
+
+NormGradients norm_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& x,
+                            const Tensor& stats, const Tensor& d) {
+    const Kernels& k = *best_kernels();
+    const auto options = at::TensorOptions().dtype(at::kFloat);
+    const Tensor weight = at::empty({g.batch, g.in}, options);
+    const Tensor bias = at::empty({g.batch, g.in}, options);
+    const Tensor dx = at::empty_like(x);
+    const kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
+    const kernels::GroupNormGradient gradient{
+        d.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), weight.mutable_data_ptr<float>(),
+        bias.mutable_data_ptr<float>()};
+    share(norm_parts(job), at::get_num_threads(),
+          [&](std::int64_t i) { k.group_norm_gradient(job, gradient, i, i + 1); });
+    return {dx, weight.sum(0), bias.sum(0)};
+}
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// The layer as a value that autograd's context can hold.
+struct SavedLayer : torch::CustomClassHolder {
+    FusedLayer layer;
+    GroupNorm norm;
+};
+
+enum Argument {
+    arg_x,
+    arg_norm_weight,
+    arg_norm_bias,
+    arg_weight,
+    arg_bias,
+    arg_group_bias,
+    arg_residual
+};
+
+// autograd::Function takes no undefined tensor; an empty one stands for it.
+Tensor given(const Tensor& t) {
+    return t.numel() > 0 ? t : Tensor();
+}
+
+struct FusedFunction : torch::autograd::Function<FusedFunction> {
+    static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm_weight,
+                          const Tensor& norm_bias, const Tensor& weight, const Tensor& bias,
+                          const Tensor& group_bias, const Tensor& residual,
+                          c10::intrusive_ptr<SavedLayer> saved) {
+        FusedLayer layer = saved->layer;
+        layer.weight = weight;
+        layer.bias = given(bias);
+        const Tensor stats = make_stats(layer, x);
+        context->save_for_backward({x, norm_weight, norm_bias, weight, stats});
+        context->saved_data["batch"] = group_bias.size(0);
+        context->saved_data["layer"] = c10::IValue::make_capsule(
+            c10::static_intrusive_pointer_cast<torch::CustomClassHolder>(std::move(saved)));
+        return pipeline::forward(layer, x, {given(group_bias), given(residual)}, stats);
+    }
+
+    static variable_list backward(AutogradContext* context, variable_list gradients) {
+        const variable_list tensors = context->get_saved_variables();
+        const auto saved = c10::static_intrusive_pointer_cast<SavedLayer>(
+            context->saved_data["layer"].toCapsule());
+        FusedLayer layer = saved->layer;
+        GroupNorm norm = saved->norm;
+        const Tensor &x = tensors[0], &stats = tensors[4];
+        layer.weight = tensors[3];
+        if (layer.norm) {
+            norm.weight = tensors[1];
+            norm.bias = tensors[2];
+            layer.norm = &norm;
+        }
+        const Geometry g = geometry_of(layer, x);
+        const Tensor dy = in_rows(gradients[0]);
+        variable_list result(8);
+        if (context->needs_input_grad(arg_residual)) result[arg_residual] = dy;
+        const Tensor rows = g.picture ? to_tokens(dy) : dy.reshape({1, -1, g.out});
+        if (context->needs_input_grad(arg_bias)) result[arg_bias] = rows.sum({0, 1});
+        if (context->needs_input_grad(arg_group_bias))
+            result[arg_group_bias] = context->saved_data["batch"].toInt() == 1
+                                         ? rows.sum({0, 1}).unsqueeze(0)
+                                         : rows.sum(1);
+        if (context->needs_input_grad(arg_weight))
+            result[arg_weight] = weight_gradient(layer, g, prepare(layer, g, x, stats), dy);
+        const bool norm_learns = layer.norm && (context->needs_input_grad(arg_norm_weight) ||
+                                                context->needs_input_grad(arg_norm_bias));
+        if (context->needs_input_grad(arg_x) || norm_learns) {
+            const Tensor d = input_gradient(layer, g, dy);
+            if (!layer.norm) {
+                result[arg_x] = d;
+            } else {
+                const NormGradients through = norm_gradient(layer, g, x, stats, d);
+                result[arg_x] = through.x;
+                result[arg_norm_weight] = through.weight;
+                result[arg_norm_bias] = through.bias;
+            }
+        }
+        return result;
+    }
+};
+
+struct GegluFunction : torch::autograd::Function<GegluFunction> {
+    static kernels::Geglu job_of(const Tensor& h) {
+        kernels::Geglu job;
+        job.h = h.const_data_ptr<float>();
+        job.channels = h.size(-1) / 2;
+        job.rows = h.numel() / h.size(-1);
+        return job;
+    }
+    static constexpr std::int64_t rows_a_part = 16;
+    static std::int64_t parts(const kernels::Geglu& job) {
+        return (job.rows + rows_a_part - 1) / rows_a_part;
+    }
+
+    static Tensor forward(AutogradContext* context, const Tensor& h) {
+        context->save_for_backward({h});
+        std::vector<std::int64_t> shape = h.sizes().vec();
+        shape.back() /= 2;
+        const Tensor y = at::empty(shape, h.options());
+        kernels::Geglu job = job_of(h);
+        job.y = y.mutable_data_ptr<float>();
+        share(parts(job), at::get_num_threads(), [&](std::int64_t i) {
+            best_kernels()->geglu(job, i * rows_a_part, std::min(job.rows, (i + 1) * rows_a_part));
+        });
+        return y;
+    }
+
+    static variable_list backward(AutogradContext* context, variable_list gradients) {
+        const Tensor h = context->get_saved_variables()[0];
+        const Tensor dy = gradients[0].contiguous();
+        const Tensor dh = at::empty_like(h);
+        kernels::Geglu job = job_of(h);
+        job.dy = dy.const_data_ptr<float>();
+        job.dh = dh.mutable_data_ptr<float>();
+        share(parts(job), at::get_num_threads(), [&](std::int64_t i) {
+            best_kernels()->geglu_gradient(job, i * rows_a_part,
+                                           std::min(job.rows, (i + 1) * rows_a_part));
+        });
+        return {dh};
+    }
+};
+
+}  // namespace
+
+Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
+    const Kernels& k = *best_kernels();
+    const std::lock_guard lock(mutex_);
+    Panels& panels = panels_[static_cast<int>(kind)];
+    const std::uint32_t version =
+        weight.is_inference() ? 0 : static_cast<std::uint32_t>(weight._version());
+    if (panels.tensor.defined() && panels.address == weight.const_data_ptr() &&
+        panels.version == version)
+        return panels.tensor;
+    const std::int64_t outs = weight.size(0), ins = weight.size(1);
+    const std::int64_t taps = weight.numel() / (outs * ins);
+    const bool transposed = kind == Kind::transposed;
+    const std::int64_t columns = transposed ? ins : outs;
+    const std::int64_t depth = taps * (transposed ? outs : ins);
+    const Tensor contiguous = weight.contiguous(weight.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                                                  : at::MemoryFormat::Contiguous);
+    const float* from = contiguous.const_data_ptr<float>();
+    const Tensor packed = at::empty({kernels::packed_size(k.panel_width, columns, depth)},
+                                    at::TensorOptions().dtype(at::kFloat));
+    float* to = packed.mutable_data_ptr<float>();
+    share((columns + k.panel_width - 1) / k.panel_width, at::get_num_threads(),
+          [&](std::int64_t p) {
+              if (transposed)
+                  k.pack_transposed(from, outs, taps, ins, to, p, p + 1);
+              else if (kind == Kind::pairs)
+                  k.pack_pairs(from, outs, depth, to, p, p + 1);
+              else
+                  k.pack(from, outs, depth, to, p, p + 1);
+          });
+    panels = {packed, weight.storage(), weight.const_data_ptr(), version};
+    return packed;
+}
+
+bool can_fuse(const Tensor& x, const FusedLayer& layer) {
+    const auto fits = [](const Tensor& t) {
+        return !t.defined() || (t.scalar_type() == at::kFloat && t.device().is_cpu());
+    };
+    if (!best_kernels() || !fits(x) || !fits(layer.weight) || x.numel() == 0) return false;
+    if (layer.weight.dim() == 4 && x.dim() == 4 && layer.weight.size(2) != layer.weight.size(3))
+        return false;
+    if (layer.norm && (x.dim() != 4 || layer.upscale != 1 ||
+                       kernels::norm_block(layer.weight.size(1), layer.norm->groups) == 0))
+        return false;
+    const std::int64_t kernel = x.dim() == 4 && layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
+    // The backward is written for convolutions that keep the size.
+    const bool learns =
+        at::GradMode::is_enabled() && (x.requires_grad() || layer.weight.requires_grad());
+    return !learns || (layer.stride == 1 && layer.upscale == 1 && 2 * layer.padding == kernel - 1);
+}
+
+Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras) {
+    const Tensor input = in_rows(x);
+    if (!at::GradMode::is_enabled()) return forward(layer, input, extras, make_stats(layer, input));
+    auto saved = c10::make_intrusive<SavedLayer>();
+    saved->layer = layer;
+    const Tensor none = at::empty({0}, at::TensorOptions().dtype(at::kFloat));
+    Tensor norm_weight = none, norm_bias = none;
+    if (layer.norm) {
+        saved->norm = *layer.norm;
+        saved->layer.norm = &saved->norm;
+        norm_weight = layer.norm->weight;
+        norm_bias = layer.norm->bias;
+        saved->norm.weight = saved->norm.weight.detach();
+        saved->norm.bias = saved->norm.bias.detach();
+    }
+    // Tensors go through autograd's own hands alone: here they would make a cycle.
+    saved->layer.weight = Tensor();
+    saved->layer.bias = Tensor();
+    const auto or_none = [&](const Tensor& t) { return t.defined() ? t : none; };
+    return FusedFunction::apply(input, norm_weight, norm_bias, layer.weight, or_none(layer.bias),
+                                or_none(extras.group_bias), or_none(extras.residual), saved);
+}
+
+Tensor fused_geglu(const Tensor& h) {
+    return GegluFunction::apply(h.contiguous());
+}
+
+Tensor product_geglu(const FusedLayer& layer, const Tensor& x) {
+    const Tensor input = x.contiguous();
+    const Geometry g = geometry_of(layer, input);
+    const std::vector<std::int64_t> offsets = row_offsets(g);
+    kernels::Product job = product_job(g, input, offsets);
+    PackedWeights once;
+    const Tensor packed =
+        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::pairs);
+    job.panels = packed.const_data_ptr<float>();
+    job.bias = data_or_null(layer.bias);
+    job.activation = kernels::Activation::geglu;
+    const Tensor y = result_like(g, input, g.out / 2);
+    job.c = y.mutable_data_ptr<float>();
+    job.c_stride = g.out / 2;
+    run_product(job);
+    return y;
+}
+
+Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+    const Tensor input = x.contiguous();
+    const Tensor y = at::empty_like(input);
+    kernels::LayerNorm job;
+    job.x = input.const_data_ptr<float>();
+    job.channels = input.size(-1);
+    job.rows = input.numel() / job.channels;
+    job.eps = eps;
+    job.weight = weight.const_data_ptr<float>();
+    job.bias = bias.const_data_ptr<float>();
+    job.y = y.mutable_data_ptr<float>();
+    constexpr std::int64_t rows = 64;
+    share((job.rows + rows - 1) / rows, at::get_num_threads(), [&](std::int64_t i) {
+        best_kernels()->layer_norm(job, i * rows, std::min(job.rows, (i + 1) * rows));
+    });
+    return y;
+}
+
+}  // namespace keepsake::pipeline

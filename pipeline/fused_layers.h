@@ -1,0 +1,73 @@
+// Group norm, SiLU, convolution (or matrix product), time embedding and residual as one pass over
+// memory each way, by the kernels of kernels.h. Differentiable: LibTorch's autograd sees one node.
+// layers.h uses this where it applies and ATen everywhere else; both compute the same.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace keepsake::pipeline {
+
+using at::Tensor;
+
+// A weight as the product kernels read it, made when it is first needed and again when the weight
+// was written since. Copies of a layer share the weight, so they share this.
+class PackedWeights {
+  public:
+    enum class Kind { plain, pairs, transposed };
+    // weight: (out, in) or (out, in, k, k) channels_last.
+    Tensor get(const Tensor& weight, Kind kind);
+
+  private:
+    struct Panels {
+        Tensor tensor;
+        at::Storage storage;  // held, so that its address stays this weight's
+        const void* address = nullptr;
+        std::uint32_t version = 0;
+    };
+    std::mutex mutex_;
+    Panels panels_[3];
+};
+
+struct GroupNorm;
+
+// One layer: convolution(silu(norm(x))) + bias, each part but the product optional.
+struct FusedLayer {
+    const GroupNorm* norm = nullptr;
+    bool silu = false;
+    Tensor weight;  // (out, in), or (out, in, k, k) channels_last
+    Tensor bias;    // (out) or undefined
+    // Null: pack on the way, at each call. That costs time in proportion to the weight, and saves a
+    // second copy of it.
+    std::shared_ptr<PackedWeights> packed;
+    std::int64_t stride = 1, padding = 0;
+    std::int64_t upscale = 1;  // nearest-neighbour, before the convolution; without `norm`
+};
+
+// Whether the kernels take this: float32 on a CPU that has them, channels that divide.
+bool can_fuse(const Tensor& x, const FusedLayer& layer);
+
+// What is added to the product.
+struct FusedExtras {
+    Tensor group_bias;  // (B or 1, out): to every pixel of a picture; or undefined
+    Tensor residual;    // the result's shape; or undefined
+};
+
+// x: (B, in, H, W) channels_last, or (..., in) contiguous -> (B, out, H', W') channels_last, or
+// (..., out). Float32 on CPU. Call only where can_fuse().
+Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras = {});
+
+// value * gelu(gate) of h: (..., 2 c), value first -> (..., c) (Shazeer, arXiv 2002.05202, GEGLU;
+// gelu by the error function). Float32 on CPU, c a multiple of 16.
+Tensor fused_geglu(const Tensor& h);
+
+// The product with (2 c, in) and GEGLU after it, without a gradient. Call only where can_fuse().
+Tensor product_geglu(const FusedLayer& layer, const Tensor& x);
+
+// As at::layer_norm over the last dimension, without a gradient. Channels a multiple of 16.
+Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
+
+}  // namespace keepsake::pipeline

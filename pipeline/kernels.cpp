@@ -1,0 +1,51 @@
+#include "pipeline/kernels.h"
+
+#include <cstdlib>
+#include <numeric>
+#include <string_view>
+
+namespace keepsake::pipeline::kernels {
+
+#ifndef KEEPSAKE_X86_KERNELS
+const Kernels* avx2_kernels() {
+    return nullptr;
+}
+const Kernels* avx512_kernels() {
+    return nullptr;
+}
+#endif
+
+namespace {
+
+const Kernels* choose() {
+    const char* asked = std::getenv("KEEPSAKE_KERNELS");
+    const std::string_view limit = asked ? asked : "";
+    if (limit == "none") return nullptr;
+#ifdef KEEPSAKE_X86_KERNELS
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    if (avx512 && limit != "avx2") return avx512_kernels();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_kernels();
+#endif
+    return nullptr;
+}
+
+}  // namespace
+
+const Kernels* best_kernels() {
+    static const Kernels* const chosen = choose();
+    return chosen;
+}
+
+std::int64_t norm_block(std::int64_t channels, std::int64_t groups) {
+    constexpr std::int64_t line = 16;  // floats: the widest vector, and a cache line
+    if (groups <= 0 || channels % groups != 0) return 0;
+    const std::int64_t block = std::lcm(channels / groups, line);
+    return block <= 1024 && channels % block == 0 ? block : 0;
+}
+
+std::int64_t packed_size(std::int64_t panel_width, std::int64_t columns, std::int64_t depth) {
+    return (columns + panel_width - 1) / panel_width * panel_width * depth;
+}
+
+}  // namespace keepsake::pipeline::kernels

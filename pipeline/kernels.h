@@ -1,0 +1,157 @@
+// Float32 kernels for x86 processors, on plain memory. One body (kernels_body.h) is compiled for
+// each vector width; best_kernels() picks by what the processor can do. Where there are none for a
+// processor, and for every other dtype and device, fused_layers.h computes the same with ATen; that
+// path is also the twin that the tests compare these with.
+//
+// Activations are rows of channels: (B, H, W, C) or (B, N, C), contiguous. Weights of a product are
+// read in panels: `panel_width` columns of B side by side, K deep, so that the innermost loop reads
+// memory in order (Goto & van de Geijn, ACM TOMS 34(3), 2008).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace keepsake::pipeline::kernels {
+
+enum class Activation { none, geglu };
+
+// C = epilogue(A B), A: (rows, K), B: (K, columns).
+//
+// Row m of A is read where it lies: `segments` runs of `segment_length` floats, run s at
+// a + offsets[m] + s * segment_stride. A 3x3 convolution over a padded picture is three runs of
+// three pixels each; a matrix is one run.
+struct Product {
+    const float* a = nullptr;
+    const std::int64_t* offsets = nullptr;
+    std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
+    std::int64_t rows = 0, columns = 0;
+    const float* panels = nullptr;   // B, packed; or null, and then
+    const float* weights = nullptr;  // B^T (columns, K), packed panel by panel on the way
+    const float* bias = nullptr;     // (columns), added
+    // (rows / rows_per_group, columns), added: what a picture's time embedding gives its pixels.
+    const float* group_bias = nullptr;
+    std::int64_t rows_per_group = 1;
+    const float* residual = nullptr;  // (rows, c_stride), added last
+    float* c = nullptr;
+    std::int64_t c_stride = 0;
+    // geglu: columns are pairs (value, gate), interleaved by pack_pairs; C has half as many, value
+    // * gelu(gate). Takes `panels` and neither group_bias nor residual.
+    Activation activation = Activation::none;
+    std::int64_t depth() const { return segments * segment_length; }
+};
+
+// G (outs, K) += sum over rows of D[m]^T A[m]: the gradient of a product's weights.
+struct WeightGradient {
+    const float* a = nullptr;
+    const std::int64_t* offsets = nullptr;
+    std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
+    std::int64_t rows = 0, outs = 0;
+    const float* d = nullptr;  // (rows, outs)
+    float* gradient = nullptr;
+    std::int64_t depth() const { return segments * segment_length; }
+};
+
+// Group norm (Wu & He, arXiv 1803.08494), with SiLU after it or not. x: (batch, height, width,
+// channels). y has a border of `border` pixels, which is set to zero, around each picture.
+struct GroupNorm {
+    const float* x = nullptr;
+    std::int64_t batch = 1, height = 0, width = 0, channels = 0, groups = 32;
+    double eps = 1e-5;
+    const float* weight = nullptr;  // (channels)
+    const float* bias = nullptr;    // (channels)
+    bool silu = false;
+    std::int64_t border = 0;
+    float* y = nullptr;
+    float* mean = nullptr;    // (batch, groups): written by the forward, read by the backward
+    float* rscale = nullptr;  // likewise: 1 / sqrt(variance + eps)
+};
+
+// Gradients of GroupNorm. dy: (batch, height, width, channels) without a border.
+struct GroupNormGradient {
+    const float* dy = nullptr;
+    float* dx = nullptr;
+    float* dweight = nullptr;  // (batch, channels) or null
+    float* dbias = nullptr;    // likewise
+};
+
+// Copies (batch, height, width, channels) into the middle of (.., height + 2 border, ..), whose
+// border is set to zero; every pixel `scale` times in both directions, to `scale` times the size.
+struct Pad {
+    const float* x = nullptr;
+    std::int64_t batch = 1, height = 0, width = 0, channels = 0;
+    std::int64_t border = 1, scale = 1;
+    float* y = nullptr;
+};
+
+// y = value * gelu(gate), h: (rows, 2 * channels), value first.
+struct Geglu {
+    const float* h = nullptr;
+    std::int64_t rows = 0, channels = 0;
+    float* y = nullptr;         // (rows, channels); the forward's
+    const float* dy = nullptr;  // (rows, channels); the backward's
+    float* dh = nullptr;        // (rows, 2 * channels); the backward's
+};
+
+// y[row] = (x[row] - mean) / sqrt(variance + eps) * weight + bias (Ba et al., arXiv 1607.06450).
+struct LayerNorm {
+    const float* x = nullptr;
+    std::int64_t rows = 0, channels = 0;
+    double eps = 1e-5;
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+    float* y = nullptr;
+};
+
+// The part of a product that one call computes.
+struct Part {
+    std::int64_t row_begin = 0, row_end = 0, panel_begin = 0, panel_end = 0;
+};
+
+// A set of kernels for one kind of processor. Each runs on the calling thread, over a part of
+// the work.
+struct Kernels {
+    const char* name;          // "avx2", "avx512"
+    std::int64_t panel_width;  // columns of a packed panel
+    // (columns, K) row-major -> panels of B.
+    void (*pack)(const float* weights, std::int64_t columns, std::int64_t depth, float* panels,
+                 std::int64_t begin, std::int64_t end);
+    // (2 * columns / 2, K), values then gates -> panels with both of a pair in one panel.
+    void (*pack_pairs)(const float* weights, std::int64_t columns, std::int64_t depth,
+                       float* panels, std::int64_t begin, std::int64_t end);
+    // For the gradient of A: weights (outs, taps, ins) -> panels of B with `ins` columns and depth
+    // taps * outs, the taps in reverse order.
+    void (*pack_transposed)(const float* weights, std::int64_t outs, std::int64_t taps,
+                            std::int64_t ins, float* panels, std::int64_t begin, std::int64_t end);
+    // scratch: room for one panel where the product has none packed, else null.
+    void (*product)(const Product& product, const Part& part, float* scratch);
+    // Outs [begin, end).
+    void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end);
+    // Channel blocks [begin, end) of batch * channels / norm_block(channels, groups).
+    void (*group_norm)(const GroupNorm& norm, std::int64_t begin, std::int64_t end);
+    void (*group_norm_gradient)(const GroupNorm& norm, const GroupNormGradient& gradient,
+                                std::int64_t begin, std::int64_t end);
+    // Rows of a picture with its border: [begin, end) of batch * (scale * height + 2 * border).
+    void (*pad)(const Pad& pad, std::int64_t begin, std::int64_t end);
+    void (*geglu)(const Geglu& job, std::int64_t begin, std::int64_t end);
+    void (*geglu_gradient)(const Geglu& job, std::int64_t begin, std::int64_t end);
+    void (*layer_norm)(const LayerNorm& job, std::int64_t begin, std::int64_t end);
+};
+
+// Each null where this build has none.
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+// The widest that this processor runs, or null. The environment variable KEEPSAKE_KERNELS (none,
+// avx2, avx512) asks for less.
+const Kernels* best_kernels();
+
+// Channels that one part of a group norm takes: whole groups, whole vectors. 0: this number of
+// channels does not divide so, and the kernel is not for it.
+std::int64_t norm_block(std::int64_t channels, std::int64_t groups);
+
+// Calls part(0) ... part(parts - 1) on up to `threads` threads of OpenMP's pool, which is
+// LibTorch's too. A thread that is done takes the next part.
+void share(std::int64_t parts, int threads, const std::function<void(std::int64_t)>& part);
+
+std::int64_t packed_size(std::int64_t panel_width, std::int64_t columns, std::int64_t depth);
+
+}  // namespace keepsake::pipeline::kernels

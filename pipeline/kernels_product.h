@@ -1,0 +1,229 @@
+// The products of kernels.h for one vector width: packing, the product and its weights' gradient.
+// See kernels_vector.h for the unnamed namespace.
+#pragma once
+
+#include "pipeline/kernels.h"
+#include "pipeline/kernels_vector.h"
+
+namespace keepsake::pipeline::kernels {
+namespace {
+
+// Width: floats a vector; Rows: rows of C that a tile keeps in registers, two vectors each.
+template <int Width, int Rows>
+struct Products {
+    using V = Vectors<Width>;
+    using Floats = typename V::Floats;
+    static constexpr std::int64_t panel = 2 * Width;
+
+    // One panel: element (k, j) of B is weights[row(j) * depth + k]; rows[j] < 0 gives zeros.
+    static void pack_panel(const float* weights, const std::int64_t* rows, std::int64_t depth,
+                           float* out) {
+        constexpr std::int64_t block = 64;  // so that what is read stays in the first-level cache
+        for (std::int64_t begin = 0; begin < depth; begin += block) {
+            const std::int64_t end = smaller(begin + block, depth);
+            for (std::int64_t j = 0; j < panel; ++j) {
+                if (rows[j] < 0) {
+                    for (std::int64_t k = begin; k < end; ++k) out[k * panel + j] = 0;
+                    continue;
+                }
+                const float* source = weights + rows[j] * depth;
+                for (std::int64_t k = begin; k < end; ++k) out[k * panel + j] = source[k];
+            }
+        }
+    }
+
+    static void pack(const float* weights, std::int64_t columns, std::int64_t depth, float* panels,
+                     std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p) {
+            std::int64_t rows[panel];
+            for (std::int64_t j = 0; j < panel; ++j)
+                rows[j] = p * panel + j < columns ? p * panel + j : -1;
+            pack_panel(weights, rows, depth, panels + p * panel * depth);
+        }
+    }
+
+    static void pack_pairs(const float* weights, std::int64_t columns, std::int64_t depth,
+                           float* panels, std::int64_t begin, std::int64_t end) {
+        const std::int64_t half = columns / 2;
+        for (std::int64_t p = begin; p < end; ++p) {
+            std::int64_t rows[panel];
+            for (std::int64_t j = 0; j < Width; ++j) {
+                const std::int64_t column = p * Width + j;
+                rows[j] = column < half ? column : -1;
+                rows[Width + j] = column < half ? half + column : -1;
+            }
+            pack_panel(weights, rows, depth, panels + p * panel * depth);
+        }
+    }
+
+    static void pack_transposed(const float* weights, std::int64_t outs, std::int64_t taps,
+                                std::int64_t ins, float* panels, std::int64_t begin,
+                                std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p) {
+            float* out = panels + p * panel * taps * outs;
+            const std::int64_t first = p * panel, count = smaller(panel, ins - first);
+            for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
+                for (std::int64_t o = 0; o < outs; ++o, out += panel) {
+                    const float* source = weights + (o * taps + tap) * ins + first;
+                    std::int64_t j = 0;
+                    for (; j < count; ++j) out[j] = source[j];
+                    for (; j < panel; ++j) out[j] = 0;
+                }
+            }
+        }
+    }
+
+    template <int N>
+    static inline void multiply(const Product& job, const std::int64_t* offsets, const float* b,
+                                Floats (&sums)[N][2]) {
+        for (int r = 0; r < N; ++r) sums[r][0] = sums[r][1] = Floats{};
+        for (std::int64_t s = 0; s < job.segments; ++s) {
+            const float* a[N];
+            for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
+            for (std::int64_t k = 0; k < job.segment_length; ++k, b += panel) {
+                const Floats b0 = V::load(b), b1 = V::load(b + Width);
+#pragma GCC unroll 16
+                for (int r = 0; r < N; ++r) {
+                    const Floats x = V::all(a[r][k]);
+                    sums[r][0] += x * b0;
+                    sums[r][1] += x * b1;
+                }
+            }
+        }
+    }
+
+    // What lies at p[0, count), zeros beyond: the last panel may be wider than the matrix.
+    static inline Floats load_part(const float* p, std::int64_t count) {
+        if (count >= Width) return V::load(p);
+        Floats v{};
+        for (std::int64_t i = 0; i < count; ++i) v[i] = p[i];
+        return v;
+    }
+    static inline void store_part(float* p, std::int64_t count, Floats v) {
+        if (count >= Width) return V::store(p, v);
+        for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
+    }
+
+    template <int N>
+    static void tile(const Product& job, std::int64_t row, std::int64_t p, const float* b) {
+        Floats sums[N][2];
+        multiply<N>(job, job.offsets + row, b, sums);
+        if (job.activation == Activation::geglu) return finish_geglu<N>(job, row, p, sums);
+        for (int half = 0; half < 2; ++half) {
+            const std::int64_t column = p * panel + half * Width, count = job.columns - column;
+            if (count <= 0) break;
+            const Floats bias = job.bias ? load_part(job.bias + column, count) : Floats{};
+            for (int r = 0; r < N; ++r) {
+                Floats value = sums[r][half] + bias;
+                if (job.group_bias)
+                    value += load_part(
+                        job.group_bias + (row + r) / job.rows_per_group * job.columns + column,
+                        count);
+                const std::int64_t at = (row + r) * job.c_stride + column;
+                if (job.residual) value += load_part(job.residual + at, count);
+                store_part(job.c + at, count, value);
+            }
+        }
+    }
+
+    template <int N>
+    static void finish_geglu(const Product& job, std::int64_t row, std::int64_t p,
+                             const Floats (&sums)[N][2]) {
+        const std::int64_t half = job.columns / 2, column = p * Width, count = half - column;
+        Floats value_bias{}, gate_bias{};
+        if (job.bias) {
+            value_bias = load_part(job.bias + column, count);
+            gate_bias = load_part(job.bias + half + column, count);
+        }
+        for (int r = 0; r < N; ++r)
+            store_part(job.c + (row + r) * job.c_stride + column, count,
+                       (sums[r][0] + value_bias) * V::gelu(sums[r][1] + gate_bias));
+    }
+
+    template <int N>
+    static void tail(const Product& job, std::int64_t row, std::int64_t left, std::int64_t p,
+                     const float* b) {
+        if constexpr (N > 0) {
+            if (left == N) return tile<N>(job, row, p, b);
+            tail<N - 1>(job, row, left, p, b);
+        }
+    }
+
+    static void product(const Product& job, const Part& part, float* scratch) {
+        const std::int64_t size = panel * job.depth();
+        for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
+            const float* b = job.panels ? job.panels + p * size : scratch;
+            if (!job.panels) {
+                std::int64_t rows[panel];
+                for (std::int64_t j = 0; j < panel; ++j)
+                    rows[j] = p * panel + j < job.columns ? p * panel + j : -1;
+                pack_panel(job.weights, rows, job.depth(), scratch);
+            }
+            std::int64_t row = part.row_begin;
+            for (; row + Rows <= part.row_end; row += Rows) tile<Rows>(job, row, p, b);
+            tail<Rows - 1>(job, row, part.row_end - row, p, b);
+        }
+    }
+
+    // Gradient tiles: N outs by two vectors of one run of A.
+    template <int N>
+    static void gradient_tile(const WeightGradient& job, std::int64_t out, std::int64_t segment,
+                              std::int64_t k) {
+        Floats sums[N][2];
+        for (int r = 0; r < N; ++r) sums[r][0] = sums[r][1] = Floats{};
+        const float* d = job.d + out;
+        const float* a = job.a + segment * job.segment_stride + k;
+        for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs) {
+            const float* source = a + job.offsets[m];
+            const Floats a0 = V::load(source), a1 = V::load(source + Width);
+#pragma GCC unroll 16
+            for (int r = 0; r < N; ++r) {
+                const Floats x = V::all(d[r]);
+                sums[r][0] += x * a0;
+                sums[r][1] += x * a1;
+            }
+        }
+        float* g = job.gradient + out * job.depth() + segment * job.segment_length + k;
+        for (int r = 0; r < N; ++r, g += job.depth()) {
+            V::store(g, V::load(g) + sums[r][0]);
+            V::store(g + Width, V::load(g + Width) + sums[r][1]);
+        }
+    }
+
+    template <int N>
+    static void gradient_tail(const WeightGradient& job, std::int64_t out, std::int64_t left,
+                              std::int64_t segment, std::int64_t k) {
+        if constexpr (N > 0) {
+            if (left == N) return gradient_tile<N>(job, out, segment, k);
+            gradient_tail<N - 1>(job, out, left, segment, k);
+        }
+    }
+
+    // The last columns of a run that fill no two vectors.
+    static void gradient_columns(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                                 std::int64_t segment, std::int64_t k) {
+        for (std::int64_t m = 0; m < job.rows; ++m) {
+            const float* source = job.a + job.offsets[m] + segment * job.segment_stride;
+            for (std::int64_t out = begin; out < end; ++out) {
+                const float d = job.d[m * job.outs + out];
+                float* g = job.gradient + out * job.depth() + segment * job.segment_length;
+                for (std::int64_t i = k; i < job.segment_length; ++i) g[i] += d * source[i];
+            }
+        }
+    }
+
+    static void weight_gradient(const WeightGradient& job, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t segment = 0; segment < job.segments; ++segment) {
+            std::int64_t k = 0;
+            for (; k + panel <= job.segment_length; k += panel) {
+                std::int64_t out = begin;
+                for (; out + Rows <= end; out += Rows) gradient_tile<Rows>(job, out, segment, k);
+                gradient_tail<Rows - 1>(job, out, end - out, segment, k);
+            }
+            if (k < job.segment_length) gradient_columns(job, begin, end, segment, k);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace keepsake::pipeline::kernels

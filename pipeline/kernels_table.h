@@ -1,0 +1,21 @@
+// The table of kernels for one vector width, for the files that are compiled for one processor.
+#pragma once
+
+#include "pipeline/kernels_norm.h"
+#include "pipeline/kernels_product.h"
+
+namespace keepsake::pipeline::kernels {
+namespace {
+
+template <int Width, int Rows>
+constexpr Kernels table(const char* name) {
+    using P = Products<Width, Rows>;
+    using N = Norms<Width>;
+    return {
+        name,       P::panel,           P::pack,       P::pack_pairs,          P::pack_transposed,
+        P::product, P::weight_gradient, N::group_norm, N::group_norm_gradient, N::pad,
+        N::geglu,   N::geglu_gradient,  N::layer_norm};
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline::kernels

@@ -1,0 +1,103 @@
+// Vectors of Width floats in GCC's and Clang's vector extension: one source for every width. All of
+// it is in an unnamed namespace, because each file that includes it is compiled for another
+// processor, and the linker must not take one's code for the other's.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace keepsake::pipeline::kernels {
+namespace {
+
+// Not the standard library's: a template that is compiled here for a newer processor could be the
+// copy that the linker keeps for everybody.
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) {
+    return a < b ? a : b;
+}
+inline void fill(float* out, std::int64_t count, float value) {
+    for (std::int64_t i = 0; i < count; ++i) out[i] = value;
+}
+inline void copy(float* out, const float* from, std::int64_t count) {
+    std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(float));
+}
+
+// GCC 12 drops the attribute where its size depends on a template's parameter.
+template <int Width>
+struct Lanes;
+template <>
+struct Lanes<8> {
+    typedef float Floats __attribute__((vector_size(32)));
+    typedef std::int32_t Ints __attribute__((vector_size(32)));
+};
+template <>
+struct Lanes<16> {
+    typedef float Floats __attribute__((vector_size(64)));
+    typedef std::int32_t Ints __attribute__((vector_size(64)));
+};
+
+template <int Width>
+struct Vectors {
+    using Floats = typename Lanes<Width>::Floats;
+    using Ints = typename Lanes<Width>::Ints;
+
+    static inline Floats load(const float* p) {
+        Floats v;
+        std::memcpy(&v, p, sizeof v);
+        return v;
+    }
+    static inline void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
+    static inline Floats all(float x) { return Floats{} + x; }
+    static inline Floats select(Ints mask, Floats yes, Floats no) {
+        return reinterpret_cast<Floats>((mask & reinterpret_cast<Ints>(yes)) |
+                                        (~mask & reinterpret_cast<Ints>(no)));
+    }
+    static inline float sum(Floats v) {
+        float total = 0;
+        for (int i = 0; i < Width; ++i) total += v[i];
+        return total;
+    }
+
+    // e^x, relative error below 2e-7: e^x = 2^n e^r with |r| <= ln(2)/2, e^r by Cephes' expf
+    // polynomial (Moshier). Clamped where float32 overflows or becomes subnormal.
+    static inline Floats exp(Floats x) {
+        x = select(x > 88.0f, all(88.0f), x);
+        x = select(x < -87.0f, all(-87.0f), x);
+        const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+        const Floats shifted = x * 1.44269504088896341f + magic;
+        const Floats n = shifted - magic;
+        const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+        Floats p = all(1.9875691500e-4f);
+        p = p * r + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        p = p * r * r + r + 1.0f;
+        const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
+        return reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
+    }
+    static inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
+
+    // The standard normal distribution function, absolute error below 2e-7 (Abramowitz & Stegun,
+    // 7.1.26), and its density, which comes out on the way.
+    static inline Floats normal_cdf(Floats x, Floats& density) {
+        const Floats magnitude = select(x < 0.0f, -x, x);
+        const Floats t = 1.0f / (1.0f + (0.3275911f * 0.70710678118654752f) * magnitude);
+        Floats p = all(1.061405429f);
+        p = p * t - 1.453152027f;
+        p = p * t + 1.421413741f;
+        p = p * t - 0.284496736f;
+        p = p * t + 0.254829592f;
+        const Floats gauss = exp(-0.5f * x * x);
+        density = gauss * 0.39894228040143268f;
+        const Floats upper = 0.5f * p * t * gauss;  // 1 - cdf(|x|)
+        return select(x < 0.0f, upper, 1.0f - upper);
+    }
+    static inline Floats gelu(Floats x) {
+        Floats density;
+        return x * normal_cdf(x, density);
+    }
+};
+
+}  // namespace
+}  // namespace keepsake::pipeline::kernels
