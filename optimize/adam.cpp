@@ -38,7 +38,12 @@ void Adam::step(double learning_rate) {
     at::_fused_adam_(parameters_, gradients, exp_avg_, exp_avg_sq_, {}, steps, learning_rate,
                      options_.beta1, options_.beta2, /*weight_decay=*/0.0, options_.eps,
                      /*amsgrad=*/false, /*maximize=*/false);
-    for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
+    for (Tensor& parameter : parameters_) {
+        parameter.mutable_grad() = Tensor();
+        // The fused kernel writes without saying so, and layers keep copies of their weights that
+        // they make anew when the version counts on.
+        parameter.unsafeGetTensorImpl()->bump_version();
+    }
 }
 
 TensorMap Adam::state() const {
