@@ -12,6 +12,7 @@
 #include "editor/option_overrides.h"
 #include "editor/photo.h"
 #include "editor/session.h"
+#include "editor/tune.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -43,8 +44,8 @@ struct EditRequest {
     std::optional<int> size;
     std::optional<std::uint64_t> tuning_seed;
     StageOverrides embedding, finetune;
-    bool restart = false;            // tune anew where the session holds another tuning
-    double checkpoint_seconds = 30;  // at least this long between two checkpoints
+    bool restart = false;  // tune anew where the session holds another tuning
+    double checkpoint_seconds = TuneControls{}.checkpoint_seconds;
     RenderRequest render;
 };
 
@@ -52,11 +53,6 @@ struct RenderedImage {
     std::filesystem::path file;
     std::optional<double> eta;  // none for a picture that is no edit
     std::uint64_t seed = 0;
-};
-
-// Wall time of each stage in this run, in seconds; 0 for what was not done.
-struct StageSeconds {
-    double load = 0, embedding = 0, finetune = 0, render = 0;
 };
 
 // The evaluation loss around each stage, of this run or an earlier one.

@@ -1,0 +1,78 @@
+#include "editor/tune.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "pipeline/generate.h"
+
+namespace keepsake::editor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using optimize::Tuning;
+
+double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Says when a checkpoint is due. One costs gigabytes of writing for a large model, so it also waits
+// until saving takes no more than a fifth of the time.
+struct CheckpointClock {
+    double least_seconds;
+    Clock::time_point saved = Clock::now();
+    double cost = 0;
+
+    bool due() const { return seconds_since(saved) >= std::max(least_seconds, 4 * cost); }
+};
+
+// One stage, with its checkpoints: `work` is stopped by Cancelled, after which the session holds
+// the last step, or finished, after which it holds the result. Returns the seconds it took.
+double run_stage(const Session& session, Stage stage, Tuning& tuning, const TuneControls& controls,
+                 const std::function<void(const optimize::StageControls&)>& work) {
+    const Clock::time_point begin = Clock::now();
+    CheckpointClock clock{controls.checkpoint_seconds};
+    optimize::StageControls stage_controls;
+    stage_controls.monitor = controls.monitor;
+    stage_controls.after_step = [&](const Tuning& now) {
+        if (clock.due()) {
+            const Clock::time_point saving = Clock::now();
+            save_checkpoint(session, stage, now);
+            clock.saved = Clock::now();
+            clock.cost = seconds_since(saving);
+        }
+        if (controls.after_step) controls.after_step(stage, now);
+    };
+    try {
+        work(stage_controls);
+    } catch (const Cancelled&) {
+        save_checkpoint(session, stage, tuning);
+        throw;
+    }
+    finish_stage(session, stage, tuning);
+    return seconds_since(begin);
+}
+
+}  // namespace
+
+Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
+            const TuneControls& controls, StageSeconds& seconds) {
+    const Recipe& recipe = session.recipe;
+    Tuning tuning = load_tuning(session, model);
+    if (next_stage(session) == Stage::done) return tuning;
+    if (!tuning.target_embedding.defined()) {
+        tuning.target_embedding = pipeline::encode_text(model, recipe.prompt).to(at::kFloat);
+    }
+    const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
+    const optimize::TuningTask task{model.unet, model.schedule, latents, recipe.seed};
+    if (next_stage(session) == Stage::embedding) {
+        seconds.embedding = run_stage(
+            session, Stage::embedding, tuning, controls,
+            [&](const auto& stage) { optimise_embedding(task, recipe.embedding, tuning, stage); });
+    }
+    seconds.finetune =
+        run_stage(session, Stage::finetune, tuning, controls,
+                  [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });
+    return tuning;
+}
+
+}  // namespace keepsake::editor
