@@ -34,21 +34,74 @@ at::Generator step_generator(std::uint64_t seed, Stage stage, std::int64_t step)
     return at::detail::createCPUGenerator(mixed);
 }
 
+// What one stage trains, and with what.
+struct StageRun {
+    Stage stage;
+    std::string_view name;
+    std::int64_t steps, batch_size;
+    double learning_rate;
+    RateSchedule schedule;
+    std::int64_t warmup_steps;
+    Draws draws;
+    AdamOptions adam;
+    TensorMap learns;     // leaf tensors, by name
+    std::int64_t* done;   // in the Tuning
+    StageLosses* losses;  // likewise
+};
+
+// The learning rate of a step.
+double rate_at(const StageRun& run, std::int64_t step) {
+    const double part = static_cast<double>(step) / static_cast<double>(run.steps);
+    double rate = run.learning_rate;
+    if (run.schedule == RateSchedule::linear) rate *= 1 - part;
+    if (run.schedule == RateSchedule::cosine) rate *= 0.5 * (1 + std::cos(M_PI * part));
+    if (step < run.warmup_steps)
+        rate *= static_cast<double>(step + 1) / static_cast<double>(run.warmup_steps + 1);
+    return rate;
+}
+
 struct Draw {
     Tensor timesteps;  // (B) int64
     Tensor noise;      // (B, C, h, w) float32
 };
 
-// Uniform timesteps and normal noise, drawn on CPU so that every device trains on the same numbers.
-Draw draw(const TuningTask& task, Stage stage, std::int64_t step, std::int64_t batch) {
-    at::Generator generator = step_generator(task.seed, stage, step);
+// Timesteps of the pairs of one step, of which the stage has seen step * batch before.
+Tensor stratified_timesteps(std::uint64_t seed, Stage stage, std::int64_t step, std::int64_t batch,
+                            std::int64_t total) {
+    constexpr double golden =
+        0.6180339887498949;  // its multiples modulo 1 keep far from each other
+    const double start =
+        at::rand({1}, step_generator(seed, stage, -1), at::TensorOptions().dtype(at::kDouble))
+            .item<double>();
+    std::vector<std::int64_t> timesteps;
+    for (std::int64_t i = 0; i < batch; ++i) {
+        const double turns = start + golden * static_cast<double>(step * batch + i);
+        const double phase = turns - std::floor(turns);
+        timesteps.push_back(static_cast<std::int64_t>(phase * static_cast<double>(total)));
+    }
+    return at::tensor(timesteps, at::TensorOptions().dtype(at::kLong));
+}
+
+// Timesteps and normal noise, drawn on CPU so that every device trains on the same numbers.
+Draw draw(const TuningTask& task, const StageRun& run, std::int64_t step) {
+    const std::int64_t batch = run.batch_size;
+    at::Generator generator = step_generator(task.seed, run.stage, step);
     const std::int64_t total = task.schedule.config.num_train_timesteps;
     std::vector<std::int64_t> shape = task.latents.sizes().vec();
     shape[0] = batch;
-    const Tensor timesteps =
-        at::randint(total, {batch}, generator, at::TensorOptions().dtype(at::kLong));
-    const Tensor noise = at::randn(shape, generator, at::TensorOptions().dtype(at::kFloat));
-    return {timesteps.to(task.latents.device()), noise.to(task.latents.device())};
+    const auto floats = at::TensorOptions().dtype(at::kFloat);
+    Draw pairs;
+    if (run.draws == Draws::independent) {
+        pairs.timesteps =
+            at::randint(total, {batch}, generator, at::TensorOptions().dtype(at::kLong));
+        pairs.noise = at::randn(shape, generator, floats);
+    } else {
+        pairs.timesteps = stratified_timesteps(task.seed, run.stage, step, batch, total);
+        if (batch % 2 == 0) shape[0] = batch / 2;
+        pairs.noise = at::randn(shape, generator, floats);
+        if (batch % 2 == 0) pairs.noise = at::cat({pairs.noise, -pairs.noise});
+    }
+    return {pairs.timesteps.to(task.latents.device()), pairs.noise.to(task.latents.device())};
 }
 
 // Equation 2: || target - f(x_t, t, e) ||^2, the mean over elements, for given (timestep, noise).
@@ -92,18 +145,6 @@ void check_finite(double loss, std::string_view stage, std::int64_t step) {
                            "; try a smaller learning rate");
 }
 
-// What one stage trains, and with what.
-struct StageRun {
-    Stage stage;
-    std::string_view name;
-    std::int64_t steps, batch_size;
-    double learning_rate;
-    AdamOptions adam;
-    TensorMap learns;     // leaf tensors, by name
-    std::int64_t* done;   // in the Tuning
-    StageLosses* losses;  // likewise
-};
-
 // Both stages are the same loop: draw, loss, backward, Adam.
 void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
                const Tensor& embedding, Tuning& tuning, const StageControls& controls) {
@@ -116,12 +157,12 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
         tuning.adam = adam.state();  // handles, not copies: they follow the optimiser
         const Learning learning(run.learns);
         while (*run.done < run.steps) {
-            const Draw pairs = draw(task, run.stage, *run.done, run.batch_size);
+            const Draw pairs = draw(task, run, *run.done);
             const Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, pairs);
             const double value = loss.item<double>();
             check_finite(value, run.name, *run.done);
             loss.backward();
-            adam.step(run.learning_rate);
+            adam.step(rate_at(run, *run.done));
             run.losses->training.push_back(value);
             // With its last step a stage hands over no optimiser state: what is saved from here on
             // belongs to the next one.
@@ -157,6 +198,9 @@ void optimise_embedding(const TuningTask& task, const EmbeddingOptions& options,
                        options.steps,
                        options.batch_size,
                        options.learning_rate,
+                       options.schedule,
+                       options.warmup_steps,
+                       options.draws,
                        options.adam,
                        {{"embedding", embedding}},
                        &tuning.embedding_steps,
@@ -169,17 +213,24 @@ void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& t
     if (!tuning.optimised_embedding.defined()) {
         throw Error("fine-tuning", "needs the optimised embedding of stage A first");
     }
-    if (!tuning.unet) tuning.unet = task.unet.clone();
-    const StageRun run{Stage::finetune,
-                       "finetune",
-                       options.steps,
-                       options.batch_size,
-                       options.learning_rate,
-                       options.adam,
-                       tuning.unet->parameters(),
-                       &tuning.finetune_steps,
-                       &tuning.finetune_losses};
+    TensorMap learns;
+    if (options.rank > 0) {
+        if (tuning.loras.empty()) {
+            tuning.loras = pipeline::make_loras(task.unet, options.rank,
+                                                step_generator(task.seed, Stage::finetune, -2));
+        }
+        tuning.unet = pipeline::with_loras(task.unet, tuning.loras);
+        learns = pipeline::lora_tensors(tuning.loras);
+    } else {
+        if (!tuning.unet) tuning.unet = task.unet.clone();
+        learns = tuning.unet->parameters();
+    }
+    const StageRun run{
+        Stage::finetune,       "finetune",       options.steps,          options.batch_size,
+        options.learning_rate, options.schedule, options.warmup_steps,   options.draws,
+        options.adam,          learns,           &tuning.finetune_steps, &tuning.finetune_losses};
     run_stage(task, run, *tuning.unet, tuning.optimised_embedding, tuning, controls);
+    if (options.rank > 0) tuning.unet = pipeline::apply_loras(task.unet, tuning.loras);
 }
 
 Tensor interpolate(const Tensor& target, const Tensor& optimised, double eta) {

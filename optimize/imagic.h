@@ -10,10 +10,21 @@
 
 #include "optimize/adam.h"
 #include "pipeline/error.h"
+#include "pipeline/lora.h"
 #include "pipeline/schedule.h"
 #include "pipeline/unet.h"
 
 namespace keepsake::optimize {
+
+// How the learning rate goes over a stage: constant; or down to zero, in a line or in half a cosine
+// (Loshchilov & Hutter, arXiv 1608.03983, eq. 5).
+enum class RateSchedule { constant, linear, cosine };
+
+// Where a step's (timestep, noise) pairs come from. independent: uniform timesteps, normal noise,
+// as in the paper. stratified: the timesteps of the whole stage are one low-discrepancy sequence
+// (multiples of the golden ratio, modulo 1), and the second half of a batch of even size has the
+// first half's noise negated (antithetic variates): the same expectation, less variance a step.
+enum class Draws { independent, stratified };
 
 // Stage A. Defaults: the paper's Stable Diffusion recipe (section 4, implementation details).
 struct EmbeddingOptions {
@@ -21,6 +32,9 @@ struct EmbeddingOptions {
     double learning_rate = 2e-3;
     std::int64_t batch_size = 1;  // (timestep, noise) pairs a step
     AdamOptions adam;
+    RateSchedule schedule = RateSchedule::constant;
+    std::int64_t warmup_steps = 0;  // the rate grows in a line over these
+    Draws draws = Draws::independent;
 };
 
 // Stage B. Defaults: likewise.
@@ -29,6 +43,10 @@ struct FineTuneOptions {
     double learning_rate = 5e-7;
     std::int64_t batch_size = 1;
     AdamOptions adam;
+    RateSchedule schedule = RateSchedule::constant;
+    std::int64_t warmup_steps = 0;
+    Draws draws = Draws::independent;
+    std::int64_t rank = 0;  // of a LoRA that learns in place of the weights; 0: all weights learn
 };
 
 // The loss on the fixed evaluation set, before and after a stage, and the training loss along it.
@@ -44,6 +62,7 @@ struct Tuning {
     Tensor target_embedding;             // (1, T, D) float32: the target text's
     Tensor optimised_embedding;          // (1, T, D) float32: e_opt so far
     std::optional<pipeline::UNet> unet;  // the tuned network; none before stage B
+    pipeline::LoraSet loras;             // what learned of it, where its rank is not 0; else empty
     std::int64_t embedding_steps = 0;    // steps done
     std::int64_t finetune_steps = 0;
     TensorMap adam;  // the state of the stage under way; empty between stages
@@ -71,7 +90,9 @@ struct StageControls {
 void optimise_embedding(const TuningTask& task, const EmbeddingOptions& options, Tuning& tuning,
                         const StageControls& controls = {});
 
-// Runs what is left of stage B: all the network's weights, the embedding fixed (section 3.2).
+// Runs what is left of stage B: the embedding fixed, all the network's weights learn (section 3.2),
+// or a LoRA beside them. Where `tuning` brings a network or a LoRA of an earlier tuning, it goes on
+// from that.
 void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& tuning,
                const StageControls& controls = {});
 

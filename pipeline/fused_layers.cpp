@@ -162,8 +162,54 @@ const float* data_or_null(const Tensor& t) {
     return t.defined() ? t.const_data_ptr<float>() : nullptr;
 }
 
-Tensor forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
-               const Tensor& stats) {
+// The rows of a plain matrix.
+Geometry matrix(std::int64_t rows, std::int64_t in, std::int64_t out) {
+    Geometry g;
+    g.width = rows;
+    g.in = in;
+    g.out = out;
+    return g;
+}
+
+// C = A B for a plain matrix A, added to what C holds where `accumulate`.
+enum class Into { fresh, added };
+void matrix_product(const Tensor& a, std::int64_t rows, const Tensor& panels, std::int64_t depth,
+                    const Tensor& c, std::int64_t columns, Into into) {
+    const Geometry g = matrix(rows, depth, columns);
+    const std::vector<std::int64_t> offsets = row_offsets(g);
+    kernels::Product job = product_job(g, a, offsets);
+    job.panels = panels.const_data_ptr<float>();
+    job.c = c.mutable_data_ptr<float>();
+    job.c_stride = columns;
+    if (into == Into::added) job.residual = job.c;
+    run_product(job);
+}
+
+// The low-rank half of a layer: down over the prepared input -> (rows, rank), then up, added to y.
+Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared,
+                const std::vector<std::int64_t>& offsets, const Tensor& y) {
+    const std::int64_t rank = lora.down.size(0);
+    Geometry low = g;
+    low.out = rank;
+    kernels::Product job = product_job(low, prepared, offsets);
+    const Tensor down = lora.packed_down->get(lora.down, PackedWeights::Kind::plain);
+    job.panels = down.const_data_ptr<float>();
+    const Tensor t = at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
+    job.c = t.mutable_data_ptr<float>();
+    job.c_stride = rank;
+    run_product(job);
+    const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::plain);
+    matrix_product(t, g.rows(), up, rank, y, g.out, Into::added);
+    return t;
+}
+
+struct Forward {
+    Tensor y;
+    Tensor low;  // (rows, rank): what the low-rank half has in its middle; empty without one
+};
+
+Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
+                const Tensor& stats) {
     const Geometry g = geometry_of(layer, x);
     const Tensor prepared = prepare(layer, g, x, stats);
     const std::vector<std::int64_t> offsets = row_offsets(g);
@@ -186,7 +232,7 @@ Tensor forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extr
     job.c = y.mutable_data_ptr<float>();
     job.c_stride = g.out;
     run_product(job);
-    return y;
+    return {y, layer.lora ? add_lora(*layer.lora, g, prepared, offsets, y) : Tensor()};
 }
 
 Tensor make_stats(const FusedLayer& layer, const Tensor& x) {
@@ -194,10 +240,11 @@ Tensor make_stats(const FusedLayer& layer, const Tensor& x) {
     return at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
 }
 
-// dL/d(prepared input, without its border), from dy.
-Tensor input_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& dy) {
-    // The same product with the weights transposed and the taps reversed, over dy with a border
-    // that makes the result as large as the input.
+// dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
+// is g: the same product with the weights transposed and the taps reversed, over dy with a border
+// that makes the result as large as the input. Added to `dx` where that is defined.
+Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
+                      const Tensor& dy, const Tensor& add_to = {}) {
     Geometry back;
     back.batch = g.batch;
     back.height = g.out_height();
@@ -210,22 +257,21 @@ Tensor input_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& 
     const Tensor prepared = prepare({}, back, dy, {});
     const std::vector<std::int64_t> offsets = row_offsets(back);
     kernels::Product job = product_job(back, prepared, offsets);
-    PackedWeights once;
-    const Tensor packed =
-        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::transposed);
+    const Tensor packed = packed_weight.get(weight, PackedWeights::Kind::transposed);
     job.panels = packed.const_data_ptr<float>();
-    const Tensor dx = result_like(back, dy, g.in);
+    const Tensor dx = add_to.defined() ? add_to : result_like(back, dy, g.in);
     job.c = dx.mutable_data_ptr<float>();
     job.c_stride = g.in;
+    if (add_to.defined()) job.residual = job.c;
     run_product(job);
     return dx;
 }
 
-Tensor weight_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& prepared,
+Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
                        const Tensor& dy) {
     const Kernels& k = *best_kernels();
     const std::vector<std::int64_t> offsets = row_offsets(g);
-    const Tensor gradient = at::zeros_like(layer.weight);
+    const Tensor gradient = at::zeros_like(weight);
     kernels::WeightGradient job;
     job.a = prepared.const_data_ptr<float>();
     job.offsets = offsets.data();
@@ -241,6 +287,16 @@ Tensor weight_gradient(const FusedLayer& layer, const Geometry& g, const Tensor&
         k.weight_gradient(job, i * outs, std::min(g.out, (i + 1) * outs));
     });
     return gradient;
+}
+
+// dL/d(what the low-rank half has in its middle), in the shape of a picture where dy is one.
+Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy) {
+    const std::int64_t rank = lora.down.size(0);
+    const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::transposed);
+    const Tensor d = g.picture ? empty_picture(g.batch, rank, g.out_height(), g.out_width())
+                               : at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
+    matrix_product(dy, g.rows(), up, g.out, d, rank, Into::fresh);
+    return d;
 }
 
 struct NormGradients {
@@ -279,7 +335,9 @@ enum Argument {
     arg_weight,
     arg_bias,
     arg_group_bias,
-    arg_residual
+    arg_residual,
+    arg_down,
+    arg_up
 };
 
 // autograd::Function takes no undefined tensor; an empty one stands for it.
@@ -287,20 +345,28 @@ Tensor given(const Tensor& t) {
     return t.numel() > 0 ? t : Tensor();
 }
 
+std::shared_ptr<const Lora> with_matrices(const Lora& lora, const Tensor& down, const Tensor& up) {
+    return std::make_shared<const Lora>(Lora{down, up, lora.packed_down, lora.packed_up});
+}
+
 struct FusedFunction : torch::autograd::Function<FusedFunction> {
     static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& norm_weight,
                           const Tensor& norm_bias, const Tensor& weight, const Tensor& bias,
-                          const Tensor& group_bias, const Tensor& residual,
-                          c10::intrusive_ptr<SavedLayer> saved) {
+                          const Tensor& group_bias, const Tensor& residual, const Tensor& down,
+                          const Tensor& up, c10::intrusive_ptr<SavedLayer> saved) {
         FusedLayer layer = saved->layer;
         layer.weight = weight;
         layer.bias = given(bias);
         const Tensor stats = make_stats(layer, x);
-        context->save_for_backward({x, norm_weight, norm_bias, weight, stats});
+        if (layer.lora) layer.lora = with_matrices(*layer.lora, down, up);
+        const Forward result =
+            pipeline::forward(layer, x, {given(group_bias), given(residual)}, stats);
+        context->save_for_backward(
+            {x, norm_weight, norm_bias, weight, stats, down, up, result.low});
         context->saved_data["batch"] = group_bias.size(0);
         context->saved_data["layer"] = c10::IValue::make_capsule(
             c10::static_intrusive_pointer_cast<torch::CustomClassHolder>(std::move(saved)));
-        return pipeline::forward(layer, x, {given(group_bias), given(residual)}, stats);
+        return result.y;
     }
 
     static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -318,7 +384,7 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         }
         const Geometry g = geometry_of(layer, x);
         const Tensor dy = in_rows(gradients[0]);
-        variable_list result(8);
+        variable_list result(10);
         if (context->needs_input_grad(arg_residual)) result[arg_residual] = dy;
         const Tensor rows = g.picture ? to_tokens(dy) : dy.reshape({1, -1, g.out});
         if (context->needs_input_grad(arg_bias)) result[arg_bias] = rows.sum({0, 1});
@@ -326,12 +392,31 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
             result[arg_group_bias] = context->saved_data["batch"].toInt() == 1
                                          ? rows.sum({0, 1}).unsqueeze(0)
                                          : rows.sum(1);
+        const bool lora_learns = layer.lora && context->needs_input_grad(arg_down);
+        Tensor prepared, low_gradient;
+        if (context->needs_input_grad(arg_weight) || lora_learns)
+            prepared = prepare(layer, g, x, stats);
         if (context->needs_input_grad(arg_weight))
-            result[arg_weight] = weight_gradient(layer, g, prepare(layer, g, x, stats), dy);
+            result[arg_weight] = weight_gradient(layer.weight, g, prepared, dy);
+        Geometry low = g;
+        if (layer.lora) {
+            low.out = tensors[5].size(0);
+            layer.lora = with_matrices(*layer.lora, tensors[5], tensors[6]);
+            low_gradient = lora_gradient(*layer.lora, g, dy);
+        }
+        if (lora_learns) {
+            result[arg_down] = weight_gradient(tensors[5], low, prepared, low_gradient);
+            result[arg_up] =
+                weight_gradient(tensors[6], matrix(g.rows(), low.out, g.out), tensors[7], dy);
+        }
         const bool norm_learns = layer.norm && (context->needs_input_grad(arg_norm_weight) ||
                                                 context->needs_input_grad(arg_norm_bias));
         if (context->needs_input_grad(arg_x) || norm_learns) {
-            const Tensor d = input_gradient(layer, g, dy);
+            PackedWeights once;
+            Tensor d = input_gradient(layer.weight, layer.packed ? *layer.packed : once, g, dy);
+            if (layer.lora)
+                d = input_gradient(layer.lora->down, *layer.lora->packed_down, low, low_gradient,
+                                   d);
             if (!layer.norm) {
                 result[arg_x] = d;
             } else {
@@ -422,6 +507,7 @@ Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
 }
 
 bool can_fuse(const Tensor& x, const FusedLayer& layer) {
+    if (layer.lora && layer.lora->down.scalar_type() != at::kFloat) return false;
     const auto fits = [](const Tensor& t) {
         return !t.defined() || (t.scalar_type() == at::kFloat && t.device().is_cpu());
     };
@@ -434,13 +520,15 @@ bool can_fuse(const Tensor& x, const FusedLayer& layer) {
     const std::int64_t kernel = x.dim() == 4 && layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
     // The backward is written for convolutions that keep the size.
     const bool learns =
-        at::GradMode::is_enabled() && (x.requires_grad() || layer.weight.requires_grad());
+        at::GradMode::is_enabled() && (x.requires_grad() || layer.weight.requires_grad() ||
+                                       (layer.lora && layer.lora->down.requires_grad()));
     return !learns || (layer.stride == 1 && layer.upscale == 1 && 2 * layer.padding == kernel - 1);
 }
 
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras) {
     const Tensor input = in_rows(x);
-    if (!at::GradMode::is_enabled()) return forward(layer, input, extras, make_stats(layer, input));
+    if (!at::GradMode::is_enabled())
+        return forward(layer, input, extras, make_stats(layer, input)).y;
     auto saved = c10::make_intrusive<SavedLayer>();
     saved->layer = layer;
     const Tensor none = at::empty({0}, at::TensorOptions().dtype(at::kFloat));
@@ -453,12 +541,16 @@ Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& ex
         saved->norm.weight = saved->norm.weight.detach();
         saved->norm.bias = saved->norm.bias.detach();
     }
+    const Tensor down = layer.lora ? layer.lora->down : none;
+    const Tensor up = layer.lora ? layer.lora->up : none;
+    if (layer.lora) saved->layer.lora = with_matrices(*layer.lora, Tensor(), Tensor());
     // Tensors go through autograd's own hands alone: here they would make a cycle.
     saved->layer.weight = Tensor();
     saved->layer.bias = Tensor();
     const auto or_none = [&](const Tensor& t) { return t.defined() ? t : none; };
     return FusedFunction::apply(input, norm_weight, norm_bias, layer.weight, or_none(layer.bias),
-                                or_none(extras.group_bias), or_none(extras.residual), saved);
+                                or_none(extras.group_bias), or_none(extras.residual), down, up,
+                                saved);
 }
 
 Tensor fused_geglu(const Tensor& h) {

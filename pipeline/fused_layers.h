@@ -34,6 +34,16 @@ class PackedWeights {
 
 struct GroupNorm;
 
+// A low-rank addition to one weight: W + up down (Hu et al., arXiv 2106.09685, eq. 3; the scale
+// alpha / rank is in `up`). It is computed beside W x, so that W is neither changed nor copied and
+// only the small matrices learn.
+struct Lora {
+    Tensor down;  // (rank, in), or (rank, in, k, k) channels_last, as the weight
+    Tensor up;    // (out, rank), or (out, rank, 1, 1)
+    std::shared_ptr<PackedWeights> packed_down = std::make_shared<PackedWeights>();
+    std::shared_ptr<PackedWeights> packed_up = std::make_shared<PackedWeights>();
+};
+
 // One layer: convolution(silu(norm(x))) + bias, each part but the product optional.
 struct FusedLayer {
     const GroupNorm* norm = nullptr;
@@ -43,6 +53,7 @@ struct FusedLayer {
     // Null: pack on the way, at each call. That costs time in proportion to the weight, and saves a
     // second copy of it.
     std::shared_ptr<PackedWeights> packed;
+    std::shared_ptr<const Lora> lora;  // or null
     std::int64_t stride = 1, padding = 0;
     std::int64_t upscale = 1;  // nearest-neighbour, before the convolution; without `norm`
 };

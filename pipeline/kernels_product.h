@@ -165,41 +165,50 @@ struct Products {
         }
     }
 
-    // Gradient tiles: N outs by two vectors of one run of A.
-    template <int N>
+    // Gradient tiles: N outs by `Count` vectors of one run of A.
+    template <int N, int Count>
     static void gradient_tile(const WeightGradient& job, std::int64_t out, std::int64_t segment,
                               std::int64_t k) {
-        Floats sums[N][2];
-        for (int r = 0; r < N; ++r) sums[r][0] = sums[r][1] = Floats{};
+        Floats sums[N][Count];
+        for (int r = 0; r < N; ++r)
+            for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         const float* d = job.d + out;
         const float* a = job.a + segment * job.segment_stride + k;
         for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs) {
             const float* source = a + job.offsets[m];
-            const Floats a0 = V::load(source), a1 = V::load(source + Width);
+            Floats parts[Count];
+            for (int v = 0; v < Count; ++v) parts[v] = V::load(source + v * Width);
 #pragma GCC unroll 16
             for (int r = 0; r < N; ++r) {
                 const Floats x = V::all(d[r]);
-                sums[r][0] += x * a0;
-                sums[r][1] += x * a1;
+#pragma GCC unroll 2
+                for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
             }
         }
         float* g = job.gradient + out * job.depth() + segment * job.segment_length + k;
-        for (int r = 0; r < N; ++r, g += job.depth()) {
-            V::store(g, V::load(g) + sums[r][0]);
-            V::store(g + Width, V::load(g + Width) + sums[r][1]);
-        }
+        for (int r = 0; r < N; ++r, g += job.depth())
+            for (int v = 0; v < Count; ++v)
+                V::store(g + v * Width, V::load(g + v * Width) + sums[r][v]);
     }
 
-    template <int N>
+    template <int N, int Count>
     static void gradient_tail(const WeightGradient& job, std::int64_t out, std::int64_t left,
                               std::int64_t segment, std::int64_t k) {
         if constexpr (N > 0) {
-            if (left == N) return gradient_tile<N>(job, out, segment, k);
-            gradient_tail<N - 1>(job, out, left, segment, k);
+            if (left == N) return gradient_tile<N, Count>(job, out, segment, k);
+            gradient_tail<N - 1, Count>(job, out, left, segment, k);
         }
     }
 
-    // The last columns of a run that fill no two vectors.
+    template <int Count>
+    static void gradient_strip(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                               std::int64_t segment, std::int64_t k) {
+        std::int64_t out = begin;
+        for (; out + Rows <= end; out += Rows) gradient_tile<Rows, Count>(job, out, segment, k);
+        gradient_tail<Rows - 1, Count>(job, out, end - out, segment, k);
+    }
+
+    // The last columns of a run that fill no vector.
     static void gradient_columns(const WeightGradient& job, std::int64_t begin, std::int64_t end,
                                  std::int64_t segment, std::int64_t k) {
         for (std::int64_t m = 0; m < job.rows; ++m) {
@@ -215,11 +224,10 @@ struct Products {
     static void weight_gradient(const WeightGradient& job, std::int64_t begin, std::int64_t end) {
         for (std::int64_t segment = 0; segment < job.segments; ++segment) {
             std::int64_t k = 0;
-            for (; k + panel <= job.segment_length; k += panel) {
-                std::int64_t out = begin;
-                for (; out + Rows <= end; out += Rows) gradient_tile<Rows>(job, out, segment, k);
-                gradient_tail<Rows - 1>(job, out, end - out, segment, k);
-            }
+            for (; k + panel <= job.segment_length; k += panel)
+                gradient_strip<2>(job, begin, end, segment, k);
+            for (; k + Width <= job.segment_length; k += Width)
+                gradient_strip<1>(job, begin, end, segment, k);
             if (k < job.segment_length) gradient_columns(job, begin, end, segment, k);
         }
     }

@@ -21,7 +21,9 @@ Tensor plus(const Tensor& x, const FusedExtras& extras) {
 
 Linear::Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
                bool with_bias)
-    : weight(weights.take(prefix + ".weight", {out, in})), packed(weights.packed()) {
+    : weight(weights.take(prefix + ".weight", {out, in})),
+      packed(weights.packed()),
+      lora(weights.lora(prefix)) {
     if (with_bias) bias = weights.take(prefix + ".bias", {out});
 }
 
@@ -31,6 +33,7 @@ Linear Linear::from_pointwise(Weights& weights, const std::string& prefix, std::
     linear.weight = weights.take(prefix + ".weight", {out, in, 1, 1});
     linear.bias = weights.take(prefix + ".bias", {out});
     linear.packed = weights.packed();
+    linear.lora = weights.lora(prefix);
     return linear;
 }
 
@@ -39,6 +42,7 @@ FusedLayer Linear::fused() const {
     layer.weight = weight;
     layer.bias = bias;
     layer.packed = packed;
+    layer.lora = lora;
     return layer;
 }
 
@@ -47,7 +51,10 @@ Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
     if (can_fuse(x, layer)) return run_fused(layer, x, {{}, residual});
     // The view is made here, at each call, because one made before requires_grad_() would be cut
     // off from the parameter's gradient.
-    return plus(at::linear(x, weight.dim() == 4 ? weight.flatten(1) : weight, bias), residual);
+    const auto matrix = [](const Tensor& t) { return t.dim() == 4 ? t.flatten(1) : t; };
+    Tensor y = at::linear(x, matrix(weight), bias);
+    if (lora) y = y + at::linear(at::linear(x, matrix(lora->down)), matrix(lora->up));
+    return plus(y, residual);
 }
 
 Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
@@ -56,13 +63,15 @@ Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std
       bias(weights.take(prefix + ".bias", {out})),
       stride(stride_),
       padding(padding_),
-      packed(weights.packed()) {}
+      packed(weights.packed()),
+      lora(weights.lora(prefix)) {}
 
 FusedLayer Conv2d::fused() const {
     FusedLayer layer;
     layer.weight = weight;
     layer.bias = bias;
     layer.packed = packed;
+    layer.lora = lora;
     layer.stride = stride;
     layer.padding = padding;
     return layer;
@@ -71,7 +80,11 @@ FusedLayer Conv2d::fused() const {
 Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
     const FusedLayer layer = fused();
     if (can_fuse(x, layer)) return run_fused(layer, x, extras);
-    return plus(at::conv2d(x, weight, bias, {stride, stride}, {padding, padding}), extras);
+    Tensor y = at::conv2d(x, weight, bias, {stride, stride}, {padding, padding});
+    if (lora)
+        y = y + at::conv2d(at::conv2d(x, lora->down, {}, {stride, stride}, {padding, padding}),
+                           lora->up);
+    return plus(y, extras);
 }
 
 GroupNorm::GroupNorm(Weights& weights, const std::string& prefix, std::int64_t groups_,
@@ -144,7 +157,8 @@ Tensor upsample_conv(const Conv2d& conv, const Tensor& x, at::IntArrayRef height
 Tensor linear_geglu(const Linear& linear, const Tensor& x) {
     const FusedLayer layer = linear.fused();
     if (can_fuse(x, layer) && linear.weight.size(0) % 32 == 0)
-        return at::GradMode::is_enabled() ? fused_geglu(linear(x)) : product_geglu(layer, x);
+        return at::GradMode::is_enabled() || linear.lora ? fused_geglu(linear(x))
+                                                         : product_geglu(layer, x);
     const std::vector<Tensor> halves = linear(x).chunk(2, -1);
     return halves[0] * at::gelu(halves[1]);
 }

@@ -21,6 +21,7 @@ struct Linear {
     Tensor weight;  // (out, in), or (out, in, 1, 1): see from_pointwise
     Tensor bias;    // (out), or undefined
     std::shared_ptr<PackedWeights> packed;
+    std::shared_ptr<const Lora> lora;  // or null
     Linear() = default;
     Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            bool with_bias = true);
@@ -39,6 +40,7 @@ struct Conv2d {
     Tensor bias;    // (out)
     std::int64_t stride = 1, padding = 0;
     std::shared_ptr<PackedWeights> packed;
+    std::shared_ptr<const Lora> lora;  // or null
     Conv2d() = default;
     Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            std::int64_t kernel, std::int64_t stride_ = 1, std::int64_t padding_ = 0);

@@ -89,6 +89,15 @@ std::vector<std::string> Weights::names() const {
     return names;
 }
 
+void Weights::set_loras(std::map<std::string, Lora> loras) {
+    loras_ = std::move(loras);
+}
+
+std::shared_ptr<const Lora> Weights::lora(const std::string& layer) const {
+    const auto found = loras_.find(layer);
+    return found == loras_.end() ? nullptr : std::make_shared<const Lora>(found->second);
+}
+
 std::shared_ptr<PackedWeights> Weights::packed() const {
     constexpr std::int64_t most = 1 << 26;  // 256 MiB in float32; Stable Diffusion's VAE has more
     std::int64_t count = 0;

@@ -52,6 +52,10 @@ class Weights {
     // second copy of the weights would cost more memory than packing costs time.
     std::shared_ptr<PackedWeights> packed() const;
 
+    // Low-rank additions that later layers take up, by the layer's name ("down_blocks.0...to_q").
+    void set_loras(std::map<std::string, Lora> loras);
+    std::shared_ptr<const Lora> lora(const std::string& layer) const;  // null where there is none
+
     // Every tensor taken so far, by name: the model's parameters (they share storage with the
     // layers).
     const TensorMap& taken() const { return taken_; }
@@ -71,6 +75,7 @@ class Weights {
     at::ScalarType dtype_ = at::kFloat;
     at::Device device_ = at::kCPU;
     TensorMap taken_;
+    std::map<std::string, Lora> loras_;
     std::vector<std::string> missing_, misshapen_, not_finite_;
 };
 
