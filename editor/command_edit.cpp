@@ -20,7 +20,8 @@ struct RenderArguments {
 
 struct EditArguments {
     RenderArguments render;
-    std::string photo, text, session, mode = "paper";
+    std::string photo, text, session;
+    std::optional<std::string> mode, from;
     std::optional<std::string> crop;
     std::optional<int> size;
     std::optional<std::uint64_t> tuning_seed;
@@ -47,7 +48,12 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
                        "The session's folder; default: <photo's name>.keepsake beside --out. One "
                        "that is there is reopened, and only what is missing is done");
     command.add_flag("--restart", arguments.restart, "Tune anew what the session holds");
-    command.add_option("--mode", arguments.mode, "The tuning recipe: paper");
+    command.add_option("--from", arguments.from,
+                       "A finished fast session of the same photo: start from what it learned, "
+                       "which takes a third of the time");
+    command.add_option(
+        "--mode", arguments.mode,
+        "The tuning recipe: fast (default; a LoRA, few steps) or paper (Imagic's own)");
     command.add_option("--size", arguments.size,
                        "Side of the working square in pixels; default: the model's own");
     command.add_option("--crop", arguments.crop,
@@ -57,6 +63,8 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
                        "Stage A: learning rate");
     command.add_option("--finetune-steps", arguments.finetune.steps, "Stage B: steps");
     command.add_option("--finetune-lr", arguments.finetune.learning_rate, "Stage B: learning rate");
+    command.add_option("--rank", arguments.finetune.rank,
+                       "Stage B: rank of the LoRA that learns; 0: all weights learn");
     command.add_option("--tuning-seed", arguments.tuning_seed,
                        "Of the tuning's noise and timesteps; default 0");
     command.add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
@@ -79,12 +87,14 @@ void check_stage(const StageOverrides& stage, const std::string& name) {
     require(stage.steps.value_or(0) >= 0, "--" + name + "-steps", "is less than 0");
     const double rate = stage.learning_rate.value_or(0);
     require(std::isfinite(rate) && rate >= 0, "--" + name + "-lr", "is no number from 0 up");
+    require(stage.rank.value_or(0) >= 0 && stage.rank.value_or(0) <= 1024, "--rank",
+            "is not from 0 to 1024");
 }
 
 Mode checked_mode(const std::string& text) {
-    require(text != "fast", "--mode", "fast is not in this version; use paper");
-    require(text == "paper", "--mode", "'" + checked_utf8(text) + "' is none of fast, paper");
-    return Mode::paper;
+    require(text == "fast" || text == "paper", "--mode",
+            "'" + checked_utf8(text) + "' is none of fast, paper");
+    return parse_mode(text);
 }
 
 // Beside --out: in the folder that holds it.
@@ -98,7 +108,11 @@ EditRequest edit_request(const EditArguments& arguments) {
     EditRequest request;
     request.photo = arguments.photo;
     request.prompt = checked_text("target text", arguments.text);
-    request.mode = checked_mode(arguments.mode);
+    if (arguments.mode) request.mode = checked_mode(*arguments.mode);
+    if (arguments.from) {
+        require(!arguments.from->empty(), "--from", "is empty");
+        request.from = *arguments.from;
+    }
     if (arguments.crop) request.crop = parse_crop(*arguments.crop);
     if (arguments.size) request.size = checked_size(*arguments.size);
     request.tuning_seed = arguments.tuning_seed;

@@ -26,8 +26,10 @@ Destination destination(const RenderRequest& request, const Session& session) {
 }
 
 // What the user asked for, else the model's default, else the paper's.
-std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults) {
-    return eta_values(request.eta.value_or(defaults.eta.value_or(EtaRange{})));
+std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults,
+                            Mode mode) {
+    const TuningDefaults& tuning = mode == Mode::fast ? defaults.fast : defaults.paper;
+    return eta_values(request.eta.value_or(tuning.eta.value_or(EtaRange{})));
 }
 
 void render_into(EditResult& result, const RenderJob& job, const EditControls& controls) {
@@ -53,8 +55,11 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     const pipeline::Model model = load_session_model(request.render, session ? &*session : nullptr);
     const ModelDefaults defaults = load_model_defaults(model.path);
     if (!session) {
-        const Recipe recipe = make_recipe(request, photo, model, defaults);
-        session.emplace(create_session(request.session, recipe, photo));
+        std::optional<Session> start;
+        if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
+        const Session* from = start ? &*start : nullptr;
+        const Recipe recipe = make_recipe(request, photo, model, defaults, from);
+        session.emplace(create_session(request.session, recipe, photo, from));
     } else {
         Recipe recipe = session->recipe;
         recipe.sample = {};
@@ -72,10 +77,11 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     const Tuning tuning = tune(*session, model, square,
                                {controls.monitor, request.checkpoint_seconds}, result.seconds);
     result.losses = summary(tuning);
-    render_into(result,
-                {model, tuning, session->recipe, square, etas_of(request.render, defaults),
-                 request.render.seeds, out},
-                controls);
+    render_into(
+        result,
+        {model, tuning, session->recipe, square,
+         etas_of(request.render, defaults, session->recipe.mode), request.render.seeds, out},
+        controls);
     return result;
 }
 
@@ -102,7 +108,8 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
 
     const Pixels square = working_square(photo, recipe.crop, recipe.size);
     render_into(result,
-                {model, tuning, recipe, square, etas_of(request, defaults), request.seeds, out},
+                {model, tuning, recipe, square, etas_of(request, defaults, recipe.mode),
+                 request.seeds, out},
                 controls);
     return result;
 }

@@ -39,7 +39,10 @@ struct EditRequest {
     std::filesystem::path photo;
     std::string prompt;
     std::filesystem::path session;
-    Mode mode = Mode::paper;
+    std::optional<Mode> mode;  // none: the session's, and fast for a new one
+    // A fast session of the same photo on the same model, finished: the tuning starts from what it
+    // learned, with fewer steps.
+    std::optional<std::filesystem::path> from;
     std::optional<Crop> crop;
     std::optional<int> size;
     std::optional<std::uint64_t> tuning_seed;

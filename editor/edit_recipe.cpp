@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "editor/bundled_model.h"
+#include "optimize/fast.h"
 #include "pipeline/atomic_file.h"
 
 namespace keepsake::editor {
@@ -38,6 +39,8 @@ void compare_stage(Differences& differences, const std::string& name, const Stag
     differences.compare((name + " steps").c_str(), asked.steps, has.steps);
     differences.compare((name + " learning rate").c_str(), asked.learning_rate, has.learning_rate);
     differences.compare((name + " batch size").c_str(), asked.batch_size, has.batch_size);
+    if constexpr (requires { has.rank; })
+        differences.compare((name + " rank").c_str(), asked.rank, has.rank);
 }
 
 // Empty when there is no readable model at `path`.
@@ -61,23 +64,62 @@ fs::path recorded_model(const Session& session) {
 
 }  // namespace
 
+namespace {
+
+// What a tuning that starts from another session does differently. Throws Error naming that
+// session.
+void start_again(const Session& start, const Photo& photo, const ModelDefaults& defaults,
+                 Recipe& recipe) {
+    const Recipe& earlier = start.recipe;
+    const auto refuse = [&](const std::string& why) {
+        throw Error("session " + start.folder.string(), "cannot be the start: " + why);
+    };
+    if (next_stage(start) != Stage::done) refuse("its tuning is not finished");
+    if (recipe.mode != Mode::fast || earlier.mode != Mode::fast || earlier.finetune.rank == 0)
+        refuse("only a fast tuning starts from another, which must be fast too");
+    if (earlier.model.fingerprint != recipe.model.fingerprint) refuse("it has another model");
+    if (read_file(photo_path(start)) != photo.bytes) refuse("it has another photo");
+    if (earlier.crop != recipe.crop || earlier.size != recipe.size)
+        refuse("it works on another part of the photo");
+    recipe.start = tuning_tag(earlier);
+    const optimize::TuningOptions again = optimize::fast_options_again();
+    recipe.embedding = again.embedding;
+    recipe.finetune = again.finetune;
+    for (const TuningDefaults* tuning : {&defaults.fast, &defaults.again}) {
+        StageOverrides embedding = tuning->embedding, finetune = tuning->finetune;
+        if (tuning == &defaults.fast) embedding.steps = finetune.steps = std::nullopt;
+        apply(embedding, recipe.embedding);
+        apply(finetune, recipe.finetune);
+    }
+    recipe.finetune.rank = earlier.finetune.rank;
+}
+
+}  // namespace
+
 ModelReference reference_to(const pipeline::Model& model) {
     return {checked_utf8(fs::absolute(model.path).lexically_normal().string()), model.fingerprint};
 }
 
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
-                   const ModelDefaults& defaults) {
+                   const ModelDefaults& defaults, const Session* start) {
     Recipe recipe;
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());
-    recipe.mode = request.mode;
+    recipe.mode = request.mode.value_or(recipe.mode);
     recipe.crop = request.crop.value_or(centred_square(photo));
     check_crop(photo, recipe.crop);
     recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
     recipe.model = reference_to(model);
     recipe.seed = request.tuning_seed.value_or(recipe.seed);
-    apply(defaults.embedding, recipe.embedding);
-    apply(defaults.finetune, recipe.finetune);
+    if (recipe.mode == Mode::fast) {
+        const optimize::TuningOptions fast = optimize::fast_options();
+        recipe.embedding = fast.embedding;
+        recipe.finetune = fast.finetune;
+    }
+    const TuningDefaults& tuning = recipe.mode == Mode::fast ? defaults.fast : defaults.paper;
+    apply(tuning.embedding, recipe.embedding);
+    apply(tuning.finetune, recipe.finetune);
+    if (start) start_again(*start, photo, defaults, recipe);
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
     apply(defaults.sample, recipe.sample);
@@ -94,7 +136,7 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
     if (request.prompt != recipe.prompt) {
         differences.add("the text (the session has \"" + recipe.prompt + "\")");
     }
-    if (request.mode != recipe.mode) {
+    if (request.mode && *request.mode != recipe.mode) {
         differences.add("the mode (the session has " + std::string(mode_name(recipe.mode)) + ")");
     }
     if (request.crop && *request.crop != recipe.crop) {
@@ -107,7 +149,10 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
     if (differences.text().empty()) return;
     throw Error("session " + session.folder.string(),
                 "holds another tuning; different: " + differences.text() +
-                    ". Give another --session, or --restart to tune this one anew");
+                    ". Give another --session, or --restart to tune this one anew" +
+                    (request.prompt != recipe.prompt && recipe.mode == Mode::fast
+                         ? "; another --session with --from this one is quickest"
+                         : ""));
 }
 
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session) {

@@ -8,9 +8,10 @@ namespace keepsake::editor {
 ModelReference reference_to(const pipeline::Model& model);
 
 // The recipe of a new session: options structs, above them the model's defaults, above them what
-// was asked for. Throws Error naming the crop when it does not fit the photo.
+// was asked for. start: the session of request.from. Throws Error naming the crop when it does not
+// fit the photo, or the session that cannot be the start.
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
-                   const ModelDefaults& defaults);
+                   const ModelDefaults& defaults, const Session* start = nullptr);
 
 // Throws Error naming everything in which the request differs from what the session has tuned
 // (photo, text, mode, and those options that were given) and how to go on. Sampling is free to

@@ -84,13 +84,28 @@ void read_stage(const json* object, const std::string& name, const std::string& 
     fields.take("steps", stage.steps);
     fields.take("learning_rate", stage.learning_rate);
     fields.take("batch_size", stage.batch_size);
+    fields.take("rank", stage.rank);
     fields.finish();
     require<std::int64_t>(
         stage.steps, [](const auto& v) { return v >= 0; }, "steps", file);
     require<std::int64_t>(
+        stage.rank, [](const auto& v) { return v >= 0; }, "rank", file);
+    require<std::int64_t>(
         stage.batch_size, [](const auto& v) { return v >= 1; }, "batch_size", file);
     require<double>(
         stage.learning_rate, [](const auto& v) { return v >= 0; }, "learning_rate", file);
+}
+
+void read_tuning(const json* object, const std::string& name, const std::string& file,
+                 TuningDefaults& tuning) {
+    if (!object) return;
+    Fields fields(*object, name, file);
+    read_stage(fields.child("embedding"), name + ".embedding", file, tuning.embedding);
+    read_stage(fields.child("finetune"), name + ".finetune", file, tuning.finetune);
+    std::optional<std::string> eta;
+    fields.take("eta", eta);
+    fields.finish();
+    if (eta) tuning.eta = parse_eta(*eta);
 }
 
 void read_sample(const json* object, const std::string& file, SampleOverrides& sample) {
@@ -111,20 +126,10 @@ void read_sample(const json* object, const std::string& file, SampleOverrides& s
 ModelDefaults read_defaults(const json& content, const std::string& file) {
     ModelDefaults defaults;
     Fields fields(content, "", file);
-    if (const json* paper = fields.child("paper")) {
-        Fields stages(*paper, "paper", file);
-        read_stage(stages.child("embedding"), "paper.embedding", file, defaults.embedding);
-        read_stage(stages.child("finetune"), "paper.finetune", file, defaults.finetune);
-        stages.finish();
-    }
+    read_tuning(fields.child("paper"), "paper", file, defaults.paper);
+    read_tuning(fields.child("fast"), "fast", file, defaults.fast);
+    read_tuning(fields.child("again"), "again", file, defaults.again);
     read_sample(fields.child("sample"), file, defaults.sample);
-    if (const json* edit = fields.child("edit")) {
-        Fields values(*edit, "edit", file);
-        std::optional<std::string> eta;
-        values.take("eta", eta);
-        values.finish();
-        if (eta) defaults.eta = parse_eta(*eta);
-    }
     fields.finish();
     return defaults;
 }
@@ -191,6 +196,7 @@ void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options)
 
 void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options) {
     apply_stage(overrides, options);
+    options.rank = overrides.rank.value_or(options.rank);
 }
 
 void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options) {

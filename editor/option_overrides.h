@@ -29,6 +29,7 @@ struct StageOverrides {
     std::optional<std::int64_t> steps;
     std::optional<double> learning_rate;
     std::optional<std::int64_t> batch_size;
+    std::optional<std::int64_t> rank;  // fine-tuning's
 };
 
 struct SampleOverrides {
@@ -40,13 +41,18 @@ struct SampleOverrides {
 };
 
 // keepsake.json in a model folder, or <checkpoint's stem>.keepsake.json beside a single file:
-// {"paper": {"embedding": {"steps", "learning_rate", "batch_size"}, "finetune": {likewise}},
-//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta"},
-//  "edit": {"eta": "0.6:1.2:4"}}; every key may be left out.
-struct ModelDefaults {
-    StageOverrides embedding, finetune;  // of the paper mode
-    SampleOverrides sample;
+// {"paper": {"embedding": {"steps", "learning_rate", "batch_size"}, "finetune": {likewise, "rank"},
+//            "eta": "0.6:1.2:4"},
+//  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
+//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta"}};
+// every key may be left out.
+struct TuningDefaults {
+    StageOverrides embedding, finetune;
     std::optional<EtaRange> eta;
+};
+struct ModelDefaults {
+    TuningDefaults paper, fast, again;
+    SampleOverrides sample;
 };
 
 // No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.

@@ -1,5 +1,6 @@
 #include "editor/recipe.h"
 
+#include <array>
 #include <cereal/archives/json.hpp>
 #include <cereal/types/string.hpp>
 #include <cstdio>
@@ -18,12 +19,43 @@ void serialize(Archive& archive, AdamOptions& options) {
             cereal::make_nvp("eps", options.eps));
 }
 
+// Enumerations are words in the file.
+template <class Enum, std::size_t N>
+std::string word_of(Enum value, const std::array<const char*, N>& words) {
+    return words.at(static_cast<std::size_t>(value));
+}
+template <class Enum, std::size_t N>
+void parse_word(const std::string& word, const std::array<const char*, N>& words, Enum& value) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (word != words[i]) continue;
+        value = static_cast<Enum>(i);
+        return;
+    }
+    throw Error("'" + word + "'", "is no word for this field");
+}
+
+template <class Archive, class Options>
+void serialize_draws(Archive& archive, Options& options) {
+    constexpr std::array schedules = {"constant", "linear", "cosine"};
+    constexpr std::array draws = {"independent", "stratified"};
+    std::string schedule = word_of(options.schedule, schedules);
+    std::string draw = word_of(options.draws, draws);
+    archive(cereal::make_nvp("schedule", schedule),
+            cereal::make_nvp("warmup_steps", options.warmup_steps),
+            cereal::make_nvp("draws", draw));
+    if constexpr (Archive::is_loading::value) {
+        parse_word(schedule, schedules, options.schedule);
+        parse_word(draw, draws, options.draws);
+    }
+}
+
 template <class Archive>
 void serialize(Archive& archive, EmbeddingOptions& options) {
     archive(cereal::make_nvp("steps", options.steps),
             cereal::make_nvp("learning_rate", options.learning_rate),
             cereal::make_nvp("batch_size", options.batch_size),
             cereal::make_nvp("adam", options.adam));
+    serialize_draws(archive, options);
 }
 
 template <class Archive>
@@ -31,7 +63,8 @@ void serialize(Archive& archive, FineTuneOptions& options) {
     archive(cereal::make_nvp("steps", options.steps),
             cereal::make_nvp("learning_rate", options.learning_rate),
             cereal::make_nvp("batch_size", options.batch_size),
-            cereal::make_nvp("adam", options.adam));
+            cereal::make_nvp("adam", options.adam), cereal::make_nvp("rank", options.rank));
+    serialize_draws(archive, options);
 }
 
 }  // namespace keepsake::optimize
@@ -70,7 +103,8 @@ void serialize(Archive& archive, Recipe& recipe) {
     archive(cereal::make_nvp("prompt", recipe.prompt), cereal::make_nvp("photo", recipe.photo),
             cereal::make_nvp("mode", mode), cereal::make_nvp("crop", recipe.crop),
             cereal::make_nvp("size", recipe.size), cereal::make_nvp("model", recipe.model),
-            cereal::make_nvp("seed", recipe.seed), cereal::make_nvp("embedding", recipe.embedding),
+            cereal::make_nvp("seed", recipe.seed), cereal::make_nvp("start", recipe.start),
+            cereal::make_nvp("embedding", recipe.embedding),
             cereal::make_nvp("finetune", recipe.finetune),
             cereal::make_nvp("sample", recipe.sample));
     if constexpr (Archive::is_loading::value) recipe.mode = parse_mode(mode);

@@ -30,11 +30,12 @@ std::string checked_utf8(const std::string& text);
 struct Recipe {
     std::string prompt;
     std::string photo;  // the photo's file name as given, without folders
-    Mode mode = Mode::paper;
+    Mode mode = Mode::fast;
     Crop crop;     // of the upright photo
     int size = 0;  // the working square's side in pixels
     ModelReference model;
     std::uint64_t seed = 0;  // of the tuning's noise and timesteps
+    std::string start;       // tuning_tag of the session it started from; empty: from the model
     optimize::EmbeddingOptions embedding;
     optimize::FineTuneOptions finetune;
     pipeline::SampleOptions sample;

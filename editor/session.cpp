@@ -24,6 +24,8 @@ constexpr const char* recipe_file = "recipe.json";
 constexpr const char* checkpoint_file = "checkpoint.safetensors";
 constexpr const char* embeddings_file = "embeddings.safetensors";
 constexpr const char* unet_file = "unet.safetensors";
+constexpr const char* lora_file = "lora.safetensors";
+constexpr const char* start_file = "start.safetensors";
 constexpr const char* losses_file = "losses.json";
 constexpr const char* lock_file = "lock";
 constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
@@ -51,7 +53,7 @@ void make_folder(const fs::path& folder) {
 // Everything that was tuned, the results first: what is left at any moment is a session of the old
 // recipe that has less done.
 void remove_tuning(const fs::path& folder) {
-    for (const char* name : {unet_file, checkpoint_file, embeddings_file, losses_file}) {
+    for (const char* name : {unet_file, lora_file, checkpoint_file, embeddings_file, losses_file}) {
         remove_file(folder / name);
     }
 }
@@ -99,7 +101,8 @@ bool is_session(const fs::path& folder) {
     return fs::exists(folder / recipe_file, code);
 }
 
-Session create_session(const fs::path& folder, const Recipe& recipe, const Photo& photo) {
+Session create_session(const fs::path& folder, const Recipe& recipe, const Photo& photo,
+                       const Session* start) {
     std::error_code code;
     if (fs::exists(folder, code) && !fs::is_directory(folder, code)) {
         throw Error(noun(folder), "is a file; give another --session");
@@ -110,17 +113,20 @@ Session create_session(const fs::path& folder, const Recipe& recipe, const Photo
         for (const auto& entry : fs::directory_iterator(folder)) {
             const std::string name = entry.path().filename().string();
             if (name == lock_file || name == "renders" || name.starts_with("photo.") ||
-                name.starts_with(".keepsake-tmp-")) {
+                name == start_file || name.starts_with(".keepsake-tmp-")) {
                 continue;
             }
             throw Error(noun(folder), "is a folder with other things in it ('" + name +
                                           "'); give another --session");
         }
     }
+    const std::string learned = start ? read_file(start->folder / lora_file) : std::string();
     Session session{folder, recipe, SessionLock(folder, SessionLock::Access::write)};
     remove_leftovers(folder);
     remove_tuning(folder);
     remove_file(folder / recipe_file);
+    remove_file(folder / start_file);
+    if (start) write_file_atomically(folder / start_file, learned);
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
@@ -154,7 +160,13 @@ void save_session_recipe(Session& session, const Recipe& recipe) {
 
 Stage next_stage(const Session& session) {
     if (!fs::exists(session.folder / embeddings_file)) return Stage::embedding;
-    return fs::exists(session.folder / unet_file) ? Stage::done : Stage::finetune;
+    const bool lora = session.recipe.finetune.rank > 0;
+    return fs::exists(session.folder / (lora ? lora_file : unet_file)) ? Stage::done
+                                                                       : Stage::finetune;
+}
+
+pipeline::LoraSet load_start(const Session& session, const pipeline::Model& model) {
+    return pipeline::load_loras(session.folder / start_file, model.unet);
 }
 
 Tuning load_tuning(const Session& session, const pipeline::Model& model) {
@@ -170,7 +182,10 @@ Tuning load_tuning(const Session& session, const pipeline::Model& model) {
     }
     if (stage == Stage::embedding) return tuning;
     read_embeddings(folder / embeddings_file, tag, model, tuning);
-    if (stage == Stage::done) read_unet(folder / unet_file, tag, model, tuning);
+    if (stage == Stage::done && session.recipe.finetune.rank > 0)
+        read_lora(folder / lora_file, tag, model, tuning);
+    else if (stage == Stage::done)
+        read_unet(folder / unet_file, tag, model, tuning);
     read_losses(folder / losses_file, tuning);
     return tuning;
 }
@@ -186,6 +201,8 @@ void finish_stage(const Session& session, Stage stage, const Tuning& tuning) {
     write_losses(session.folder / losses_file, tuning);
     if (stage == Stage::embedding) {
         write_embeddings(session.folder / embeddings_file, tag, tuning);
+    } else if (session.recipe.finetune.rank > 0) {
+        write_lora(session.folder / lora_file, tag, tuning);
     } else {
         write_unet(session.folder / unet_file, tag, tuning);
     }

@@ -4,7 +4,10 @@
 //   photo.<jpg|png|...>     the photo, byte for byte as given
 //   checkpoint.safetensors  a stage under way: embeddings, weights, Adam's state, losses
 //   embeddings.safetensors  after stage A: "target", "optimised"
-//   unet.safetensors        after stage B: the tuned weights by diffusers name
+//   lora.safetensors        after stage B of a fast tuning: the LoRA, as diffusers and the common
+//                           web interfaces load it
+//   unet.safetensors        after stage B of a paper tuning: the tuned weights by diffusers name
+//   start.safetensors       where the tuning started from another session: that one's LoRA
 //   losses.json             of the stages that are done
 //   renders/                pictures, unless they are asked for elsewhere
 //   lock                    held by the program that works on it
@@ -53,8 +56,12 @@ bool is_session(const std::filesystem::path& folder);
 // Makes the folder (its parents too) and writes photo and recipe. A session that is there already
 // is replaced (its renders stay). Throws Error naming the folder when it is a file, holds other
 // things than a session, or cannot be written.
+// start: the session that recipe.start names; its LoRA is copied.
 Session create_session(const std::filesystem::path& folder, const Recipe& recipe,
-                       const Photo& photo);
+                       const Photo& photo, const Session* start = nullptr);
+
+// The LoRA that the tuning starts from. Throws Error naming the file when it is damaged.
+pipeline::LoraSet load_start(const Session& session, const pipeline::Model& model);
 
 // Throws Error naming the folder or its file when it is no session, is damaged, or is in use.
 Session open_session(const std::filesystem::path& folder, SessionLock::Access access);

@@ -64,11 +64,18 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     }
     const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
     const optimize::TuningTask task{model.unet, model.schedule, latents, recipe.seed};
+    const pipeline::LoraSet start =
+        recipe.start.empty() ? pipeline::LoraSet{} : load_start(session, model);
     if (next_stage(session) == Stage::embedding) {
-        seconds.embedding = run_stage(
-            session, Stage::embedding, tuning, controls,
-            [&](const auto& stage) { optimise_embedding(task, recipe.embedding, tuning, stage); });
+        const pipeline::UNet started =
+            start.empty() ? model.unet : pipeline::apply_loras(model.unet, start);
+        const optimize::TuningTask from_start{started, model.schedule, latents, recipe.seed};
+        seconds.embedding =
+            run_stage(session, Stage::embedding, tuning, controls, [&](const auto& stage) {
+                optimise_embedding(from_start, recipe.embedding, tuning, stage);
+            });
     }
+    if (tuning.loras.empty()) tuning.loras = start;
     seconds.finetune =
         run_stage(session, Stage::finetune, tuning, controls,
                   [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });

@@ -82,6 +82,13 @@ StageLosses losses_of(const TensorMap& group) {
     return losses;
 }
 
+// As a layer wants its matrices: convolutions in channels_last.
+Tensor in_layers_format(const Tensor& tensor, const Model& model) {
+    return tensor.to(model.device)
+        .contiguous(tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                      : at::MemoryFormat::Contiguous);
+}
+
 pipeline::UNet make_unet(const std::filesystem::path& path, const Model& model, TensorMap weights) {
     pipeline::Weights source = pipeline::Weights::from_tensors(std::move(weights), path.string());
     source.set_target(model.dtype, model.device);
@@ -115,7 +122,8 @@ void write_checkpoint(const std::filesystem::path& path, const std::string& tag,
     if (tuning.optimised_embedding.defined()) {
         tensors["optimised"] = tuning.optimised_embedding.detach();
     }
-    if (tuning.unet) add_group(tensors, "unet.", tuning.unet->parameters());
+    add_group(tensors, "lora.", pipeline::lora_tensors(tuning.loras));
+    if (tuning.unet && tuning.loras.empty()) add_group(tensors, "unet.", tuning.unet->parameters());
     add_group(tensors, "adam.", tuning.adam);
     add_losses(tensors, "losses.embedding.", tuning.embedding_losses);
     add_losses(tensors, "losses.finetune.", tuning.finetune_losses);
@@ -137,6 +145,9 @@ void read_checkpoint(const std::filesystem::path& path, const std::string& tag, 
     if (TensorMap weights = read_group(file, "unet."); !weights.empty()) {
         tuning.unet = make_unet(path, model, std::move(weights));
     }
+    TensorMap loras = read_group(file, "lora.");
+    for (auto& [name, tensor] : loras) tensor = in_layers_format(tensor, model);
+    tuning.loras = pipeline::loras_from_tensors(loras, path.string());
     for (auto& [name, tensor] : read_group(file, "adam.")) {
         tuning.adam[name] = tensor.to(model.device);
     }
@@ -188,6 +199,21 @@ void read_unet(const std::filesystem::path& path, const std::string& tag, const 
     const SafetensorsFile file(path);
     check_tag(file, tag);
     tuning.unet = make_unet(path, model, read_group(file, ""));
+    tuning.finetune_steps = metadata_number(file, "finetune_steps");
+}
+
+void write_lora(const std::filesystem::path& path, const std::string& tag, const Tuning& tuning) {
+    pipeline::save_loras(
+        path, tuning.loras,
+        {{"recipe", tag}, {"finetune_steps", std::to_string(tuning.finetune_steps)}});
+}
+
+void read_lora(const std::filesystem::path& path, const std::string& tag, const Model& model,
+               Tuning& tuning) {
+    const SafetensorsFile file(path);
+    check_tag(file, tag);
+    tuning.loras = pipeline::load_loras(path, model.unet);
+    tuning.unet = pipeline::apply_loras(model.unet, tuning.loras);
     tuning.finetune_steps = metadata_number(file, "finetune_steps");
 }
 

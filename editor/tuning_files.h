@@ -35,6 +35,12 @@ void write_unet(const std::filesystem::path& path, const std::string& tag,
 void read_unet(const std::filesystem::path& path, const std::string& tag,
                const pipeline::Model& model, optimize::Tuning& tuning);
 
+// Stage B's result where a LoRA learned; see pipeline::save_loras.
+void write_lora(const std::filesystem::path& path, const std::string& tag,
+                const optimize::Tuning& tuning);
+void read_lora(const std::filesystem::path& path, const std::string& tag,
+               const pipeline::Model& model, optimize::Tuning& tuning);
+
 // {"embedding": {"before", "after", "average", "training": [...]}, "finetune": {...}}
 void write_losses(const std::filesystem::path& path, const optimize::Tuning& tuning);
 void read_losses(const std::filesystem::path& path, optimize::Tuning& tuning);
