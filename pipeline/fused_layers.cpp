@@ -93,7 +93,11 @@ Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, cons
         kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
         job.border = g.padding;
         job.y = y.mutable_data_ptr<float>();
-        share(norm_parts(job), threads, [&](std::int64_t i) { k.group_norm(job, i, i + 1); });
+        share(norm_parts(job), threads, [&](std::int64_t i) { k.group_norm_stats(job, i, i + 1); });
+        const std::int64_t rows = g.batch * g.padded_height();
+        const std::int64_t run = std::max<std::int64_t>(1, 64 / g.padded_width());
+        share((rows + run - 1) / run, threads,
+              [&](std::int64_t i) { k.group_norm(job, i * run, std::min(rows, (i + 1) * run)); });
         return y;
     }
     if (g.padding == 0 && g.upscale == 1) return x;

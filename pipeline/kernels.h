@@ -5,7 +5,8 @@
 //
 // Activations are rows of channels: (B, H, W, C) or (B, N, C), contiguous. Weights of a product are
 // read in panels: `panel_width` columns of B side by side, K deep, so that the innermost loop reads
-// memory in order (Goto & van de Geijn, ACM TOMS 34(3), 2008).
+// memory in order (Goto & van de Geijn, ACM TOMS 34(3), 2008). A last panel whose columns fill no
+// more than half is half as wide.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +63,7 @@ struct GroupNorm {
     bool silu = false;
     std::int64_t border = 0;
     float* y = nullptr;
-    float* mean = nullptr;    // (batch, groups): written by the forward, read by the backward
+    float* mean = nullptr;    // (batch, groups)
     float* rscale = nullptr;  // likewise: 1 / sqrt(variance + eps)
 };
 
@@ -126,7 +127,10 @@ struct Kernels {
     void (*product)(const Product& product, const Part& part, float* scratch);
     // Outs [begin, end).
     void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end);
-    // Channel blocks [begin, end) of batch * channels / norm_block(channels, groups).
+    // mean and rscale. Channel blocks [begin, end) of batch * channels / norm_block(channels,
+    // groups).
+    void (*group_norm_stats)(const GroupNorm& norm, std::int64_t begin, std::int64_t end);
+    // y, from them. Rows with their border [begin, end) of batch * (height + 2 border).
     void (*group_norm)(const GroupNorm& norm, std::int64_t begin, std::int64_t end);
     void (*group_norm_gradient)(const GroupNorm& norm, const GroupNormGradient& gradient,
                                 std::int64_t begin, std::int64_t end);

@@ -88,27 +88,45 @@ struct Norms {
         }
     }
 
-    static void group_norm(const GroupNorm& norm, std::int64_t begin, std::int64_t end) {
+    static void group_norm_stats(const GroupNorm& norm, std::int64_t begin, std::int64_t end) {
         for (std::int64_t index = begin; index < end; ++index) {
             Block block = block_at(norm, index);
             measure(norm, block);
-            if (norm.mean) remember(norm, block);
-            float gain[most], shift[most];
-            for (std::int64_t c = 0; c < block.count; ++c) {
-                gain[c] = block.rscale[c] * norm.weight[block.first + c];
-                shift[c] = norm.bias[block.first + c] - block.mean[c] * gain[c];
-            }
-            apply(norm, block, gain, shift);
+            remember(norm, block);
         }
     }
 
-    static void apply(const GroupNorm& norm, const Block& block, const float* gain,
-                      const float* shift) {
-        const std::int64_t width = norm.width + 2 * norm.border;
+    static void group_norm(const GroupNorm& norm, std::int64_t begin, std::int64_t end) {
         const std::int64_t height = norm.height + 2 * norm.border;
-        float* y = norm.y + block.picture * height * width * norm.channels + block.first;
-        for (std::int64_t i = 0; i < height * width; ++i, y += norm.channels) {
-            const std::int64_t row = i / width - norm.border, column = i % width - norm.border;
+        const std::int64_t blocks = norm.channels / norm_block(norm.channels, norm.groups);
+        // Picture by picture, and in it block by block: gain and shift are worked out once for all
+        // the rows.
+        while (begin < end) {
+            const std::int64_t picture = begin / height;
+            const std::int64_t stop = smaller(end, (picture + 1) * height);
+            for (std::int64_t i = 0; i < blocks; ++i) {
+                Block block = block_at(norm, picture * blocks + i);
+                recall(norm, block);
+                float gain[most], shift[most];
+                for (std::int64_t c = 0; c < block.count; ++c) {
+                    gain[c] = block.rscale[c] * norm.weight[block.first + c];
+                    shift[c] = norm.bias[block.first + c] - block.mean[c] * gain[c];
+                }
+                for (std::int64_t row = begin; row < stop; ++row)
+                    apply(norm, block, gain, shift, row);
+            }
+            begin = stop;
+        }
+    }
+
+    // One row with its border; `index` counts the rows of all pictures.
+    static void apply(const GroupNorm& norm, const Block& block, const float* gain,
+                      const float* shift, std::int64_t index) {
+        const std::int64_t width = norm.width + 2 * norm.border;
+        const std::int64_t row = index % (norm.height + 2 * norm.border) - norm.border;
+        float* y = norm.y + index * width * norm.channels + block.first;
+        for (std::int64_t i = 0; i < width; ++i, y += norm.channels) {
+            const std::int64_t column = i - norm.border;
             if (row < 0 || row >= norm.height || column < 0 || column >= norm.width) {
                 fill(y, block.count, 0.0f);
                 continue;

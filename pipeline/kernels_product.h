@@ -15,31 +15,40 @@ struct Products {
     using Floats = typename V::Floats;
     static constexpr std::int64_t panel = 2 * Width;
 
-    // One panel: element (k, j) of B is weights[row(j) * depth + k]; rows[j] < 0 gives zeros.
-    static void pack_panel(const float* weights, const std::int64_t* rows, std::int64_t depth,
-                           float* out) {
+    // The vectors of panel p: one where the columns that are left fill no more.
+    static int vectors_of(std::int64_t columns, std::int64_t p) {
+        return columns - p * panel <= Width ? 1 : 2;
+    }
+
+    // One panel: element (k, j) of B is weights[rows[j] * depth + k]; rows[j] < 0 gives zeros.
+    static void pack_panel(const float* weights, const std::int64_t* rows, std::int64_t width,
+                           std::int64_t depth, float* out) {
         constexpr std::int64_t block = 64;  // so that what is read stays in the first-level cache
         for (std::int64_t begin = 0; begin < depth; begin += block) {
             const std::int64_t end = smaller(begin + block, depth);
-            for (std::int64_t j = 0; j < panel; ++j) {
+            for (std::int64_t j = 0; j < width; ++j) {
                 if (rows[j] < 0) {
-                    for (std::int64_t k = begin; k < end; ++k) out[k * panel + j] = 0;
+                    for (std::int64_t k = begin; k < end; ++k) out[k * width + j] = 0;
                     continue;
                 }
                 const float* source = weights + rows[j] * depth;
-                for (std::int64_t k = begin; k < end; ++k) out[k * panel + j] = source[k];
+                for (std::int64_t k = begin; k < end; ++k) out[k * width + j] = source[k];
             }
         }
     }
 
+    static void pack_columns(const float* weights, std::int64_t columns, std::int64_t depth,
+                             std::int64_t p, float* out) {
+        std::int64_t rows[panel];
+        for (std::int64_t j = 0; j < panel; ++j)
+            rows[j] = p * panel + j < columns ? p * panel + j : -1;
+        pack_panel(weights, rows, vectors_of(columns, p) * Width, depth, out);
+    }
+
     static void pack(const float* weights, std::int64_t columns, std::int64_t depth, float* panels,
                      std::int64_t begin, std::int64_t end) {
-        for (std::int64_t p = begin; p < end; ++p) {
-            std::int64_t rows[panel];
-            for (std::int64_t j = 0; j < panel; ++j)
-                rows[j] = p * panel + j < columns ? p * panel + j : -1;
-            pack_panel(weights, rows, depth, panels + p * panel * depth);
-        }
+        for (std::int64_t p = begin; p < end; ++p)
+            pack_columns(weights, columns, depth, p, panels + p * panel * depth);
     }
 
     static void pack_pairs(const float* weights, std::int64_t columns, std::int64_t depth,
@@ -52,7 +61,7 @@ struct Products {
                 rows[j] = column < half ? column : -1;
                 rows[Width + j] = column < half ? half + column : -1;
             }
-            pack_panel(weights, rows, depth, panels + p * panel * depth);
+            pack_panel(weights, rows, panel, depth, panels + p * panel * depth);
         }
     }
 
@@ -61,32 +70,35 @@ struct Products {
                                 std::int64_t end) {
         for (std::int64_t p = begin; p < end; ++p) {
             float* out = panels + p * panel * taps * outs;
-            const std::int64_t first = p * panel, count = smaller(panel, ins - first);
+            const std::int64_t width = vectors_of(ins, p) * Width;
+            const std::int64_t first = p * panel, count = smaller(width, ins - first);
             for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
-                for (std::int64_t o = 0; o < outs; ++o, out += panel) {
+                for (std::int64_t o = 0; o < outs; ++o, out += width) {
                     const float* source = weights + (o * taps + tap) * ins + first;
                     std::int64_t j = 0;
                     for (; j < count; ++j) out[j] = source[j];
-                    for (; j < panel; ++j) out[j] = 0;
+                    for (; j < width; ++j) out[j] = 0;
                 }
             }
         }
     }
 
-    template <int N>
+    template <int N, int Count>
     static inline void multiply(const Product& job, const std::int64_t* offsets, const float* b,
-                                Floats (&sums)[N][2]) {
-        for (int r = 0; r < N; ++r) sums[r][0] = sums[r][1] = Floats{};
+                                Floats (&sums)[N][Count]) {
+        for (int r = 0; r < N; ++r)
+            for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         for (std::int64_t s = 0; s < job.segments; ++s) {
             const float* a[N];
             for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
-            for (std::int64_t k = 0; k < job.segment_length; ++k, b += panel) {
-                const Floats b0 = V::load(b), b1 = V::load(b + Width);
+            for (std::int64_t k = 0; k < job.segment_length; ++k, b += Count * Width) {
+                Floats parts[Count];
+                for (int v = 0; v < Count; ++v) parts[v] = V::load(b + v * Width);
 #pragma GCC unroll 16
                 for (int r = 0; r < N; ++r) {
                     const Floats x = V::all(a[r][k]);
-                    sums[r][0] += x * b0;
-                    sums[r][1] += x * b1;
+#pragma GCC unroll 2
+                    for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
                 }
             }
         }
@@ -104,17 +116,18 @@ struct Products {
         for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
     }
 
-    template <int N>
+    template <int N, int Count>
     static void tile(const Product& job, std::int64_t row, std::int64_t p, const float* b) {
-        Floats sums[N][2];
-        multiply<N>(job, job.offsets + row, b, sums);
-        if (job.activation == Activation::geglu) return finish_geglu<N>(job, row, p, sums);
-        for (int half = 0; half < 2; ++half) {
-            const std::int64_t column = p * panel + half * Width, count = job.columns - column;
+        Floats sums[N][Count];
+        multiply<N, Count>(job, job.offsets + row, b, sums);
+        if constexpr (Count == 2)
+            if (job.activation == Activation::geglu) return finish_geglu<N>(job, row, p, sums);
+        for (int v = 0; v < Count; ++v) {
+            const std::int64_t column = p * panel + v * Width, count = job.columns - column;
             if (count <= 0) break;
             const Floats bias = job.bias ? load_part(job.bias + column, count) : Floats{};
             for (int r = 0; r < N; ++r) {
-                Floats value = sums[r][half] + bias;
+                Floats value = sums[r][v] + bias;
                 if (job.group_bias)
                     value += load_part(
                         job.group_bias + (row + r) / job.rows_per_group * job.columns + column,
@@ -140,28 +153,32 @@ struct Products {
                        (sums[r][0] + value_bias) * V::gelu(sums[r][1] + gate_bias));
     }
 
-    template <int N>
+    template <int N, int Count>
     static void tail(const Product& job, std::int64_t row, std::int64_t left, std::int64_t p,
                      const float* b) {
         if constexpr (N > 0) {
-            if (left == N) return tile<N>(job, row, p, b);
-            tail<N - 1>(job, row, left, p, b);
+            if (left == N) return tile<N, Count>(job, row, p, b);
+            tail<N - 1, Count>(job, row, left, p, b);
         }
     }
 
+    template <int Count>
+    static void strip(const Product& job, const Part& part, std::int64_t p, const float* b) {
+        constexpr int rows = Count == 2 ? Rows : 8;  // enough sums under way for the FMA's latency
+        std::int64_t row = part.row_begin;
+        for (; row + rows <= part.row_end; row += rows) tile<rows, Count>(job, row, p, b);
+        tail<rows - 1, Count>(job, row, part.row_end - row, p, b);
+    }
+
     static void product(const Product& job, const Part& part, float* scratch) {
-        const std::int64_t size = panel * job.depth();
         for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
-            const float* b = job.panels ? job.panels + p * size : scratch;
-            if (!job.panels) {
-                std::int64_t rows[panel];
-                for (std::int64_t j = 0; j < panel; ++j)
-                    rows[j] = p * panel + j < job.columns ? p * panel + j : -1;
-                pack_panel(job.weights, rows, job.depth(), scratch);
-            }
-            std::int64_t row = part.row_begin;
-            for (; row + Rows <= part.row_end; row += Rows) tile<Rows>(job, row, p, b);
-            tail<Rows - 1>(job, row, part.row_end - row, p, b);
+            const float* b = job.panels ? job.panels + p * panel * job.depth() : scratch;
+            if (!job.panels) pack_columns(job.weights, job.columns, job.depth(), p, scratch);
+            const bool pairs = job.activation == Activation::geglu;
+            if (pairs || vectors_of(job.columns, p) == 2)
+                strip<2>(job, part, p, b);
+            else
+                strip<1>(job, part, p, b);
         }
     }
 

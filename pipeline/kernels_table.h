@@ -11,10 +11,20 @@ template <int Width, int Rows>
 constexpr Kernels table(const char* name) {
     using P = Products<Width, Rows>;
     using N = Norms<Width>;
-    return {
-        name,       P::panel,           P::pack,       P::pack_pairs,          P::pack_transposed,
-        P::product, P::weight_gradient, N::group_norm, N::group_norm_gradient, N::pad,
-        N::geglu,   N::geglu_gradient,  N::layer_norm};
+    return {name,
+            P::panel,
+            P::pack,
+            P::pack_pairs,
+            P::pack_transposed,
+            P::product,
+            P::weight_gradient,
+            N::group_norm_stats,
+            N::group_norm,
+            N::group_norm_gradient,
+            N::pad,
+            N::geglu,
+            N::geglu_gradient,
+            N::layer_norm};
 }
 
 }  // namespace

@@ -122,11 +122,13 @@ Resnet::Resnet(Weights& weights, const std::string& prefix, const Shape& shape)
         shortcut.emplace(weights, prefix + ".conv_shortcut", shape.in, shape.out, 1);
 }
 
-Tensor Resnet::operator()(const Tensor& x, const Tensor& time_embedding) const {
-    FusedExtras with_time;
+Tensor Resnet::operator()(Tensor x, const Tensor& time_embedding) const {
+    FusedExtras with_time, with_input;
     if (time) with_time.group_bias = (*time)(time_embedding);
     const Tensor h = norm_silu_conv(norm1, conv1, x, with_time);
-    return norm_silu_conv(norm2, conv2, h, {{}, shortcut ? (*shortcut)(x) : x});
+    with_input.residual = shortcut ? (*shortcut)(x) : x;
+    x.reset();
+    return norm_silu_conv(norm2, conv2, h, with_input);
 }
 
 Tensor norm_silu_conv(const GroupNorm& norm, const Conv2d& conv, const Tensor& x,

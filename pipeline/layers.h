@@ -87,8 +87,9 @@ struct Resnet {
     Resnet() = default;
     Resnet(Weights& weights, const std::string& prefix, const Shape& shape);
     // x: (B, in, H, W); time_embedding: (B or 1, time_channels) after its SiLU, undefined where the
-    // block takes no time. -> (B, out, H, W).
-    Tensor operator()(const Tensor& x, const Tensor& time_embedding = {}) const;
+    // block takes no time. -> (B, out, H, W). By value: a caller that moves x in lets it go before
+    // the second convolution, which for large pictures is the moment of the most memory.
+    Tensor operator()(Tensor x, const Tensor& time_embedding = {}) const;
 };
 
 // conv(SiLU(norm(x))) + extras.

@@ -133,7 +133,7 @@ LatentDistribution Vae::encode(const Tensor& image) const {
     Tensor x = encoder_.conv_in(
         image.to(encoder_.conv_in.weight.options()).contiguous(at::MemoryFormat::ChannelsLast));
     for (const Stage& stage : encoder_.stages) {
-        for (const Resnet& resnet : stage.resnets) x = resnet(x);
+        for (const Resnet& resnet : stage.resnets) x = resnet(std::move(x));
         // One row and one column of zeros at the far edges only, as the model was trained.
         if (stage.resample) x = (*stage.resample)(at::constant_pad_nd(x, {0, 1, 0, 1}));
     }
@@ -151,7 +151,7 @@ Tensor Vae::decode(const Tensor& z) const {
     if (post_quant_conv_) x = (*post_quant_conv_)(x);
     x = decoder_.mid(decoder_.conv_in(x));
     for (const Stage& stage : decoder_.stages) {
-        for (const Resnet& resnet : stage.resnets) x = resnet(x);
+        for (const Resnet& resnet : stage.resnets) x = resnet(std::move(x));
         if (stage.resample) x = upsample_conv(*stage.resample, x, {2 * x.size(2), 2 * x.size(3)});
     }
     return norm_silu_conv(decoder_.norm_out, decoder_.conv_out, x).contiguous();

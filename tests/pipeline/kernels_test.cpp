@@ -64,7 +64,7 @@ struct Matrices {
 // Rows and columns that fill tiles and panels, and that leave every kind of rest.
 TEST_P(KernelsTest, ProductWithEverythingAdded) {
     for (const std::int64_t rows : {1, 7, 24, 53}) {
-        for (const std::int64_t columns : {3, 16, 32, 48, 61}) {
+        for (const std::int64_t columns : {3, 8, 16, 32, 40, 48, 61}) {
             SCOPED_TRACE(std::to_string(rows) + " by " + std::to_string(columns));
             Matrices m{rows * 2, columns, 37};
             Product job = m.job();
@@ -118,7 +118,7 @@ TEST_P(KernelsTest, ProductWithGeglu) {
 }
 
 TEST_P(KernelsTest, TransposedPanelsReverseTheTaps) {
-    constexpr std::int64_t outs = 5, taps = 3, ins = 41;
+    constexpr std::int64_t outs = 5, taps = 3, ins = 61;
     const Tensor weights = random({outs, taps, ins}, 6);
     const Tensor packed = at::empty({packed_size(k.panel_width, ins, taps * outs)});
     k.pack_transposed(weights.const_data_ptr<float>(), outs, taps, ins,
@@ -177,7 +177,9 @@ TEST_P(KernelsTest, GroupNormAndItsGradient) {
         norm.rscale = norm.mean + batch * groups;
         const std::int64_t parts = batch * channels / norm_block(channels, groups);
         ASSERT_GT(parts, batch);
-        k.group_norm(norm, 0, parts);
+        k.group_norm_stats(norm, 0, parts);
+        k.group_norm(norm, 0, 3);  // across the border between two pictures
+        k.group_norm(norm, 3, batch * (height + 2));
 
         Tensor x64 = x.to(at::kDouble).permute({0, 3, 1, 2}).requires_grad_();
         Tensor weight64 = weight.to(at::kDouble).requires_grad_();
