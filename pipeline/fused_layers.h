@@ -17,7 +17,7 @@ using at::Tensor;
 // was written since. Copies of a layer share the weight, so they share this.
 class PackedWeights {
   public:
-    enum class Kind { plain, pairs, transposed };
+    enum class Kind { plain, pairs, transposed, upscaled };
     // weight: (out, in) or (out, in, k, k) channels_last.
     Tensor get(const Tensor& weight, Kind kind);
 
@@ -29,7 +29,7 @@ class PackedWeights {
         std::uint32_t version = 0;
     };
     std::mutex mutex_;
-    Panels panels_[3];
+    Panels panels_[4];
 };
 
 struct GroupNorm;

@@ -16,14 +16,21 @@ namespace keepsake::pipeline::kernels {
 
 enum class Activation { none, geglu };
 
+// Where the rows of a matrix lie, counted through pictures of `height` rows of `width` pixels. A
+// plain matrix is one row of pixels.
+struct RowLayout {
+    std::int64_t width = 1, height = 1;
+    std::int64_t pixel = 0, line = 0, picture = 0;  // floats from one to the next
+};
+
 // C = epilogue(A B), A: (rows, K), B: (K, columns).
 //
-// Row m of A is read where it lies: `segments` runs of `segment_length` floats, run s at
-// a + offsets[m] + s * segment_stride. A 3x3 convolution over a padded picture is three runs of
-// three pixels each; a matrix is one run.
+// A row of A is read where it lies: `segments` runs of `segment_length` floats, `segment_stride`
+// apart. A 3x3 convolution over a padded picture is three runs of three pixels each; a matrix is
+// one run.
 struct Product {
     const float* a = nullptr;
-    const std::int64_t* offsets = nullptr;
+    RowLayout a_rows;
     std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
     std::int64_t rows = 0, columns = 0;
     const float* panels = nullptr;   // B, packed; or null, and then
@@ -32,9 +39,9 @@ struct Product {
     // (rows / rows_per_group, columns), added: what a picture's time embedding gives its pixels.
     const float* group_bias = nullptr;
     std::int64_t rows_per_group = 1;
-    const float* residual = nullptr;  // (rows, c_stride), added last
+    const float* residual = nullptr;  // lies as C does; added last
     float* c = nullptr;
-    std::int64_t c_stride = 0;
+    RowLayout c_rows;
     // geglu: columns are pairs (value, gate), interleaved by pack_pairs; C has half as many, value
     // * gelu(gate). Takes `panels` and neither group_bias nor residual.
     Activation activation = Activation::none;
@@ -44,7 +51,7 @@ struct Product {
 // G (outs, K) += sum over rows of D[m]^T A[m]: the gradient of a product's weights.
 struct WeightGradient {
     const float* a = nullptr;
-    const std::int64_t* offsets = nullptr;
+    RowLayout a_rows;
     std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
     std::int64_t rows = 0, outs = 0;
     const float* d = nullptr;  // (rows, outs)

@@ -8,6 +8,25 @@
 namespace keepsake::pipeline::kernels {
 namespace {
 
+// Walks the rows of a layout from the first.
+struct RowCursor {
+    const RowLayout& rows;
+    std::int64_t offset = 0, x = 0, y = 0, line = 0, picture = 0;
+    explicit RowCursor(const RowLayout& layout) : rows(layout) {}
+    inline void advance() {
+        offset += rows.pixel;
+        if (++x < rows.width) return;
+        x = 0;
+        line += rows.line;
+        if (++y == rows.height) {
+            y = 0;
+            picture += rows.picture;
+            line = picture;
+        }
+        offset = line;
+    }
+};
+
 // Width: floats a vector; Rows: rows of C that a tile keeps in registers, two vectors each.
 template <int Width, int Rows>
 struct Products {
@@ -83,9 +102,26 @@ struct Products {
         }
     }
 
+    // Where rows row, row + 1, ... lie.
+    template <int N>
+    static inline void locate(const RowLayout& rows, std::int64_t row, std::int64_t (&offsets)[N]) {
+        std::int64_t x = row % rows.width, y = row / rows.width % rows.height;
+        std::int64_t picture = row / rows.width / rows.height;
+        for (int r = 0; r < N; ++r) {
+            offsets[r] = picture * rows.picture + y * rows.line + x * rows.pixel;
+            if (++x < rows.width) continue;
+            x = 0;
+            if (++y < rows.height) continue;
+            y = 0;
+            ++picture;
+        }
+    }
+
     template <int N, int Count>
-    static inline void multiply(const Product& job, const std::int64_t* offsets, const float* b,
+    static inline void multiply(const Product& job, std::int64_t row, const float* b,
                                 Floats (&sums)[N][Count]) {
+        std::int64_t offsets[N];
+        locate<N>(job.a_rows, row, offsets);
         for (int r = 0; r < N; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         for (std::int64_t s = 0; s < job.segments; ++s) {
@@ -119,9 +155,11 @@ struct Products {
     template <int N, int Count>
     static void tile(const Product& job, std::int64_t row, std::int64_t p, const float* b) {
         Floats sums[N][Count];
-        multiply<N, Count>(job, job.offsets + row, b, sums);
+        multiply<N, Count>(job, row, b, sums);
+        std::int64_t to[N];
+        locate<N>(job.c_rows, row, to);
         if constexpr (Count == 2)
-            if (job.activation == Activation::geglu) return finish_geglu<N>(job, row, p, sums);
+            if (job.activation == Activation::geglu) return finish_geglu<N>(job, to, p, sums);
         for (int v = 0; v < Count; ++v) {
             const std::int64_t column = p * panel + v * Width, count = job.columns - column;
             if (count <= 0) break;
@@ -132,15 +170,14 @@ struct Products {
                     value += load_part(
                         job.group_bias + (row + r) / job.rows_per_group * job.columns + column,
                         count);
-                const std::int64_t at = (row + r) * job.c_stride + column;
-                if (job.residual) value += load_part(job.residual + at, count);
-                store_part(job.c + at, count, value);
+                if (job.residual) value += load_part(job.residual + to[r] + column, count);
+                store_part(job.c + to[r] + column, count, value);
             }
         }
     }
 
     template <int N>
-    static void finish_geglu(const Product& job, std::int64_t row, std::int64_t p,
+    static void finish_geglu(const Product& job, const std::int64_t (&to)[N], std::int64_t p,
                              const Floats (&sums)[N][2]) {
         const std::int64_t half = job.columns / 2, column = p * Width, count = half - column;
         Floats value_bias{}, gate_bias{};
@@ -149,7 +186,7 @@ struct Products {
             gate_bias = load_part(job.bias + half + column, count);
         }
         for (int r = 0; r < N; ++r)
-            store_part(job.c + (row + r) * job.c_stride + column, count,
+            store_part(job.c + to[r] + column, count,
                        (sums[r][0] + value_bias) * V::gelu(sums[r][1] + gate_bias));
     }
 
@@ -191,8 +228,9 @@ struct Products {
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         const float* d = job.d + out;
         const float* a = job.a + segment * job.segment_stride + k;
-        for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs) {
-            const float* source = a + job.offsets[m];
+        RowCursor at(job.a_rows);
+        for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs, at.advance()) {
+            const float* source = a + at.offset;
             Floats parts[Count];
             for (int v = 0; v < Count; ++v) parts[v] = V::load(source + v * Width);
 #pragma GCC unroll 16
@@ -228,8 +266,9 @@ struct Products {
     // The last columns of a run that fill no vector.
     static void gradient_columns(const WeightGradient& job, std::int64_t begin, std::int64_t end,
                                  std::int64_t segment, std::int64_t k) {
-        for (std::int64_t m = 0; m < job.rows; ++m) {
-            const float* source = job.a + job.offsets[m] + segment * job.segment_stride;
+        RowCursor at(job.a_rows);
+        for (std::int64_t m = 0; m < job.rows; ++m, at.advance()) {
+            const float* source = job.a + at.offset + segment * job.segment_stride;
             for (std::int64_t out = begin; out < end; ++out) {
                 const float d = job.d[m * job.outs + out];
                 float* g = job.gradient + out * job.depth() + segment * job.segment_length;

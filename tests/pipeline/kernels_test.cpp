@@ -46,17 +46,14 @@ struct Matrices {
     std::int64_t rows, columns, depth;
     Tensor a = random({rows, depth}, 1);
     Tensor weights = random({columns, depth}, 2);  // B^T
-    std::vector<std::int64_t> offsets;
-
     Product job() {
-        for (std::int64_t m = 0; m < rows; ++m) offsets.push_back(m * depth);
         Product product;
         product.a = a.const_data_ptr<float>();
-        product.offsets = offsets.data();
+        product.a_rows = {rows, 1, depth, 0, 0};
         product.segment_length = depth;
         product.rows = rows;
         product.columns = columns;
-        product.c_stride = columns;
+        product.c_rows = {rows, 1, columns, 0, 0};
         return product;
     }
 };
@@ -109,7 +106,7 @@ TEST_P(KernelsTest, ProductWithGeglu) {
         job.panels = packed.const_data_ptr<float>();
         job.bias = bias.const_data_ptr<float>();
         job.c = c.mutable_data_ptr<float>();
-        job.c_stride = half;
+        job.c_rows = {19, 1, half, 0, 0};
         job.activation = Activation::geglu;
         k.product(job, {0, 19, 0, panels_of(k, 2 * half)}, nullptr);
         const Tensor h = m.a.to(at::kDouble).mm(m.weights.to(at::kDouble).t()) + bias;
@@ -141,7 +138,7 @@ TEST_P(KernelsTest, WeightGradient) {
             const Tensor d = random({29, outs}, 7), gradient = at::ones({outs, depth});
             WeightGradient job;
             job.a = rows.a;
-            job.offsets = rows.offsets;
+            job.a_rows = rows.a_rows;
             job.segment_length = depth;
             job.rows = 29;
             job.outs = outs;
