@@ -145,6 +145,33 @@ void check_finite(double loss, std::string_view stage, std::int64_t step) {
                            "; try a smaller learning rate");
 }
 
+// The pairs whose activations are in memory at once: many for small latents, one for those of 512
+// pixels and up. A step of several pairs then takes no more memory than a step of one.
+std::int64_t pairs_at_once(const Tensor& latents) {
+    constexpr std::int64_t most = 4096;  // latent pixels
+    return std::max<std::int64_t>(1, most / (latents.size(2) * latents.size(3)));
+}
+
+Draw part_of(const Draw& pairs, std::int64_t begin, std::int64_t count) {
+    const std::int64_t end = std::min(begin + count, pairs.timesteps.size(0));
+    return {pairs.timesteps.slice(0, begin, end), pairs.noise.slice(0, begin, end)};
+}
+
+// The mean loss over the pairs, and its gradient.
+double backward(const TuningTask& task, const Draw& pairs, const UNet& unet,
+                const Tensor& embedding) {
+    const std::int64_t all = pairs.timesteps.size(0), count = pairs_at_once(task.latents);
+    double sum = 0;
+    for (std::int64_t i = 0; i < all; i += count) {
+        const Draw part = part_of(pairs, i, count);
+        const double share = static_cast<double>(part.timesteps.size(0)) / static_cast<double>(all);
+        Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, part);
+        sum += share * loss.item<double>();
+        (share == 1 ? loss : loss * share).backward();
+    }
+    return sum;
+}
+
 // Both stages are the same loop: draw, loss, backward, Adam.
 void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
                const Tensor& embedding, Tuning& tuning, const StageControls& controls) {
@@ -158,10 +185,8 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
         const Learning learning(run.learns);
         while (*run.done < run.steps) {
             const Draw pairs = draw(task, run, *run.done);
-            const Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, pairs);
-            const double value = loss.item<double>();
+            const double value = backward(task, pairs, unet, embedding);
             check_finite(value, run.name, *run.done);
-            loss.backward();
             adam.step(rate_at(run, *run.done));
             run.losses->training.push_back(value);
             // With its last step a stage hands over no optimiser state: what is saved from here on
@@ -253,17 +278,12 @@ double evaluation_loss(const UNet& unet, const Schedule& schedule, const Tensor&
          static_cast<double>(schedule.config.num_train_timesteps) / static_cast<double>(pairs))
             .to(at::kLong)
             .to(latents.device());
-    // Small latents in one batch, large ones one by one: the memory of a training step is the
-    // bound.
-    const std::int64_t area = latents.size(2) * latents.size(3);
-    const std::int64_t chunk =
-        std::clamp<std::int64_t>(4096 / std::max<std::int64_t>(area, 1), 1, pairs);
+    const std::int64_t count = pairs_at_once(latents);
     double sum = 0;
-    for (std::int64_t i = 0; i < pairs; i += chunk) {
-        const std::int64_t end = std::min(i + chunk, pairs);
-        const Draw part{timesteps.slice(0, i, end), noise.slice(0, i, end)};
+    for (std::int64_t i = 0; i < pairs; i += count) {
+        const Draw part = part_of({timesteps, noise}, i, count);
         sum += loss_of(unet, schedule, latents, embedding, part).item<double>() *
-               static_cast<double>(end - i);
+               static_cast<double>(part.timesteps.size(0));
     }
     return sum / static_cast<double>(pairs);
 }

@@ -7,30 +7,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
+
+#include "pipeline/packed_weights.h"
 
 namespace keepsake::pipeline {
 
 using at::Tensor;
-
-// A weight as the product kernels read it, made when it is first needed and again when the weight
-// was written since. Copies of a layer share the weight, so they share this.
-class PackedWeights {
-  public:
-    enum class Kind { plain, pairs, transposed, upscaled };
-    // weight: (out, in) or (out, in, k, k) channels_last.
-    Tensor get(const Tensor& weight, Kind kind);
-
-  private:
-    struct Panels {
-        Tensor tensor;
-        at::Storage storage;  // held, so that its address stays this weight's
-        const void* address = nullptr;
-        std::uint32_t version = 0;
-    };
-    std::mutex mutex_;
-    Panels panels_[4];
-};
 
 struct GroupNorm;
 

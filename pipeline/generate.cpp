@@ -58,13 +58,18 @@ Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double gu
         throw Error("guidance", "needs the embedding of the negative prompt");
     }
     return [&unet, cond = std::move(cond), uncond = std::move(uncond), guided, guidance_scale,
-            dtype](const Tensor& x, double t) {
+            dtype, context = Tensor()](const Tensor& x, double t) mutable {
         const at::NoGradGuard no_grad;
         const Tensor timestep = at::full({1}, t, x.options().dtype(at::kFloat));
         const std::int64_t batch = x.size(0);
         const Tensor input = x.to(dtype);
-        if (!guided) return unet(input, timestep, for_batch(cond, batch)).to(at::kFloat);
-        const Tensor context = at::cat({for_batch(uncond, batch), for_batch(cond, batch)});
+        // One tensor for all steps, so that the network computes its keys and values once.
+        const std::int64_t passes = guided ? 2 * batch : batch;
+        if (!context.defined() || context.size(0) != passes) {
+            context = for_batch(cond, batch);
+            if (guided) context = at::cat({for_batch(uncond, batch), context});
+        }
+        if (!guided) return unet(input, timestep, context).to(at::kFloat);
         const Tensor both = unet(at::cat({input, input}), timestep, context).to(at::kFloat);
         const auto halves = both.chunk(2);
         return halves[0] + guidance_scale * (halves[1] - halves[0]);

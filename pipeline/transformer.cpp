@@ -1,5 +1,7 @@
 #include "pipeline/transformer.h"
 
+#include <c10/core/GradMode.h>
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -14,6 +16,23 @@ Linear take_projection(Weights& weights, const std::string& prefix, const Transf
 
 }  // namespace
 
+ContextKeys::Pair ContextKeys::get(const Linear& k, const Linear& v, const Tensor& context) {
+    const auto version = [](const Tensor& t) {
+        return t.is_inference() ? std::int64_t{0} : static_cast<std::int64_t>(t._version());
+    };
+    const std::array<std::int64_t, 3> versions = {version(context), version(k.weight),
+                                                  version(v.weight)};
+    // A LoRA learns beside the weight and has versions of its own.
+    if (k.lora || v.lora) return {k(context), v(context)};
+    const std::lock_guard lock(mutex_);
+    if (!context_.defined() || !context_.is_same(context) || versions != versions_) {
+        pair_ = {k(context), v(context)};
+        context_ = context;
+        versions_ = versions;
+    }
+    return pair_;
+}
+
 CrossAttention::CrossAttention(Weights& weights, const std::string& prefix,
                                const TransformerShape& shape, std::int64_t context_channels)
     : q(weights, prefix + ".to_q", shape.channels, shape.channels, /*with_bias=*/false),
@@ -27,9 +46,12 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
                                   const Tensor& residual) const {
     const at::ScalarType dtype = x.scalar_type();
     const at::ScalarType inner = upcast ? at::kFloat : dtype;
-    return out(
-        attention(q(x).to(inner), k(context).to(inner), v(context).to(inner), heads).to(dtype),
-        residual);
+    const bool text = !x.is_same(context) && !at::GradMode::is_enabled();
+    const ContextKeys::Pair from_context =
+        text ? keys->get(k, v, context) : ContextKeys::Pair{k(context), v(context)};
+    return out(attention(q(x).to(inner), from_context.k.to(inner), from_context.v.to(inner), heads)
+                   .to(dtype),
+               residual);
 }
 
 TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,

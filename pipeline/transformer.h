@@ -1,7 +1,10 @@
 // The attention blocks of the U-Net: diffusers' Transformer2DModel with its BasicTransformerBlock.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,8 +23,27 @@ struct TransformerShape {
     bool upcast = false;             // compute attention in float32 whatever the working precision
 };
 
+// The keys and values of a text, which are the same at every step of a sampling. Kept for the last
+// context that was given, until it or a weight is written. Copies of a layer share the weights, so
+// they share this.
+class ContextKeys {
+  public:
+    struct Pair {
+        Tensor k, v;  // (B, M, channels)
+    };
+    // Without a gradient.
+    Pair get(const Linear& k, const Linear& v, const Tensor& context);
+
+  private:
+    std::mutex mutex_;
+    Tensor context_;
+    std::array<std::int64_t, 3> versions_{};  // of the context and the two weights
+    Pair pair_;
+};
+
 struct CrossAttention {
     Linear q, k, v, out;
+    std::shared_ptr<ContextKeys> keys = std::make_shared<ContextKeys>();
     std::int64_t heads = 1;
     bool upcast = false;
     CrossAttention(Weights& weights, const std::string& prefix, const TransformerShape& shape,

@@ -1,0 +1,317 @@
+#include "pipeline/fused_products.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace keepsake::pipeline::fused {
+
+using kernels::best_kernels;
+using kernels::Kernels;
+using kernels::share;
+
+Geometry geometry_of(const FusedLayer& layer, const Tensor& x) {
+    Geometry g;
+    g.out = layer.weight.size(0);
+    g.in = layer.weight.size(1);
+    g.stride = layer.stride;
+    g.padding = layer.padding;
+    g.upscale = layer.upscale;
+    g.picture = x.dim() == 4;
+    if (x.dim() == 4) {
+        g.kernel = layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
+        g.batch = x.size(0);
+        g.height = x.size(2);
+        g.width = x.size(3);
+    } else {
+        g.width = x.numel() / g.in;
+    }
+    return g;
+}
+
+Tensor in_rows(const Tensor& x) {
+    return x.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                     : at::MemoryFormat::Contiguous);
+}
+
+Tensor empty_picture(std::int64_t batch, std::int64_t channels, std::int64_t height,
+                     std::int64_t width) {
+    return at::empty({batch, channels, height, width}, at::TensorOptions().dtype(at::kFloat),
+                     at::MemoryFormat::ChannelsLast);
+}
+
+kernels::GroupNorm norm_job(const GroupNorm& norm, const Geometry& g, const Tensor& x,
+                            const Tensor& stats, bool silu) {
+    kernels::GroupNorm job;
+    job.x = x.const_data_ptr<float>();
+    job.batch = g.batch;
+    job.height = g.height;
+    job.width = g.width;
+    job.channels = g.in;
+    job.groups = norm.groups;
+    job.eps = norm.eps;
+    job.weight = norm.weight.const_data_ptr<float>();
+    job.bias = norm.bias.const_data_ptr<float>();
+    job.silu = silu;
+    job.mean = stats.mutable_data_ptr<float>();
+    job.rscale = job.mean + g.batch * norm.groups;
+    return job;
+}
+
+std::int64_t norm_parts(const kernels::GroupNorm& job) {
+    return job.batch * (job.channels / kernels::norm_block(job.channels, job.groups));
+}
+
+// What the product reads: x itself, or normalised and with its border.
+Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats) {
+    const Kernels& k = *best_kernels();
+    const int threads = at::get_num_threads();
+    if (layer.norm) {
+        const Tensor y = empty_picture(g.batch, g.in, g.padded_height(), g.padded_width());
+        kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
+        job.border = g.padding;
+        job.y = y.mutable_data_ptr<float>();
+        share(norm_parts(job), threads, [&](std::int64_t i) { k.group_norm_stats(job, i, i + 1); });
+        const std::int64_t rows = g.batch * g.padded_height();
+        const std::int64_t run = std::max<std::int64_t>(1, 64 / g.padded_width());
+        share((rows + run - 1) / run, threads,
+              [&](std::int64_t i) { k.group_norm(job, i * run, std::min(rows, (i + 1) * run)); });
+        return y;
+    }
+    if (g.padding == 0 && g.upscale == 1) return x;
+    const Tensor y = empty_picture(g.batch, g.in, g.padded_height(), g.padded_width());
+    const kernels::Pad job{
+        x.const_data_ptr<float>(),  g.batch, g.height, g.width, g.in, g.padding, g.upscale,
+        y.mutable_data_ptr<float>()};
+    share(g.batch * g.padded_height(), threads, [&](std::int64_t i) { k.pad(job, i, i + 1); });
+    return y;
+}
+
+// Where in the prepared input each row of the product begins.
+kernels::RowLayout input_rows(const Geometry& g) {
+    const std::int64_t line = g.padded_width() * g.in;
+    return {g.out_width(), g.out_height(), g.stride * g.in, g.stride * line,
+            g.padded_height() * line};
+}
+
+// The result's rows: one pixel after the other.
+kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns) {
+    return {rows, 1, columns, 0, 0};
+}
+
+// Shares a product among the threads: by panels and by runs of rows, several parts a thread so that
+// one that is held up does not hold up all, runs short enough for the second-level cache.
+void run_product(const kernels::Product& job) {
+    const Kernels& k = *best_kernels();
+    const std::int64_t panels = (job.columns + k.panel_width - 1) / k.panel_width;
+    const std::int64_t threads = at::get_num_threads();
+    // Where panels are packed on the way, a panel is one part: packing it twice costs more.
+    std::int64_t run = job.panels ? 96 : job.rows;
+    while (job.panels && run > 12 && panels * ((job.rows + run - 1) / run) < 4 * threads) run /= 2;
+    const std::int64_t runs = (job.rows + run - 1) / run;
+    const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
+    share(panels * runs, static_cast<int>(threads), [&](std::int64_t i) {
+        const Tensor scratch =
+            panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
+        const std::int64_t panel = i / runs, begin = i % runs * run;
+        k.product(job, {begin, std::min(begin + run, job.rows), panel, panel + 1},
+                  panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
+    });
+}
+
+kernels::Product product_job(const Geometry& g, const Tensor& prepared) {
+    kernels::Product job;
+    job.a = prepared.const_data_ptr<float>();
+    job.a_rows = input_rows(g);
+    job.segments = g.kernel;
+    job.segment_length = g.kernel * g.in;
+    job.segment_stride = g.padded_width() * g.in;
+    job.rows = g.rows();
+    job.columns = g.out;
+    job.c_rows = dense_rows(g.rows(), g.out);
+    return job;
+}
+
+Tensor result_like(const Geometry& g, const Tensor& x, std::int64_t channels) {
+    if (g.picture) return empty_picture(g.batch, channels, g.out_height(), g.out_width());
+    std::vector<std::int64_t> shape = x.sizes().vec();
+    shape.back() = channels;
+    return at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+}
+
+const float* data_or_null(const Tensor& t) {
+    return t.defined() ? t.const_data_ptr<float>() : nullptr;
+}
+
+Geometry matrix(std::int64_t rows, std::int64_t in, std::int64_t out) {
+    Geometry g;
+    g.width = rows;
+    g.in = in;
+    g.out = out;
+    return g;
+}
+
+// C = A B for a plain matrix A, written or added to what C holds.
+enum class Into { fresh, added };
+void matrix_product(const Tensor& a, std::int64_t rows, const Tensor& panels, std::int64_t depth,
+                    const Tensor& c, std::int64_t columns, Into into) {
+    const Geometry g = matrix(rows, depth, columns);
+    kernels::Product job = product_job(g, a);
+    job.panels = panels.const_data_ptr<float>();
+    job.c = c.mutable_data_ptr<float>();
+    if (into == Into::added) job.residual = job.c;
+    run_product(job);
+}
+
+// The low-rank half of a layer: down over the prepared input -> (rows, rank), then up, added to y.
+Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared, const Tensor& y) {
+    const std::int64_t rank = lora.down.size(0);
+    Geometry low = g;
+    low.out = rank;
+    kernels::Product job = product_job(low, prepared);
+    const Tensor down = lora.packed_down->get(lora.down, PackedWeights::Kind::plain);
+    job.panels = down.const_data_ptr<float>();
+    const Tensor t = at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
+    job.c = t.mutable_data_ptr<float>();
+    run_product(job);
+    const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::plain);
+    matrix_product(t, g.rows(), up, rank, y, g.out, Into::added);
+    return t;
+}
+
+// A 3x3 convolution after nearest-neighbour upsampling by two. Every second pixel of the result, in
+// either direction, sees only two by two different pixels of x, so that four convolutions with 2x2
+// kernels (sums of the 3x3 one's taps) do it with four ninths of the multiplications.
+Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tensor& x) {
+    FusedLayer padding = layer;
+    padding.upscale = 1;
+    Geometry small = g;
+    small.upscale = 1;
+    const Tensor prepared = prepare(padding, small, x, {});
+    PackedWeights once;
+    const Tensor packed =
+        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::upscaled);
+    const Tensor y = result_like(g, x, g.out);
+    const std::int64_t line = small.padded_width() * g.in, out_line = g.out_width() * g.out;
+    for (std::int64_t phase = 0; phase < 4; ++phase) {
+        const std::int64_t down = phase / 2, right = phase % 2;
+        kernels::Product job = product_job(small, prepared);
+        job.a += down * line + right * g.in;
+        job.segments = 2;
+        job.segment_length = 2 * g.in;
+        job.panels = packed[phase].const_data_ptr<float>();
+        job.bias = data_or_null(layer.bias);
+        job.c = y.mutable_data_ptr<float>() + down * out_line + right * g.out;
+        job.c_rows = {g.width, g.height, 2 * g.out, 2 * out_line, g.out_height() * out_line};
+        run_product(job);
+    }
+    return y;
+}
+
+Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
+                const Tensor& stats) {
+    const Geometry g = geometry_of(layer, x);
+    if (g.upscale == 2 && g.kernel == 3 && g.padding == 1 && g.stride == 1 && !layer.lora &&
+        !extras.group_bias.defined() && !extras.residual.defined())
+        return {convolve_upscaled(layer, g, x), Tensor()};
+    const Tensor prepared = prepare(layer, g, x, stats);
+    kernels::Product job = product_job(g, prepared);
+    Tensor packed;
+    if (layer.packed) {
+        packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
+        job.panels = packed.const_data_ptr<float>();
+    } else {
+        job.weights = layer.weight.const_data_ptr<float>();
+    }
+    const Tensor y = result_like(g, x, g.out);
+    job.bias = data_or_null(layer.bias);
+    const Tensor group_bias =
+        extras.group_bias.defined() ? extras.group_bias.contiguous() : Tensor();
+    job.group_bias = data_or_null(group_bias);
+    if (group_bias.defined()) job.rows_per_group = g.rows() / group_bias.size(0);
+    const Tensor residual = extras.residual.defined() ? in_rows(extras.residual) : Tensor();
+    job.residual = data_or_null(residual);
+    job.c = y.mutable_data_ptr<float>();
+    run_product(job);
+    return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
+}
+
+Tensor make_stats(const FusedLayer& layer, const Tensor& x) {
+    if (!layer.norm) return {};
+    return at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
+}
+
+// dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
+// is g: the same product with the weights transposed and the taps reversed, over dy with a border
+// that makes the result as large as the input. Added to `dx` where that is defined.
+Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
+                      const Tensor& dy, const Tensor& add_to) {
+    Geometry back;
+    back.batch = g.batch;
+    back.height = g.out_height();
+    back.width = g.out_width();
+    back.in = g.out;
+    back.out = g.in;
+    back.kernel = g.kernel;
+    back.padding = g.kernel - 1 - g.padding;
+    back.picture = g.picture;
+    const Tensor prepared = prepare({}, back, dy, {});
+    kernels::Product job = product_job(back, prepared);
+    const Tensor packed = packed_weight.get(weight, PackedWeights::Kind::transposed);
+    job.panels = packed.const_data_ptr<float>();
+    const Tensor dx = add_to.defined() ? add_to : result_like(back, dy, g.in);
+    job.c = dx.mutable_data_ptr<float>();
+    if (add_to.defined()) job.residual = job.c;
+    run_product(job);
+    return dx;
+}
+
+Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
+                       const Tensor& dy) {
+    const Kernels& k = *best_kernels();
+    const Tensor gradient = at::zeros_like(weight);
+    kernels::WeightGradient job;
+    job.a = prepared.const_data_ptr<float>();
+    job.a_rows = input_rows(g);
+    job.segments = g.kernel;
+    job.segment_length = g.kernel * g.in;
+    job.segment_stride = g.padded_width() * g.in;
+    job.rows = g.rows();
+    job.outs = g.out;
+    job.d = dy.const_data_ptr<float>();
+    job.gradient = gradient.mutable_data_ptr<float>();
+    constexpr std::int64_t outs = 24;  // a multiple of every kernel's rows
+    share((g.out + outs - 1) / outs, at::get_num_threads(), [&](std::int64_t i) {
+        k.weight_gradient(job, i * outs, std::min(g.out, (i + 1) * outs));
+    });
+    return gradient;
+}
+
+// dL/d(what the low-rank half has in its middle), in the shape of a picture where dy is one.
+Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy) {
+    const std::int64_t rank = lora.down.size(0);
+    const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::transposed);
+    const Tensor d = g.picture ? empty_picture(g.batch, rank, g.out_height(), g.out_width())
+                               : at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
+    matrix_product(dy, g.rows(), up, g.out, d, rank, Into::fresh);
+    return d;
+}
+
+NormGradients norm_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& x,
+                            const Tensor& stats, const Tensor& d) {
+    const Kernels& k = *best_kernels();
+    const auto options = at::TensorOptions().dtype(at::kFloat);
+    const Tensor weight = at::empty({g.batch, g.in}, options);
+    const Tensor bias = at::empty({g.batch, g.in}, options);
+    const Tensor dx = at::empty_like(x);
+    const kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
+    const kernels::GroupNormGradient gradient{
+        d.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), weight.mutable_data_ptr<float>(),
+        bias.mutable_data_ptr<float>()};
+    share(norm_parts(job), at::get_num_threads(),
+          [&](std::int64_t i) { k.group_norm_gradient(job, gradient, i, i + 1); });
+    return {dx, weight.sum(0), bias.sum(0)};
+}
+
+}  // namespace keepsake::pipeline::fused

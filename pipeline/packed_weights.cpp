@@ -1,0 +1,76 @@
+#include "pipeline/packed_weights.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include <vector>
+
+#include "pipeline/kernels.h"
+
+namespace keepsake::pipeline {
+
+using kernels::best_kernels;
+using kernels::Kernels;
+using kernels::share;
+
+namespace {
+
+// weight: (out, taps..., in) in memory.
+Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
+    const Kernels& k = *best_kernels();
+    const std::int64_t outs = weight.size(0), ins = weight.size(1);
+    const std::int64_t taps = weight.numel() / (outs * ins);
+    const bool transposed = kind == PackedWeights::Kind::transposed;
+    const std::int64_t columns = transposed ? ins : outs;
+    const std::int64_t depth = taps * (transposed ? outs : ins);
+    const Tensor contiguous = weight.contiguous(weight.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                                                  : at::MemoryFormat::Contiguous);
+    const float* from = contiguous.const_data_ptr<float>();
+    const Tensor packed = at::empty({kernels::packed_size(k.panel_width, columns, depth)},
+                                    at::TensorOptions().dtype(at::kFloat));
+    float* to = packed.mutable_data_ptr<float>();
+    share((columns + k.panel_width - 1) / k.panel_width, at::get_num_threads(),
+          [&](std::int64_t p) {
+              if (transposed)
+                  k.pack_transposed(from, outs, taps, ins, to, p, p + 1);
+              else if (kind == PackedWeights::Kind::pairs)
+                  k.pack_pairs(from, outs, depth, to, p, p + 1);
+              else
+                  k.pack(from, outs, depth, to, p, p + 1);
+          });
+    return packed;
+}
+
+// The four 2x2 kernels of a 3x3 one after upsampling by two, packed: (4, packed size). Of three
+// taps in a line, the two that fall on one pixel of the small picture are added: the last two at
+// even places of the result, the first two at odd ones.
+Tensor pack_upscaled(const Tensor& weight) {
+    const at::NoGradGuard no_grad;
+    const auto joined = [](const Tensor& w, std::int64_t dim, bool odd) {
+        const Tensor a = w.narrow(dim, 0, 1), b = w.narrow(dim, 1, 1), c = w.narrow(dim, 2, 1);
+        return odd ? at::cat({a + b, c}, dim) : at::cat({a, b + c}, dim);
+    };
+    std::vector<Tensor> phases;
+    for (const bool down : {false, true})
+        for (const bool right : {false, true})
+            phases.push_back(
+                pack(joined(joined(weight, 2, down), 3, right), PackedWeights::Kind::plain));
+    return at::stack(phases);
+}
+
+}  // namespace
+
+Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
+    const std::lock_guard lock(mutex_);
+    Panels& panels = panels_[static_cast<int>(kind)];
+    const std::uint32_t version =
+        weight.is_inference() ? 0 : static_cast<std::uint32_t>(weight._version());
+    if (panels.tensor.defined() && panels.address == weight.const_data_ptr() &&
+        panels.version == version)
+        return panels.tensor;
+    const Tensor packed = kind == Kind::upscaled ? pack_upscaled(weight) : pack(weight, kind);
+    panels = {packed, weight.storage(), weight.const_data_ptr(), version};
+    return packed;
+}
+
+}  // namespace keepsake::pipeline
