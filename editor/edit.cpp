@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "editor/edit_recipe.h"
+#include "editor/pixel_tensors.h"
 #include "editor/render.h"
 
 namespace keepsake::editor {

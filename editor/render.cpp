@@ -10,6 +10,7 @@
 
 #include "editor/contact_sheet.h"
 #include "editor/image_file.h"
+#include "editor/pixel_tensors.h"
 
 namespace keepsake::editor {
 namespace {
