@@ -16,7 +16,6 @@ namespace keepsake::editor {
 namespace {
 
 namespace fs = std::filesystem;
-using at::Tensor;
 
 // Two decimals where they say it all, so that names sort; else what it takes.
 std::string eta_text(double eta, const char* brief) {
@@ -24,27 +23,6 @@ std::string eta_text(double eta, const char* brief) {
     const bool fits = std::abs(std::round(eta * 100) - eta * 100) < 1e-9;
     std::snprintf(text, sizeof text, fits ? brief : "%.6g", eta == 0 ? 0.0 : eta);
     return text;
-}
-
-// The embeddings that every image of a job shares.
-struct Conditions {
-    Tensor target, optimised, uncond;
-};
-
-// Imagic's stage C (section 3.2, equation 3) and sampling, for one picture.
-Pixels render_one(const RenderJob& job, const Conditions& conditions, double eta,
-                  std::uint64_t seed, Monitor& monitor) {
-    const pipeline::Model& model = job.model;
-    at::Generator generator = pipeline::make_generator(seed);
-    pipeline::GenerateInput input;
-    input.noise = pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator);
-    input.cond =
-        optimize::interpolate(conditions.target, conditions.optimised, eta).to(model.dtype);
-    input.uncond = conditions.uncond;
-    input.generator = generator;
-    const Tensor latents =
-        pipeline::generate_latents(model, input, job.recipe.sample, monitor, &*job.tuning.unet);
-    return to_pixels(pipeline::decode_latents(model, latents));
 }
 
 fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
@@ -75,6 +53,30 @@ fs::path write_sheet(const RenderJob& job, ContactSheet sheet) {
 }
 
 }  // namespace
+
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample) {
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}};
+    if (sample.guidance_scale > 1) {
+        conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
+    }
+    return conditions;
+}
+
+Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor) {
+    const pipeline::Model& model = job.model;
+    at::Generator generator = pipeline::make_generator(seed);
+    pipeline::GenerateInput input;
+    input.noise = pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator);
+    input.cond =
+        optimize::interpolate(job.conditions.target, job.conditions.optimised, eta).to(model.dtype);
+    input.uncond = job.conditions.uncond;
+    input.generator = generator;
+    const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
+    const at::Tensor latents =
+        pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
+    return to_pixels(pipeline::decode_latents(model, latents));
+}
 
 void prepare_destination(const Destination& out) {
     const fs::path folder = out.is_file ? out.path.parent_path() : out.path;
@@ -108,10 +110,8 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
 }
 
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
-    Conditions conditions{job.tuning.target_embedding, job.tuning.optimised_embedding, {}};
-    if (job.recipe.sample.guidance_scale > 1) {
-        conditions.uncond = pipeline::encode_text(job.model, job.recipe.sample.negative_prompt);
-    }
+    const Conditions conditions = encode_conditions(job.model, job.tuning, job.recipe.sample);
+    const PictureJob picture{job.model, job.tuning, job.recipe, conditions};
     std::vector<double> etas = job.etas;
     const bool extra = !job.out.is_file && std::find(etas.begin(), etas.end(), 0.0) == etas.end();
     if (extra) etas.insert(etas.begin(), 0.0);
@@ -125,7 +125,7 @@ RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
         row.push_back({"photo", job.photo});
         for (std::size_t i = 0; i < etas.size(); ++i) {
             Monitor part = part_of(monitor, (sheet.rows.size() - 1) * etas.size() + i, total);
-            Pixels pixels = render_one(job, conditions, etas[i], seed, part);
+            Pixels pixels = render_picture(picture, etas[i], seed, part);
             if (!extra || i > 0) {
                 const fs::path path = image_path(job, etas[i], seed);
                 write_image(path, pixels, to_chunk(EditRender{job.recipe, etas[i], seed}));

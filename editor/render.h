@@ -32,6 +32,26 @@ Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
+// What all renders of one tuning and sampling share: the text encoders' output.
+struct Conditions {
+    at::Tensor target, optimised;  // (1, T, D) float32
+    at::Tensor uncond;             // (1, T, D); undefined with guidance 1
+};
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample);
+
+// One picture of a tuning that is finished or under way (before stage B the model's own network
+// draws it), size x size pixels of `recipe`.
+struct PictureJob {
+    const pipeline::Model& model;
+    const optimize::Tuning& tuning;
+    const Recipe& recipe;
+    const Conditions& conditions;
+};
+
+// Imagic's stage C (section 3.2, equation 3) and sampling. Throws Cancelled.
+Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor);
+
 // One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
 // <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
 // written.

@@ -28,6 +28,18 @@ if(KEEPSAKE_TESTS)
   keepsake_require(GTest_FOUND GoogleTest libgtest-dev)
 endif()
 
+# The window's own libraries. Without them there is no target keepsake_gui; all else is the same.
+set(KEEPSAKE_HAS_GUI OFF)
+if(KEEPSAKE_GUI)
+  pkg_check_modules(IMGUI QUIET IMPORTED_TARGET imgui)
+  find_package(glfw3 3.3 QUIET)
+  find_package(OpenGL QUIET COMPONENTS OpenGL GLX)
+  if(IMGUI_FOUND AND glfw3_FOUND AND TARGET OpenGL::GL)
+    set(KEEPSAKE_HAS_GUI ON)
+  endif()
+endif()
+message(STATUS "Window: ${KEEPSAKE_HAS_GUI}")
+
 # keepsake::torch. TorchConfig.cmake of a CUDA build demands the CUDA toolkit, which linking does
 # not need, so the libraries are linked by an imported target of our own.
 set(KEEPSAKE_TORCH "" CACHE PATH "A LibTorch folder, or the torch package folder of a Python environment")

@@ -1,0 +1,37 @@
+#include "gui/input_queue.h"
+
+#include <backends/imgui_impl_glfw.h>
+
+#include <set>
+
+namespace keepsake::gui {
+namespace {
+
+// Keys that write a character: what they write comes as an event of its own, so that their press
+// and release may fall into one frame, and fast typing does not have to wait.
+bool writes(int key, int mods) {
+    return key >= GLFW_KEY_SPACE && key <= GLFW_KEY_GRAVE_ACCENT &&
+           (mods & (GLFW_MOD_CONTROL | GLFW_MOD_ALT | GLFW_MOD_SUPER)) == 0;
+}
+
+}  // namespace
+
+void InputQueue::deliver(GLFWwindow* window) {
+    std::set<int> changed;
+    while (!events_.empty()) {
+        const Event event = events_.front();
+        if (event.codepoint != 0) {
+            // What is written after Enter or an arrow key belongs to a frame after it.
+            if (!changed.empty()) return;
+            ImGui_ImplGlfw_CharCallback(window, event.codepoint);
+        } else if (event.action != GLFW_REPEAT) {
+            if (changed.contains(event.key)) return;
+            const bool modifier = event.key >= GLFW_KEY_LEFT_SHIFT;
+            if (!writes(event.key, event.mods) && !modifier) changed.insert(event.key);
+            ImGui_ImplGlfw_KeyCallback(window, event.key, event.scancode, event.action, event.mods);
+        }
+        events_.pop_front();
+    }
+}
+
+}  // namespace keepsake::gui

@@ -1,0 +1,32 @@
+// Key events in the order they came.
+#pragma once
+
+#include <GLFW/glfw3.h>
+
+#include <deque>
+
+namespace keepsake::gui {
+
+// ImGui 1.86 sees the keyboard as it is at each frame: a key that goes down and up between two
+// frames would be missed. So events wait here, and a frame gets them up to the first that takes
+// back one it got already.
+class InputQueue {
+  public:
+    void key(int key, int scancode, int action, int mods) {
+        events_.push_back({key, scancode, action, mods, 0});
+    }
+    void character(unsigned codepoint) { events_.push_back({0, 0, 0, 0, codepoint}); }
+
+    // Hands the next frame's events to ImGui's backend.
+    void deliver(GLFWwindow* window);
+    bool empty() const { return events_.empty(); }
+
+  private:
+    struct Event {
+        int key, scancode, action, mods;
+        unsigned codepoint;  // 0: a key
+    };
+    std::deque<Event> events_;
+};
+
+}  // namespace keepsake::gui
