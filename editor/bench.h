@@ -41,6 +41,8 @@ struct Bench {
 
 // Reads a model in place of the present one. A failure is noted in Document::model and thrown.
 void use_model(Bench& bench, const std::filesystem::path& path);
+// Likewise, and the open photo is then to be edited anew with it.
+void change_model(Bench& bench, const std::filesystem::path& path);
 
 // The requests. They throw Error, after which the bench is as it was or empty.
 void open_path(Bench& bench, const OpenRequest& request);

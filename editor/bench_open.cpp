@@ -95,16 +95,23 @@ void show_photo(Bench& bench, const EditDraft& draft) {
     });
 }
 
-void open_photo(Bench& bench, const OpenRequest& request) {
-    auto photo = view_photo(request.path, checked_utf8(request.path.filename().string()));
+// The photo as nothing was tuned of it yet, with the model's default settings. Returns them.
+EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
+                      const std::string& prompt) {
     forget_session(bench);
     bench.history.clear();
     bench.photo = std::move(photo);
     const std::vector<EditDraft> defaults = default_drafts(bench, *bench.photo->file);
     EditDraft draft = defaults.empty() ? EditDraft{} : defaults.front();
-    draft.prompt = request.prompt;
+    draft.prompt = prompt;
     bench.look = {draft.sample, first_eta(bench.defaults), 0};
     show_photo(bench, draft);
+    return draft;
+}
+
+void open_photo(Bench& bench, const OpenRequest& request) {
+    const std::string name = checked_utf8(request.path.filename().string());
+    const EditDraft draft = begin_photo(bench, view_photo(request.path, name), request.prompt);
     if (request.apply) apply_edit(bench, draft);
 }
 
@@ -155,6 +162,11 @@ void use_model(Bench& bench, const fs::path& path) {
         throw;
     }
     bench.board.change([&](Document& document) { document.model = view_model(bench, chosen); });
+}
+
+void change_model(Bench& bench, const fs::path& path) {
+    use_model(bench, path);
+    if (bench.photo) begin_photo(bench, bench.photo, bench.board.latest()->draft.prompt);
 }
 
 void close_photo(Bench& bench) {

@@ -50,7 +50,7 @@ struct HistoryRequest {
     std::size_t index = 0;  // of Document::history
 };
 
-// Uses another model from now on; what is open is closed first.
+// Uses another model from now on. An open photo stays, to be edited anew.
 struct ModelRequest {
     std::filesystem::path path;
     bool bundled = false;  // the one that comes with Keepsake, instead of `path`

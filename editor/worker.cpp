@@ -15,7 +15,7 @@ namespace {
 // Of the thread that calls it and of those it makes, which OpenMP's are: a window that shares the
 // cores is drawn first.
 void lower_priority() {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 15);
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 5);
 }
 
 at::Device device_of(const std::string& name) {
@@ -43,8 +43,7 @@ struct Handle {
     void operator()(const RedoRequest&) const { redo(bench); }
     void operator()(const HistoryRequest& request) const { go_to(bench, request.index); }
     void operator()(const ModelRequest& request) const {
-        use_model(bench, request.bundled ? bundled_model() : request.path);
-        close_photo(bench);
+        change_model(bench, request.bundled ? bundled_model() : request.path);
     }
     void operator()(const FolderRequest&) const {}
     void operator()(const ExportRequest&) const {}

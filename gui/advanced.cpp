@@ -141,7 +141,7 @@ void model_choice(Frame& frame) {
                                  ImGuiInputTextFlags_EnterReturnsTrue);
     explained(frame, "Model",
               "A Stable Diffusion 1.x or 2.x model: a diffusers folder or a .safetensors file. "
-              "Enter loads it; the open photo is closed, saved.");
+              "Enter loads it; an open photo is then edited anew.");
     if (entered && !frame.state.model_path.empty()) {
         frame.send(editor::ModelRequest{frame.state.model_path, false});
     }

@@ -27,6 +27,9 @@ void take_over_document(Frame& frame) {
             state.view = View::edit;
         }
     }
+    const bool tuning = document.activity == editor::Activity::tuning;
+    if (tuning && !state.was_tuning && state.view == View::crop) state.view = View::edit;
+    state.was_tuning = tuning;
     // The first result of a tuning, or of a session that was opened, brings its own eta.
     if (document.shown.after && !state.had_result) {
         state.had_result = true;
@@ -48,7 +51,7 @@ void draw_panels(Frame& frame, ImVec2 size) {
         return;
     }
     const float right = size.x - side;
-    const float strip = frame.document.tuned == editor::Tuned::fully ? frame.px(150) : 0;
+    const float strip = frame.document.tuned == editor::Tuned::fully ? frame.px(134) : 0;
     draw_edit_panel(frame, {{right, bar}, {size.x, size.y - status}});
     if (strip > 0) {
         draw_film_strip(frame, {{0, size.y - status - strip}, {right, size.y - status}});

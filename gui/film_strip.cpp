@@ -93,7 +93,7 @@ void draw_labels(Frame& frame, const Rect& place, const Rail& rail) {
     const float useful =
         (rail.x_of(model.useful_first) + rail.x_of(std::min(largest_eta, model.useful_last))) / 2;
     if (value_x > rail.left + half * 1.5F) text(rail.left, colour::faint, "your photo");
-    if (value_x < rail.right - half * 1.5F) text(rail.right, colour::faint, "all words");
+    if (value_x < rail.right - half * 1.5F) text(rail.right, colour::faint, "your words");
     if (std::abs(value_x - useful) > half * 1.5F) text(useful, colour::faint, "mostly best here");
     ImGui::PopFont();
 }

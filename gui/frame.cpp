@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace keepsake::gui {
+namespace {
+
+constexpr double rest_before_tooltip = 0.5;  // seconds
+
+}  // namespace
 
 void mark(Frame& frame, const std::string& name) {
     mark(frame, name, {ImGui::GetItemRectMin(), ImGui::GetItemRectMax()});
@@ -12,8 +17,20 @@ void mark(Frame& frame, const std::string& name, const Rect& place) {
     frame.widgets.push_back({name, place});
 }
 
-void tooltip(const Frame& frame, const char* text) {
+void tooltip(Frame& frame, const char* text) {
     if (!ImGui::IsItemHovered(ImGuiHoveredFlags_AllowWhenDisabled)) return;
+    WindowState& state = frame.state;
+    const ImVec2 place = ImGui::GetItemRectMin();
+    const bool moved = place.x != state.hovered.x || place.y != state.hovered.y;
+    if (moved || ImGui::IsAnyMouseDown()) {
+        state.hovered = place;
+        // What was just pressed needs no explanation.
+        state.hovered_since = frame.now + (ImGui::IsAnyMouseDown() ? 3 : 0);
+    }
+    if (frame.now - state.hovered_since < rest_before_tooltip) {
+        state.tooltip_waits = true;
+        return;
+    }
     ImGui::BeginTooltip();
     ImGui::PushTextWrapPos(frame.px(340));
     ImGui::TextUnformatted(text);

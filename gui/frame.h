@@ -46,8 +46,8 @@ struct Frame {
 void mark(Frame& frame, const std::string& name);
 void mark(Frame& frame, const std::string& name, const Rect& place);
 
-// A tooltip of the item drawn last, wrapped.
-void tooltip(const Frame& frame, const char* text);
+// A tooltip of the item drawn last, wrapped, once the pointer rests on it.
+void tooltip(Frame& frame, const char* text);
 
 // Text in the small font and the faint colour, wrapped at the panel's edge.
 void faint_text(const Frame& frame, const std::string& text, ImU32 tint = colour::faint);

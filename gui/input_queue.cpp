@@ -18,17 +18,31 @@ bool writes(int key, int mods) {
 
 void InputQueue::deliver(GLFWwindow* window) {
     std::set<int> changed;
+    bool written = false;
     while (!events_.empty()) {
         const Event event = events_.front();
-        if (event.codepoint != 0) {
+        if (event.kind == Kind::button) {
+            ImGui_ImplGlfw_MouseButtonCallback(window, event.code, event.action, event.mods);
+            events_.pop_front();
+            return;
+        }
+        if (event.kind == Kind::character) {
             // What is written after Enter or an arrow key belongs to a frame after it.
             if (!changed.empty()) return;
             ImGui_ImplGlfw_CharCallback(window, event.codepoint);
+            written = true;
         } else if (event.action != GLFW_REPEAT) {
-            if (changed.contains(event.key)) return;
-            const bool modifier = event.key >= GLFW_KEY_LEFT_SHIFT;
-            if (!writes(event.key, event.mods) && !modifier) changed.insert(event.key);
-            ImGui_ImplGlfw_KeyCallback(window, event.key, event.scancode, event.action, event.mods);
+            if (changed.contains(event.code)) return;
+            const bool shift =
+                event.code == GLFW_KEY_LEFT_SHIFT || event.code == GLFW_KEY_RIGHT_SHIFT;
+            if (!writes(event.code, event.mods) && !shift) {
+                // And a command comes after what was written before it.
+                if (written) return;
+                const bool modifier = event.code > GLFW_KEY_LEFT_SHIFT;
+                if (!modifier) changed.insert(event.code);
+            }
+            ImGui_ImplGlfw_KeyCallback(window, event.code, event.scancode, event.action,
+                                       event.mods);
         }
         events_.pop_front();
     }

@@ -1,4 +1,4 @@
-// Key events in the order they came.
+// Key and button events in the order they came.
 #pragma once
 
 #include <GLFW/glfw3.h>
@@ -9,22 +9,29 @@ namespace keepsake::gui {
 
 // ImGui 1.86 sees the keyboard as it is at each frame: a key that goes down and up between two
 // frames would be missed. So events wait here, and a frame gets them up to the first that takes
-// back one it got already.
+// back one it got already, or that follows the press of a button.
 class InputQueue {
   public:
     void key(int key, int scancode, int action, int mods) {
-        events_.push_back({key, scancode, action, mods, 0});
+        events_.push_back({Kind::key, key, scancode, action, mods, 0});
     }
-    void character(unsigned codepoint) { events_.push_back({0, 0, 0, 0, codepoint}); }
+    void character(unsigned codepoint) {
+        events_.push_back({Kind::character, 0, 0, 0, 0, codepoint});
+    }
+    void button(int button, int action, int mods) {
+        events_.push_back({Kind::button, button, 0, action, mods, 0});
+    }
 
     // Hands the next frame's events to ImGui's backend.
     void deliver(GLFWwindow* window);
     bool empty() const { return events_.empty(); }
 
   private:
+    enum class Kind { key, character, button };
     struct Event {
-        int key, scancode, action, mods;
-        unsigned codepoint;  // 0: a key
+        Kind kind;
+        int code, scancode, action, mods;
+        unsigned codepoint;
     };
     std::deque<Event> events_;
 };

@@ -98,7 +98,7 @@ void loss_plot(Frame& frame, const editor::LossCurves& losses) {
     curve(photo, first, axis, place, colour::accent);
     list.PopClipRect();
     ImGui::PushFont(frame.fonts.small);
-    list.AddText({place.min.x + frame.px(6), place.min.y + frame.px(3)}, colour::faint, "loss");
+    list.AddText({place.min.x + frame.px(6), place.max.y - frame.px(20)}, colour::faint, "loss");
     ImGui::PopFont();
 }
 
@@ -123,7 +123,7 @@ void draw_progress(Frame& frame) {
         ImGui::TextUnformatted(stage_title(progress.stage).c_str());
         ImGui::ProgressBar(whole_fraction(document), {-1, frame.px(8)}, "");
         mark(frame, "progress");
-        faint_text(frame, rate_text(progress));
+        if (progress.total > 0) faint_text(frame, rate_text(progress));
         if (progress.seconds_left) {
             const std::string left = "about " + time_text(*progress.seconds_left) + " left";
             faint_text(frame, left + (progress.stage == "embedding" ? " of the first part" : ""));

@@ -69,6 +69,7 @@ void apply_theme(float scale) {
     colors[ImGuiCol_WindowBg] = colour_of(colour::panel);
     colors[ImGuiCol_ChildBg] = ImVec4(0, 0, 0, 0);
     colors[ImGuiCol_PopupBg] = ImVec4(0.13F, 0.13F, 0.14F, 1);
+    colors[ImGuiCol_TitleBg] = colors[ImGuiCol_TitleBgActive] = raised;
     colors[ImGuiCol_Border] = colour_of(colour::line);
     colors[ImGuiCol_FrameBg] = ImVec4(0.10F, 0.10F, 0.105F, 1);
     colors[ImGuiCol_FrameBgHovered] = ImVec4(0.12F, 0.12F, 0.125F, 1);

@@ -43,8 +43,7 @@ void set_callbacks(GLFWwindow* window) {
     glfwSetCharCallback(
         window, [](GLFWwindow* w, unsigned codepoint) { events_of(w).input.character(codepoint); });
     glfwSetMouseButtonCallback(window, [](GLFWwindow* w, int button, int action, int mods) {
-        events_of(w);
-        ImGui_ImplGlfw_MouseButtonCallback(w, button, action, mods);
+        events_of(w).input.button(button, action, mods);
     });
     glfwSetScrollCallback(window, [](GLFWwindow* w, double x, double y) {
         events_of(w);
@@ -145,11 +144,12 @@ void show_on_screen(GLFWwindow* window) {
     glfwSwapBuffers(window);
 }
 
-// Sleeps until there is something to draw. Returns when the events of the next frame are there.
-void wait_for_events(Events& events, std::atomic<bool>& changed, bool look_waits) {
+// Sleeps until there is something to draw: an event, a new Document, or, where something `waits`
+// for a moment of rest, a little later. Returns when the events of the next frame are there.
+void wait_for_events(Events& events, std::atomic<bool>& changed, bool waits) {
     if (events.frames > 0 || !events.input.empty() || changed) {
         glfwPollEvents();
-    } else if (look_waits) {
+    } else if (waits) {
         glfwWaitEventsTimeout(0.05);
         events.frames = std::max(events.frames, 1);
     } else {
@@ -173,9 +173,9 @@ void run_window(const WindowOptions& options) {
     if (!options.frame_log.empty()) log = std::make_unique<FrameLog>(options.frame_log);
     Textures textures;
     WindowState state;
-    bool look_waits = false;
+    bool waits = false;
     while (!glfwWindowShouldClose(screen.window) && !state.quit) {
-        wait_for_events(screen.events, changed, look_waits);
+        wait_for_events(screen.events, changed, waits);
         if (screen.events.frames <= 0 && screen.events.input.empty()) continue;
         screen.events.frames = std::max(0, screen.events.frames - 1);
         const double begin = glfwGetTime();
@@ -195,8 +195,9 @@ void run_window(const WindowOptions& options) {
             open_file(frame, screen.events.dropped);
             screen.events.dropped.clear();
         }
+        state.tooltip_waits = false;
         draw_window(frame);
-        look_waits = send_rested_look(frame);
+        waits = send_rested_look(frame) || state.tooltip_waits;
         show_on_screen(screen.window);
         textures.end_frame();
         if (log) log->add(begin, 1000 * (glfwGetTime() - begin), document->activity);

@@ -45,6 +45,7 @@ struct WindowState {
     editor::LookRequest last_look;
 
     View view = View::crop;
+    bool was_tuning = false;
     bool had_result = false;  // the view changes by itself when the first one comes
     float wipe = 0.5F;        // of the picture's width
     float zoom = 1;           // 1: the whole picture fits
@@ -54,6 +55,11 @@ struct WindowState {
     int crop_corner = 0;
     std::optional<editor::Crop> crop_before;  // what a drag began with
     ImVec2 drag_from = {0, 0};
+
+    // A tooltip comes when the pointer has rested on one item for a while.
+    ImVec2 hovered = {-1, -1};
+    double hovered_since = 0;
+    bool tooltip_waits = false;
 
     std::uint64_t first_variation = 0;
     bool advanced = false;
