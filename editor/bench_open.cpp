@@ -230,12 +230,17 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
     EditDraft draft = draft_of(recipe);
     bench.look = {draft.sample, first_eta(bench.defaults), 0};
     if (bench.history.items().empty()) {
-        for (HistoryItem& item : load_history(folder)) {
+        SavedHistory saved = load_history(folder);
+        for (HistoryItem& item : saved.items) {
             const SampleDraft sample = item.draft.sample;
             item.draft = draft;
             item.draft.sample = sample;
+            Recipe recipe_of_item = recipe;
+            apply(request_of(item.draft).render.sample, recipe_of_item.sample);
+            item.square = bench.cache.find(folder, render_key(recipe_of_item, item.eta, item.seed));
             bench.history.show(std::move(item));
         }
+        bench.history.go_to(saved.shown);
     }
     if (const auto at = bench.history.at(); at && bench.history.items()[*at].session == folder) {
         const HistoryItem& item = bench.history.items()[*at];

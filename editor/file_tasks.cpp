@@ -29,9 +29,9 @@ Picture thumbnail(const fs::path& path) {
 
 // The result that was looked at last, else the photo.
 Picture session_thumbnail(const fs::path& folder, const Recipe& recipe) {
-    const std::vector<HistoryItem> items = load_history(folder);
-    if (!items.empty()) {
-        const HistoryItem& item = items.back();
+    const SavedHistory saved = load_history(folder);
+    if (!saved.items.empty()) {
+        const HistoryItem& item = saved.items[saved.shown];
         Recipe shown = recipe;
         shown.sample.sampler = pipeline::parse_sampler(item.draft.sample.sampler);
         shown.sample.steps = item.draft.sample.steps;

@@ -1,5 +1,6 @@
 #include "editor/history.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "editor/recipe.h"
@@ -68,8 +69,11 @@ void History::clear() {
 
 void save_history(const fs::path& session, const History& history) {
     json list = json::array();
-    for (const HistoryItem& item : history.items()) {
+    json shown;  // the index in `list` of the item that is shown
+    for (std::size_t i = 0; i < history.items().size(); ++i) {
+        const HistoryItem& item = history.items()[i];
         if (item.session != session) continue;
+        if (history.at() == i) shown = list.size();
         const SampleDraft& sample = item.draft.sample;
         list.push_back({{"eta", item.eta},
                         {"seed", item.seed},
@@ -79,15 +83,17 @@ void save_history(const fs::path& session, const History& history) {
                         {"negative", checked_utf8(sample.negative)},
                         {"ddim_eta", sample.ddim_eta}});
     }
-    write_file_atomically(history_path(session), json{{"results", list}}.dump(1) + "\n");
+    write_file_atomically(history_path(session),
+                          json{{"results", list}, {"shown", shown}}.dump(1) + "\n");
 }
 
-std::vector<HistoryItem> load_history(const fs::path& session) {
+SavedHistory load_history(const fs::path& session) {
     std::error_code code;
     if (!fs::exists(history_path(session), code)) return {};
-    std::vector<HistoryItem> items;
+    SavedHistory saved;
     try {
-        for (const json& entry : json::parse(read_file(history_path(session))).at("results")) {
+        const json file = json::parse(read_file(history_path(session)));
+        for (const json& entry : file.at("results")) {
             HistoryItem item;
             item.session = session;
             item.eta = entry.at("eta").get<double>();
@@ -98,14 +104,18 @@ std::vector<HistoryItem> load_history(const fs::path& session) {
             sample.guidance = entry.at("guidance").get<double>();
             sample.negative = entry.at("negative").get<std::string>();
             sample.ddim_eta = entry.at("ddim_eta").get<double>();
-            items.push_back(std::move(item));
+            saved.items.push_back(std::move(item));
+        }
+        saved.shown = saved.items.empty() ? 0 : saved.items.size() - 1;
+        if (file.at("shown").is_number_unsigned()) {
+            saved.shown = std::min(saved.shown, file.at("shown").get<std::size_t>());
         }
     } catch (const json::exception&) {
         return {};
     } catch (const Error&) {
         return {};
     }
-    return items;
+    return saved;
 }
 
 }  // namespace keepsake::editor

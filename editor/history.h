@@ -35,7 +35,12 @@ class History {
 // The items that belong to `session` as its history.json, written whole, without pictures.
 void save_history(const std::filesystem::path& session, const History& history);
 
-// What save_history wrote, the newest item last; empty when there is no such file or it is damaged.
-std::vector<HistoryItem> load_history(const std::filesystem::path& session);
+struct SavedHistory {
+    std::vector<HistoryItem> items;  // the newest one last; of their drafts, the sampling alone
+    std::size_t shown = 0;           // index of the one that was shown
+};
+
+// What save_history wrote; empty when there is no such file or it is damaged.
+SavedHistory load_history(const std::filesystem::path& session);
 
 }  // namespace keepsake::editor

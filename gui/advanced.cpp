@@ -88,6 +88,7 @@ void picture_settings(Frame& frame) {
     ImGui::InputTextWithHint("##negative", "blurry, dark", &sample.negative);
     explained(frame, "Negative text",
               "What the picture should not show. The edit is pushed away from these words.");
+    ImGui::SetNextItemWidth(-1);
     ImGui::SliderScalar("##guidance", ImGuiDataType_Double, &sample.guidance,
                         std::array{1.0}.data(), std::array{15.0}.data(), "guidance %.1f");
     explained(frame, "Guidance",

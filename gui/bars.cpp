@@ -103,29 +103,37 @@ void draw_top_bar(Frame& frame, const Rect& place) {
                                         {place.max.x, place.max.y - 1}, colour::line);
 }
 
+bool shows_fault(const Frame& frame) {
+    const editor::Notice& notice = frame.document.notice;
+    return notice.number > frame.state.notice_closed && notice.kind == editor::Notice::Kind::fault;
+}
+
+float fault_bar_height(const Frame& frame, float width) {
+    if (!shows_fault(frame)) return 0;
+    const char* text = frame.document.notice.text.c_str();
+    const float wrap = width - frame.px(140);
+    return std::max(ImGui::CalcTextSize(text, nullptr, false, wrap).y, frame.px(20)) + frame.px(24);
+}
+
+void draw_fault_bar(Frame& frame, const Rect& place) {
+    if (!shows_fault(frame)) return;
+    const editor::Notice& notice = frame.document.notice;
+    const Pane pane("##fault", place, IM_COL32(84, 34, 28, 255));
+    ImGui::PushTextWrapPos(place.width() - frame.px(126));
+    ImGui::TextUnformatted(notice.text.c_str());
+    ImGui::PopTextWrapPos();
+    ImGui::SetCursorPos({place.width() - frame.px(104), frame.px(8)});
+    if (ImGui::Button("Dismiss", {frame.px(90), 0})) frame.state.notice_closed = notice.number;
+    mark(frame, "Dismiss");
+}
+
 void draw_status_bar(Frame& frame, const Rect& place) {
     const editor::Notice& notice = frame.document.notice;
-    const bool unread = notice.number > frame.state.notice_closed;
-    const bool fault = unread && notice.kind == editor::Notice::Kind::fault;
-    if (fault) {
-        // Errors get a bar of their own above the status line, as tall as their text.
-        const float wrap = place.width() - frame.px(130);
-        const float tall =
-            ImGui::CalcTextSize(notice.text.c_str(), nullptr, false, wrap).y + frame.px(22);
-        const Rect bar{{place.min.x, place.min.y - tall}, {place.max.x, place.min.y}};
-        ImGui::SetNextWindowFocus();
-        const Pane pane("##fault", bar, IM_COL32(84, 34, 28, 255));
-        ImGui::PushTextWrapPos(wrap);
-        ImGui::TextUnformatted(notice.text.c_str());
-        ImGui::PopTextWrapPos();
-        ImGui::SetCursorPos({place.width() - frame.px(104), frame.px(7)});
-        if (ImGui::Button("Dismiss", {frame.px(90), 0})) frame.state.notice_closed = notice.number;
-        mark(frame, "Dismiss");
-    }
+    const bool note = notice.number > frame.state.notice_closed && !shows_fault(frame);
     const Pane pane("##status", place, colour::canvas, ImGuiWindowFlags_NoInputs);
     ImGui::PushFont(frame.fonts.small);
     ImGui::SetCursorPosY((place.height() - ImGui::GetFontSize()) / 2);
-    const std::string text = unread && !fault ? notice.text : activity_text(frame.document);
+    const std::string text = note ? notice.text : activity_text(frame.document);
     ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s",
                        shortened(text, place.width() - frame.px(220)).c_str());
     const char* keys = "F1 lists the keys";

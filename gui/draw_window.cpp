@@ -43,20 +43,19 @@ void draw_panels(Frame& frame, ImVec2 size) {
     const float bar = frame.px(46), status = frame.px(28);
     const float side = std::clamp(size.x * 0.27F, frame.px(300), frame.px(380));
     const Rect top{{0, 0}, {size.x, bar}};
-    const Rect bottom{{0, size.y - status}, size};
     draw_top_bar(frame, top);
-    draw_status_bar(frame, bottom);
+    draw_status_bar(frame, {{0, size.y - status}, size});
+    const float low = size.y - status - fault_bar_height(frame, size.x);
+    draw_fault_bar(frame, {{0, low}, {size.x, size.y - status}});
     if (!frame.document.photo) {
-        draw_invitation(frame, {{0, bar}, {size.x, size.y - status}});
+        draw_invitation(frame, {{0, bar}, {size.x, low}});
         return;
     }
     const float right = size.x - side;
     const float strip = frame.document.tuned == editor::Tuned::fully ? frame.px(134) : 0;
-    draw_edit_panel(frame, {{right, bar}, {size.x, size.y - status}});
-    if (strip > 0) {
-        draw_film_strip(frame, {{0, size.y - status - strip}, {right, size.y - status}});
-    }
-    const Rect canvas{{0, bar}, {right, size.y - status - strip}};
+    draw_edit_panel(frame, {{right, bar}, {size.x, low}});
+    if (strip > 0) draw_film_strip(frame, {{0, low - strip}, {right, low}});
+    const Rect canvas{{0, bar}, {right, low - strip}};
     switch (frame.state.view) {
         case View::crop:
             draw_crop(frame, canvas);

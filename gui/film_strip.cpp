@@ -45,7 +45,7 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
         if (render) draw_filling(frame, list, render->square, rect);
         const bool useful = eta >= model.useful_first - 1e-9 && eta <= model.useful_last + 1e-9;
         if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
-        const bool near = std::abs(frame.state.eta - eta) < 0.0501;
+        const bool near = std::lround(frame.state.eta * 10) == tenth;
         if (near || hovered) {
             list.AddRect(rect.min, rect.max, near ? colour::accent : colour::faint, 0, 0,
                          frame.px(2));

@@ -70,12 +70,14 @@ std::string shortened(const std::string& text, float width) {
 
 bool primary_button(const char* label, ImVec2 size, bool enabled) {
     ImGui::BeginDisabled(!enabled);
-    ImGui::PushStyleColor(ImGuiCol_Button, colour::accent);
-    ImGui::PushStyleColor(ImGuiCol_ButtonHovered, IM_COL32(238, 180, 96, 255));
-    ImGui::PushStyleColor(ImGuiCol_ButtonActive, IM_COL32(204, 146, 60, 255));
-    ImGui::PushStyleColor(ImGuiCol_Text, IM_COL32(26, 22, 16, 255));
+    if (enabled) {
+        ImGui::PushStyleColor(ImGuiCol_Button, colour::accent);
+        ImGui::PushStyleColor(ImGuiCol_ButtonHovered, IM_COL32(238, 180, 96, 255));
+        ImGui::PushStyleColor(ImGuiCol_ButtonActive, IM_COL32(204, 146, 60, 255));
+        ImGui::PushStyleColor(ImGuiCol_Text, IM_COL32(26, 22, 16, 255));
+    }
     const bool pressed = ImGui::Button(label, size);
-    ImGui::PopStyleColor(4);
+    if (enabled) ImGui::PopStyleColor(4);
     ImGui::EndDisabled();
     return pressed && enabled;
 }

@@ -12,6 +12,9 @@ void draw_window(Frame& frame);
 void handle_shortcuts(Frame& frame);
 void draw_top_bar(Frame& frame, const Rect& place);
 void draw_status_bar(Frame& frame, const Rect& place);
+// An error, until it is dismissed. Its height is 0 while there is none.
+float fault_bar_height(const Frame& frame, float width);
+void draw_fault_bar(Frame& frame, const Rect& place);
 // The empty window: samples, recent sessions, how to open a photo.
 void draw_invitation(Frame& frame, const Rect& place);
 // The picture in all its views.

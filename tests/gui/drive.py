@@ -59,6 +59,8 @@ class Window:
         self.process = subprocess.Popen([*map(str, command), *map(str, arguments)],
                                         env=self.environment, stderr=self.errors)
         self.wait("the first frame", lambda state: True)
+        # There is no window manager here that would give it the keyboard.
+        self.xdotool("search", "--sync", "--name", "Keepsake", "windowfocus", "--sync")
 
     def state(self):
         try:

@@ -126,8 +126,8 @@ class Journey:
             if view == "wipe":
                 x, y = window.centre("wipe line")
                 window.drag((x, y), (x - 120, y))
-                moved = window.place("wipe line")[0]
-                expect(abs(moved - (x - 120)) < 8, f"the line is at {moved}, not at {x - 120}")
+                window.wait("the line where it was dragged", lambda state: abs(
+                    state["widgets"]["wipe line"][0] - (x - 120)) < 8)
             self.look(view)
         window.move(*window.centre("canvas"))
         for _ in range(3):
@@ -208,7 +208,7 @@ class Journey:
         state = window.wait("the session", lambda state: state["shown"] is not None)
         expect(state["session"] == str(self.session), "another session was opened")
         expect(len(state["renders"]) >= 13, "what was rendered is not there at once")
-        expect(state["history"] >= 4, "the history is not there")
+        expect(state["history"] >= 4, f"of the history, {state['history']} are there")
         expect(state["field_text"] == TEXT, "the text is not there")
         self.look("reopened")
 
