@@ -7,11 +7,16 @@
 namespace keepsake::gui {
 namespace {
 
-// Keys that write a character: what they write comes as an event of its own, so that their press
-// and release may fall into one frame, and fast typing does not have to wait.
-bool writes(int key, int mods) {
-    return key >= GLFW_KEY_SPACE && key <= GLFW_KEY_GRAVE_ACCENT &&
-           (mods & (GLFW_MOD_CONTROL | GLFW_MOD_ALT | GLFW_MOD_SUPER)) == 0;
+bool is_shift(int key) {
+    return key == GLFW_KEY_LEFT_SHIFT || key == GLFW_KEY_RIGHT_SHIFT;
+}
+
+// Not so the keys that write a character: what they write comes as an event of its own, so that
+// their press and release may fall into one frame, and fast typing does not have to wait.
+bool is_command(const InputQueue::Event& event) {
+    const bool writes = event.code >= GLFW_KEY_SPACE && event.code <= GLFW_KEY_GRAVE_ACCENT &&
+                        (event.mods & (GLFW_MOD_CONTROL | GLFW_MOD_ALT | GLFW_MOD_SUPER)) == 0;
+    return !writes && !is_shift(event.code);
 }
 
 }  // namespace
@@ -32,13 +37,11 @@ void InputQueue::deliver(GLFWwindow* window) {
             ImGui_ImplGlfw_CharCallback(window, event.codepoint);
             written = true;
         } else if (event.action != GLFW_REPEAT) {
-            if (changed.contains(event.code)) return;
-            const bool shift =
-                event.code == GLFW_KEY_LEFT_SHIFT || event.code == GLFW_KEY_RIGHT_SHIFT;
-            if (!writes(event.code, event.mods) && !shift) {
-                // And a command comes after what was written before it.
-                if (written) return;
-                const bool modifier = event.code > GLFW_KEY_LEFT_SHIFT;
+            // Ctrl may be let go before the key that it was held for: that key's frame comes first.
+            const bool modifier = event.code >= GLFW_KEY_LEFT_SHIFT;
+            if (changed.contains(event.code) || (modifier && !changed.empty())) return;
+            if (is_command(event)) {
+                if (written) return;  // it comes after what was written before it
                 if (!modifier) changed.insert(event.code);
             }
             ImGui_ImplGlfw_KeyCallback(window, event.code, event.scancode, event.action,

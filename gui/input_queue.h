@@ -12,6 +12,13 @@ namespace keepsake::gui {
 // back one it got already, or that follows the press of a button.
 class InputQueue {
   public:
+    enum class Kind { key, character, button };
+    struct Event {
+        Kind kind;
+        int code, scancode, action, mods;  // code: of the key or button
+        unsigned codepoint;
+    };
+
     void key(int key, int scancode, int action, int mods) {
         events_.push_back({Kind::key, key, scancode, action, mods, 0});
     }
@@ -27,12 +34,6 @@ class InputQueue {
     bool empty() const { return events_.empty(); }
 
   private:
-    enum class Kind { key, character, button };
-    struct Event {
-        Kind kind;
-        int code, scancode, action, mods;
-        unsigned codepoint;
-    };
     std::deque<Event> events_;
 };
 
