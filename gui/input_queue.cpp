@@ -21,7 +21,7 @@ bool is_command(const InputQueue::Event& event) {
 
 }  // namespace
 
-void InputQueue::deliver(GLFWwindow* window) {
+std::optional<ImVec2> InputQueue::deliver(GLFWwindow* window) {
     std::set<int> changed;
     bool written = false;
     while (!events_.empty()) {
@@ -29,19 +29,19 @@ void InputQueue::deliver(GLFWwindow* window) {
         if (event.kind == Kind::button) {
             ImGui_ImplGlfw_MouseButtonCallback(window, event.code, event.action, event.mods);
             events_.pop_front();
-            return;
+            return ImVec2(static_cast<float>(event.x), static_cast<float>(event.y));
         }
         if (event.kind == Kind::character) {
             // What is written after Enter or an arrow key belongs to a frame after it.
-            if (!changed.empty()) return;
+            if (!changed.empty()) break;
             ImGui_ImplGlfw_CharCallback(window, event.codepoint);
             written = true;
         } else if (event.action != GLFW_REPEAT) {
             // Ctrl may be let go before the key that it was held for: that key's frame comes first.
             const bool modifier = event.code >= GLFW_KEY_LEFT_SHIFT;
-            if (changed.contains(event.code) || (modifier && !changed.empty())) return;
+            if (changed.contains(event.code) || (modifier && !changed.empty())) break;
             if (is_command(event)) {
-                if (written) return;  // it comes after what was written before it
+                if (written) break;  // it comes after what was written before it
                 if (!modifier) changed.insert(event.code);
             }
             ImGui_ImplGlfw_KeyCallback(window, event.code, event.scancode, event.action,
@@ -49,6 +49,7 @@ void InputQueue::deliver(GLFWwindow* window) {
         }
         events_.pop_front();
     }
+    return std::nullopt;
 }
 
 }  // namespace keepsake::gui

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <GLFW/glfw3.h>
+#include <imgui.h>
 
 #include <deque>
+#include <optional>
 
 namespace keepsake::gui {
 
@@ -17,20 +19,23 @@ class InputQueue {
         Kind kind;
         int code, scancode, action, mods;  // code: of the key or button
         unsigned codepoint;
+        double x, y;
     };
 
     void key(int key, int scancode, int action, int mods) {
-        events_.push_back({Kind::key, key, scancode, action, mods, 0});
+        events_.push_back({Kind::key, key, scancode, action, mods, 0, 0, 0});
     }
     void character(unsigned codepoint) {
-        events_.push_back({Kind::character, 0, 0, 0, 0, codepoint});
+        events_.push_back({Kind::character, 0, 0, 0, 0, codepoint, 0, 0});
     }
-    void button(int button, int action, int mods) {
-        events_.push_back({Kind::button, button, 0, action, mods, 0});
+    // x, y: where the pointer was then.
+    void button(int button, int action, int mods, double x, double y) {
+        events_.push_back({Kind::button, button, 0, action, mods, 0, x, y});
     }
 
-    // Hands the next frame's events to ImGui's backend.
-    void deliver(GLFWwindow* window);
+    // Hands the next frame's events to ImGui's backend, before its own NewFrame. Returns where the
+    // pointer was for a button's event: it may have moved on since.
+    std::optional<ImVec2> deliver(GLFWwindow* window);
     bool empty() const { return events_.empty(); }
 
   private:

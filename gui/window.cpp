@@ -28,6 +28,7 @@ struct Events {
     int frames = frames_after_event;  // still to be drawn
     std::filesystem::path dropped;
     bool scale_changed = false;
+    double x = 0, y = 0;  // of the pointer, in the order of the events
 };
 
 Events& events_of(GLFWwindow* window) {
@@ -43,7 +44,8 @@ void set_callbacks(GLFWwindow* window) {
     glfwSetCharCallback(
         window, [](GLFWwindow* w, unsigned codepoint) { events_of(w).input.character(codepoint); });
     glfwSetMouseButtonCallback(window, [](GLFWwindow* w, int button, int action, int mods) {
-        events_of(w).input.button(button, action, mods);
+        Events& events = events_of(w);
+        events.input.button(button, action, mods, events.x, events.y);
     });
     glfwSetScrollCallback(window, [](GLFWwindow* w, double x, double y) {
         events_of(w);
@@ -57,7 +59,10 @@ void set_callbacks(GLFWwindow* window) {
         events_of(w);
         ImGui_ImplGlfw_WindowFocusCallback(w, focused);
     });
-    glfwSetCursorPosCallback(window, [](GLFWwindow* w, double, double) { events_of(w); });
+    glfwSetCursorPosCallback(window, [](GLFWwindow* w, double x, double y) {
+        events_of(w).x = x;
+        events_of(w).y = y;
+    });
     glfwSetWindowRefreshCallback(window, [](GLFWwindow* w) { events_of(w); });
     glfwSetFramebufferSizeCallback(window, [](GLFWwindow* w, int, int) { events_of(w); });
     glfwSetWindowContentScaleCallback(
@@ -180,9 +185,10 @@ void run_window(const WindowOptions& options) {
         screen.events.frames = std::max(0, screen.events.frames - 1);
         const double begin = glfwGetTime();
         if (screen.events.scale_changed) screen.use_scale(options);
-        screen.events.input.deliver(screen.window);
+        const auto pointer = screen.events.input.deliver(screen.window);
         ImGui_ImplOpenGL3_NewFrame();
         ImGui_ImplGlfw_NewFrame();
+        if (pointer) ImGui::GetIO().MousePos = *pointer;
         ImGui::NewFrame();
         const auto document = worker.document();
         std::vector<Widget> widgets;
