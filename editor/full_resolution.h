@@ -48,6 +48,9 @@ struct SquareEdit {
 // crop, the squares or the mask when a size does not fit.
 Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRegion& region = {});
 
+// Throws Error naming the sizes unless both are squares of one size.
+void check_squares(const SquareEdit& edit);
+
 // The strength of the edit that `region` leaves, thresholded and feathered, for an overlay on the
 // square: width x height values, 0 untouched, 255 in full. Throws Error as above.
 Mask region_weights(const EditRegion& region, int width, int height);
