@@ -14,8 +14,8 @@ namespace {
 
 using cv::Mat;
 
-constexpr int cell_floats = sizeof(ChangeCell) / sizeof(float);
-static_assert(sizeof(ChangeCell) == 16 * sizeof(float), "a cell is read as an array of floats");
+constexpr int cell_floats = 7;
+static_assert(sizeof(ChangeCell) == cell_floats * sizeof(float), "a cell is read as floats");
 
 // Where a pixel lies between two cells.
 struct Between {
@@ -36,7 +36,7 @@ void mix(const float* c, const float* d, float part, float* out) {
 }
 
 const float* floats(const ChangeModel& model, int x, int y) {
-    return model.cells[std::size_t(y) * model.size + x].a.data();
+    return model.cells[std::size_t(y) * model.size + x].rest;
 }
 
 // The cells of one row of pixels.
@@ -48,9 +48,17 @@ void mix_row(const ChangeModel& model, const Between& between, std::vector<float
     }
 }
 
+// What the change of one pixel is read from.
+struct PixelChange {
+    const ColourGridRow& colours;
+    const float* cell;  // rest, picture, novelty
+    int x = 0;
+    float strength = 0;
+};
+
 // One pixel, R G B (A).
 template <class Sample, int channels>
-void change_pixel(const float* cell, float strength, Sample* pixel) {
+void change_pixel(const PixelChange& change, Sample* pixel) {
     constexpr float most = std::numeric_limits<Sample>::max();
     if constexpr (channels == 4) {
         if (pixel[3] == 0) return;  // its colour is not seen
@@ -61,13 +69,15 @@ void change_pixel(const float* cell, float strength, Sample* pixel) {
         const float alpha = pixel[3] / most;
         for (float& value : seen) value = value * alpha + (1 - alpha);
     }
-    const float novelty = cell[15];
+    const std::array<float, 3> recoloured = change.colours.change(change.x, seen);
+    const float* rest = change.cell;
+    const float* picture = change.cell + 3;
+    const float novelty = change.cell[6];
     for (int i = 0; i < 3; ++i) {
-        const float* a = cell + 3 * i;
-        const float carried = a[0] * seen[0] + a[1] * seen[1] + a[2] * seen[2] + cell[9 + i];
-        const float drawn = cell[12 + i] - seen[i];
-        const float change = strength * (carried + (drawn - carried) * novelty);
-        const float value = std::clamp(pixel[i] + change * most, 0.0f, most);
+        const float carried = recoloured[i] + rest[i];
+        const float drawn = picture[i] - seen[i];
+        const float by = change.strength * (carried + (drawn - carried) * novelty);
+        const float value = std::clamp(pixel[i] + by * most, 0.0f, most);
         pixel[i] = static_cast<Sample>(value + 0.5f);
     }
 }
@@ -79,6 +89,7 @@ void change_rows(Mat& square, const ChangeModel& model, const RegionStrength& st
     for (int x = 0; x < square.cols; ++x) columns[x] = between_cells(x, square.cols, model.size);
     std::vector<float> cells(std::size_t(model.size) * cell_floats), strengths(square.cols);
     for (int y = rows.start; y < rows.end; ++y) {
+        const ColourGridRow colours(model.colours, y, square.rows);
         mix_row(model, between_cells(y, square.rows, model.size), cells);
         strength.row(y, strengths);
         auto* pixel = square.ptr<Sample>(y);
@@ -87,7 +98,7 @@ void change_rows(Mat& square, const ChangeModel& model, const RegionStrength& st
             const float* left = &cells[std::size_t(columns[x].first) * cell_floats];
             float cell[cell_floats];
             mix(left, model.size > 1 ? left + cell_floats : left, columns[x].part, cell);
-            change_pixel<Sample, channels>(cell, strengths[x], pixel);
+            change_pixel<Sample, channels>({colours, cell, x, strengths[x]}, pixel);
         }
     }
 }

@@ -1,12 +1,11 @@
 // The edit at the photo's own size: what changed between the model's reconstruction and its edit,
-// carried to the original pixels. How, and what it was compared with: tests/bench/README.md.
+// carried to the original pixels. How it was chosen: tests/bench/README.md.
 //
-// In the working square the change is modelled, window by window, as an affine function of the
-// photo's colours (the guided filter, He, Sun & Tang, ECCV 2010; fitted small and applied large as
-// in the fast guided filter, He & Sun, arXiv 1505.00996, and in bilateral guided upsampling, Chen
-// et al., SIGGRAPH Asia 2016). So it follows the photo's own edges and moves its grain along with
-// the colours. Where the edit draws structure that the reconstruction does not have, the result
-// fades to the edit itself, upscaled.
+// The change is modelled as affine functions of the photo's colours that vary over place and
+// lightness (bilateral guided upsampling, Chen et al., SIGGRAPH Asia 2016), fitted on the small
+// square and read at the photo's pixels. So it follows the photo's own edges and moves its grain
+// along with the colours. Where the edit draws structure that the reconstruction does not have, the
+// result fades to the edit itself, upscaled.
 #pragma once
 
 #include <cstdint>

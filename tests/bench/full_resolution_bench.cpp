@@ -7,12 +7,15 @@
 //       a made one: the photo recoloured at its own size is what the methods should give from a
 //       small pair of the kind that a model makes, soft and bent
 //
-// Into the folder OUT it writes what was made, NAME-<method>.png.
+// METHODS=upscaled,Keepsake in the environment runs only these. Into the folder OUT it writes what
+// was made, NAME-<method>.png.
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <opencv2/imgproc.hpp>
+#include <sstream>
 
 #include "editor/image_file.h"
 #include "editor/photo.h"
@@ -114,13 +117,27 @@ double psnr(const Mat& a, const Mat& b) {
     return -10 * std::log10(d.dot(d) / (3.0 * double(a.total())));
 }
 
+// Those named in $METHODS, separated by commas; all of them when it is not set.
+std::vector<Method> chosen_methods() {
+    const char* names = std::getenv("METHODS");
+    if (!names) return methods();
+    std::istringstream stream(names);
+    std::vector<Method> all = methods(), chosen;
+    for (std::string name; std::getline(stream, name, ',');) {
+        for (const Method& method : all) {
+            if (method.name == name) chosen.push_back(method);
+        }
+    }
+    return chosen;
+}
+
 void compare_edit(const Scene& scene, const fs::path& out, const std::string& name) {
     const Mat where = changed(scene), grey = luma(scene.photo), edges = gradient(grey);
     std::printf("| %s (%.1fx, %.0f %% changed) | sharpness | gradient SSIM | change carried |\n",
                 name.c_str(), double(scene.photo.cols) / scene.small.cols,
                 100.0 * cv::countNonZero(where) / double(where.total()));
     std::printf("| --- | --- | --- | --- |\n");
-    for (const Method& method : methods()) {
+    for (const Method& method : chosen_methods()) {
         const Mat result = cv::min(cv::max(method.run(scene), 0.0), 1.0);
         const Mat own = gradient(luma(result));
         std::printf("| %s | %.2f | %.3f | %.2f |\n", method.name.c_str(),
@@ -169,7 +186,7 @@ void compare_truth(const Mat& square, int size, const fs::path& out, const std::
     std::printf("| %s (%.1fx) | PSNR to the truth | SSIM to the truth |\n", name.c_str(),
                 double(square.cols) / size);
     std::printf("| --- | --- | --- |\n");
-    for (const Method& method : methods()) {
+    for (const Method& method : chosen_methods()) {
         const Mat result = cv::min(cv::max(method.run(scene), 0.0), 1.0);
         std::printf("| %s | %.2f dB | %.3f |\n", method.name.c_str(), psnr(result, truth),
                     cv::mean(ssim(luma(result), luma(truth)))[0]);

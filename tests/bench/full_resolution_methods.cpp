@@ -72,124 +72,105 @@ Mat joint_bilateral(const Scene& scene) {
     return out;
 }
 
-// The plain fast guided filter: its coefficients enlarged, nothing added.
-Mat guided(const Scene& scene, double window) {
-    const int radius = std::max(1, static_cast<int>(std::lround(window * scene.small.cols)));
-    auto affine = editor::fit_affine(scene.small, scene.edit - scene.reconstruction, radius,
-                                     editor::ChangeOptions{}.ridge);
-    for (Mat& plane : affine) plane = enlarged(plane, scene.photo);
-    return scene.photo + editor::apply_affine(affine, scene.photo);
+Mat window_mean(const Mat& plane, int radius) {
+    Mat mean;
+    const int side = 2 * radius + 1;
+    cv::blur(plane, mean, {side, side}, {-1, -1}, cv::BORDER_REFLECT);
+    return mean;
 }
 
-// Chen et al. 2016: one affine function of colour for each cell of a grid over place and lightness.
-class BilateralGrid {
-  public:
-    BilateralGrid(const Mat& guide, const Mat& target) : scale_(float(side) / guide.cols) {
-        for (int y = 0; y < guide.rows; ++y) {
-            for (int x = 0; x < guide.cols; ++x)
-                splat(x, y, guide.at<Vec3f>(y, x), target.at<Vec3f>(y, x));
-        }
-        for (int pass = 0; pass < 2; ++pass) {
-            blur(1, side);
-            blur(side, side);
-            blur(side * side, depth);
-        }
-        for (Cell& cell : cells_) cell.solve();
-    }
+std::array<Mat, 3> planes_of(const Mat& image) {
+    std::array<Mat, 3> planes;
+    cv::split(image, planes.data());
+    return planes;
+}
 
-    // At (x, y) in pixels of the fitted guide.
-    Vec3f operator()(float x, float y, const Vec3f& colour) const {
-        const float at[3] = {(x + 0.5f) * scale_ - 0.5f, (y + 0.5f) * scale_ - 0.5f,
-                             lightness(colour) * (depth - 1)};
-        int low[3];
-        float part[3];
+// The covariance of every window, with the ridge on its diagonal, inverted: xx xy xz yy yz zz.
+std::array<Mat, 6> inverse_covariance(const std::array<Mat, 3>& guide,
+                                      const std::array<Mat, 3>& mean, int radius, double ridge) {
+    std::array<Mat, 6> s;
+    for (int i = 0, k = 0; i < 3; ++i) {
+        for (int j = i; j < 3; ++j, ++k) {
+            s[k] = window_mean(guide[i].mul(guide[j]), radius) - mean[i].mul(mean[j]);
+            if (i == j) s[k] += ridge;
+        }
+    }
+    const Mat &xx = s[0], &xy = s[1], &xz = s[2], &yy = s[3], &yz = s[4], &zz = s[5];
+    std::array<Mat, 6> c;  // the cofactors
+    c[0] = yy.mul(zz) - yz.mul(yz);
+    c[1] = xz.mul(yz) - xy.mul(zz);
+    c[2] = xy.mul(yz) - xz.mul(yy);
+    c[3] = xx.mul(zz) - xz.mul(xz);
+    c[4] = xy.mul(xz) - xx.mul(yz);
+    c[5] = xx.mul(yy) - xy.mul(xy);
+    const Mat determinant = xx.mul(c[0]) + xy.mul(c[1]) + xz.mul(c[2]);
+    for (Mat& plane : c) plane = plane / determinant;
+    return c;
+}
+
+std::array<Mat, 12> fit_affine(const Mat& guide, const Mat& target, int window_radius,
+                               double ridge) {
+    // In double: a plain window's covariance is the small difference of large numbers.
+    Mat guide64, target64;
+    guide.convertTo(guide64, CV_64F);
+    target.convertTo(target64, CV_64F);
+    const std::array<Mat, 3> g = planes_of(guide64), t = planes_of(target64);
+    std::array<Mat, 3> mean;
+    for (int i = 0; i < 3; ++i) mean[i] = window_mean(g[i], window_radius);
+    const std::array<Mat, 6> inverse = inverse_covariance(g, mean, window_radius, ridge);
+    constexpr int place[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
+    std::array<Mat, 12> affine;
+    for (int row = 0; row < 3; ++row) {
+        const Mat target_mean = window_mean(t[row], window_radius);
+        std::array<Mat, 3> covariance;
         for (int i = 0; i < 3; ++i) {
-            const int most = (i < 2 ? side : depth) - 1;
-            const float inside = std::clamp(at[i], 0.0f, float(most));
-            low[i] = std::min(int(inside), most - 1);
-            part[i] = inside - low[i];
+            covariance[i] = window_mean(g[i].mul(t[row]), window_radius) - mean[i].mul(target_mean);
         }
-        Vec3f sum(0, 0, 0);
-        for (int corner = 0; corner < 8; ++corner) {
-            float weight = 1;
-            int place = 0;
-            const int strides[3] = {1, side, side * side};
-            for (int i = 0; i < 3; ++i) {
-                const int high = corner >> i & 1;
-                weight *= high ? part[i] : 1 - part[i];
-                place += (low[i] + high) * strides[i];
-            }
-            sum += weight * cells_[place].apply(colour);
+        Mat offset = target_mean.clone();
+        for (int column = 0; column < 3; ++column) {
+            Mat a = Mat::zeros(guide.size(), CV_64FC1);
+            for (int i = 0; i < 3; ++i) a += inverse[place[column][i]].mul(covariance[i]);
+            offset -= a.mul(mean[column]);
+            window_mean(a, window_radius).convertTo(affine[3 * row + column], CV_32F);
         }
-        return sum;
+        window_mean(offset, window_radius).convertTo(affine[9 + row], CV_32F);
     }
+    return affine;
+}
 
-  private:
-    static constexpr int side = 16, depth = 8;
-    struct Cell {
-        cv::Matx44d gram = cv::Matx44d::zeros();
-        cv::Matx43d moments = cv::Matx43d::zeros();
-        cv::Matx43f affine = cv::Matx43f::zeros();
-        void solve() {
-            cv::Matx44d regular = gram;
-            const double weight = gram(3, 3) + 1e-6;
-            for (int i = 0; i < 3; ++i) regular(i, i) += 2e-3 * weight;
-            regular(3, 3) += 1e-9;
-            affine = regular.solve(moments, cv::DECOMP_CHOLESKY);
-        }
-        Vec3f apply(const Vec3f& c) const {
-            Vec3f out;
-            for (int i = 0; i < 3; ++i) {
-                out[i] =
-                    affine(0, i) * c[0] + affine(1, i) * c[1] + affine(2, i) * c[2] + affine(3, i);
-            }
-            return out;
-        }
-    };
-    static float lightness(const Vec3f& c) {
-        return std::clamp(0.299f * c[0] + 0.587f * c[1] + 0.114f * c[2], 0.0f, 1.0f);
+Mat apply_affine(const std::array<Mat, 12>& affine, const Mat& guide) {
+    const std::array<Mat, 3> g = planes_of(guide);
+    std::array<Mat, 3> out;
+    for (int row = 0; row < 3; ++row) {
+        out[row] = affine[9 + row].clone();
+        for (int i = 0; i < 3; ++i) out[row] += affine[3 * row + i].mul(g[i]);
     }
-    void splat(int x, int y, const Vec3f& c, const Vec3f& t) {
-        const int i = std::clamp(int(x * scale_), 0, side - 1);
-        const int j = std::clamp(int(y * scale_), 0, side - 1);
-        const int k = std::clamp(int(std::lround(lightness(c) * (depth - 1))), 0, depth - 1);
-        Cell& cell = cells_[(std::size_t(k) * side + j) * side + i];
-        const cv::Vec4d v(c[0], c[1], c[2], 1);
-        for (int a = 0; a < 4; ++a) {
-            for (int b = 0; b < 4; ++b) cell.gram(a, b) += v[a] * v[b];
-            for (int b = 0; b < 3; ++b) cell.moments(a, b) += v[a] * t[b];
-        }
-    }
-    void blur(int stride, int length) {
-        const std::vector<Cell> before = cells_;
-        for (std::size_t n = 0; n < cells_.size(); ++n) {
-            const int at = int(n / stride) % length;
-            cells_[n].gram *= 2.0;
-            cells_[n].moments *= 2.0;
-            for (const int step : {-1, 1}) {
-                if (at + step < 0 || at + step >= length) continue;
-                const Cell& other = before[n + std::ptrdiff_t(step) * stride];
-                cells_[n].gram += other.gram;
-                cells_[n].moments += other.moments;
-            }
-        }
-    }
-    float scale_;
-    std::vector<Cell> cells_ = std::vector<Cell>(std::size_t(side) * side * depth);
-};
+    Mat image;
+    cv::merge(out.data(), 3, image);
+    return image;
+}
 
+// The plain fast guided filter: its coefficients enlarged, nothing added.
+Mat guided(const Scene& scene, double window) {
+    constexpr double ridge = 2e-3;
+    const int radius = std::max(1, static_cast<int>(std::lround(window * scene.small.cols)));
+    auto affine = fit_affine(scene.small, scene.edit - scene.reconstruction, radius, ridge);
+    for (Mat& plane : affine) plane = enlarged(plane, scene.photo);
+    return scene.photo + apply_affine(affine, scene.photo);
+}
+
+// Keepsake's colour grid alone.
 Mat bilateral_grid(const Scene& scene) {
-    const BilateralGrid grid(scene.small, scene.edit - scene.reconstruction);
-    const float scale = float(scene.small.cols) / float(scene.photo.cols);
+    const editor::ColourGrid grid =
+        editor::fit_colour_grid(scene.small, scene.edit - scene.reconstruction);
     Mat out = scene.photo.clone();
-    cv::parallel_for_(cv::Range(0, out.rows), [&](const cv::Range& rows) {
-        for (int y = rows.start; y < rows.end; ++y) {
-            for (int x = 0; x < out.cols; ++x) {
-                out.at<Vec3f>(y, x) += grid((x + 0.5f) * scale - 0.5f, (y + 0.5f) * scale - 0.5f,
-                                            scene.photo.at<Vec3f>(y, x));
-            }
+    for (int y = 0; y < out.rows; ++y) {
+        const editor::ColourGridRow row(grid, y, out.rows);
+        for (int x = 0; x < out.cols; ++x) {
+            const auto change = row.change(x, out.at<Vec3f>(y, x).val);
+            out.at<Vec3f>(y, x) += Vec3f(change[0], change[1], change[2]);
         }
-    });
+    }
     return out;
 }
 
@@ -229,7 +210,7 @@ std::vector<Method> methods() {
         {"guided 0.05", "the same, windows of 0.05",
          [](const Scene& s) { return guided(s, 0.05); }},
         {"guided 0.1", "the same, windows of 0.1", [](const Scene& s) { return guided(s, 0.1); }},
-        {"Keepsake", "guided, with the rest and new structure", keepsakes},
+        {"Keepsake", "the grid, the rest softened, new structure drawn", keepsakes},
     };
 }
 
