@@ -16,6 +16,8 @@ pkg_check_modules(ICU QUIET IMPORTED_TARGET icu-uc icu-i18n)
 keepsake_require(ICU_FOUND ICU libicu-dev)
 pkg_check_modules(VIPS QUIET IMPORTED_TARGET vips)
 keepsake_require(VIPS_FOUND libvips libvips-dev)
+find_package(JPEG QUIET)
+keepsake_require(JPEG_FOUND libjpeg libjpeg-dev)
 find_package(OpenCV QUIET COMPONENTS core imgproc photo)
 keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
   "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")
