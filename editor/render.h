@@ -10,10 +10,12 @@ struct RenderJob {
     const pipeline::Model& model;
     const optimize::Tuning& tuning;  // finished
     const Recipe& recipe;            // its sampling is used
-    const Pixels& photo;             // the working square, for the contact sheet
+    const Photo& photo;
+    const Pixels& square;  // the working square of it
     std::vector<double> etas;
     std::vector<std::uint64_t> seeds;
     Destination out;  // its path is not empty
+    const OutputRequest& output;
 };
 
 struct RenderedFiles {
@@ -32,8 +34,9 @@ Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
-// One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
-// <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
+// One image for each seed and eta, <photo>-eta0.60-seed0.png (or as the photo's extension is), and
+// in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
+// images at the photo's own size. Throws Error naming a file that cannot be
 // written.
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
 
