@@ -12,7 +12,7 @@ namespace {
 using cv::Mat;
 
 // Of the square's side: over this length the edit fades in from a side that lies inside the photo.
-constexpr double fade_length = 0.06;
+constexpr double fade_length = 0.12;
 
 float smooth_step(double t) {
     t = std::clamp(t, 0.0, 1.0);

@@ -6,17 +6,24 @@
 //   full_resolution_bench truth OUT NAME PHOTO X,Y,SIDE SIZE
 //       a made one: the photo recoloured at its own size is what the methods should give from a
 //       small pair of the kind that a model makes, soft and bent
+//   full_resolution_bench time OUT.jpg PHOTO X,Y,SIDE RECONSTRUCTION EDIT
+//       how long the preview and the export of a photo take, and the memory above the loaded photo
 //
 // METHODS=upscaled,Keepsake in the environment runs only these. Into the folder OUT it writes what
 // was made, NAME-<method>.png.
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <iostream>
 #include <opencv2/imgproc.hpp>
 #include <sstream>
 
+#include "editor/export_photo.h"
+#include "editor/full_resolution.h"
 #include "editor/image_file.h"
 #include "editor/photo.h"
 #include "pipeline/error.h"
@@ -195,7 +202,47 @@ void compare_truth(const Mat& square, int size, const fs::path& out, const std::
     }
 }
 
+// A line of /proc/self/status, in MiB.
+double memory_mib(const std::string& key) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(key)) return std::stod(line.substr(key.size() + 1)) / 1024;
+    }
+    throw Error("/proc/self/status", "has no " + key);
+}
+
+// Seconds and MiB above what is held already that `work` takes.
+void measure(const char* name, const std::function<void()>& work) {
+    std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
+    const double held = memory_mib("VmRSS");
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::printf("| %s | %.2f s | %.0f MiB |\n", name, seconds, memory_mib("VmHWM") - held);
+}
+
+void time_export(const std::vector<std::string>& arguments) {
+    editor::Photo photo;
+    std::printf("| | time | memory above what was held |\n| --- | --- | --- |\n");
+    measure("load", [&] { photo = editor::load_photo(arguments[2]); });
+    editor::SquareEdit edit;
+    if (std::sscanf(arguments[3].c_str(), "%d,%d,%d", &edit.crop.x, &edit.crop.y,
+                    &edit.crop.width) != 3) {
+        throw Error(arguments[3], "is no X,Y,SIDE");
+    }
+    edit.crop.height = edit.crop.width;
+    edit.reconstruction = editor::load_photo(arguments[4]).pixels;
+    edit.edit = editor::load_photo(arguments[5]).pixels;
+    measure("preview", [&] { editor::full_resolution(photo.pixels, edit); });
+    measure("export", [&] { editor::export_photo(arguments[1], photo, edit); });
+}
+
 int run(const std::vector<std::string>& arguments) {
+    if (arguments.size() == 6 && arguments[0] == "time") {
+        time_export(arguments);
+        return 0;
+    }
     if (arguments.size() != (arguments.empty() || arguments[0] == "truth" ? 6u : 7u)) {
         std::cerr << "usage: see the head of full_resolution_bench.cpp\n";
         return 2;
