@@ -1,5 +1,6 @@
 #include "editor/decode_photo.h"
 
+#include "editor/exif_block.h"
 #include "editor/png_exif.h"
 #include "pipeline/error.h"
 
@@ -18,8 +19,9 @@ VipsHandle open_image(const Photo& photo) {
 
 int orientation_of(const Photo& photo, VipsImage* image) {
     const int orientation = vips_image_get_orientation(image);
-    if (photo.extension != "png" || orientation != 1) return orientation;
-    return png_orientation(photo.bytes);
+    if (orientation != 1) return orientation;
+    if (photo.extension == "png") return png_orientation(photo.bytes);
+    return photo.extension == "webp" ? exif_orientation(bare_exif(image)) : orientation;
 }
 
 bool has_profile(const VipsHandle& image) {
@@ -32,6 +34,7 @@ VipsHandle decode_upright(const Photo& photo) {
     VipsImage* made = nullptr;
     int status = vips_copy(image.get(), &made, nullptr);
     const VipsHandle copy = checked(photo, status, made);
+    adopt_exif(copy.get(), bare_exif(image.get()));
     vips_image_set_int(copy.get(), VIPS_META_ORIENTATION, orientation_of(photo, image.get()));
     status = vips_autorot(copy.get(), &made, nullptr);
     return checked(photo, status, made);

@@ -1,7 +1,10 @@
 #include "editor/encode_photo.h"
 
+#include <webp/decode.h>
+
 #include <cstring>
 
+#include "editor/exif_block.h"
 #include "editor/jpeg_settings.h"
 #include "pipeline/error.h"
 
@@ -36,22 +39,13 @@ bool has_field(VipsImage* image, const char* field) {
     return vips_image_get_typeof(image, field) != 0;
 }
 
-// A lossless WebP has its picture in a chunk of this name: first, or behind the header and the
-// profile of an extended file (RFC 9649, section 2.7).
 bool is_lossless_webp(const Photo& photo) {
-    if (photo.extension != "webp") return false;
-    const std::string_view bytes = photo.bytes;
-    for (std::size_t at = 12; at + 8 <= bytes.size();) {
-        const std::string_view name = bytes.substr(at, 4);
-        if (name == "VP8L") return true;
-        if (name == "VP8 ") return false;
-        std::size_t size = 0;
-        for (int i = 3; i >= 0; --i) {
-            size = size << 8 | static_cast<unsigned char>(bytes[at + 4 + i]);
-        }
-        at += 8 + size + size % 2;
-    }
-    return false;
+    constexpr int lossless = 2;  // of WebPBitstreamFeatures::format
+    WebPBitstreamFeatures features;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(photo.bytes.data());
+    return photo.extension == "webp" &&
+           WebPGetFeatures(bytes, photo.bytes.size(), &features) == VP8_STATUS_OK &&
+           features.format == lossless;
 }
 
 int save_jpeg(VipsImage* image, const Photo& photo, const ExportOptions& options, Encoded& out) {
@@ -122,7 +116,8 @@ std::string encode_photo(const std::filesystem::path& path, VipsImage* image, co
         throw Error(path.string(), "cannot be encoded: " + vips_failure());
     }
     const std::unique_ptr<void, void (*)(gpointer)> owned(out.data, g_free);
-    return {static_cast<const char*>(out.data), out.size};
+    std::string file(static_cast<const char*>(out.data), out.size);
+    return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
 }
 
 }  // namespace keepsake::editor

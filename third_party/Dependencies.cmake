@@ -18,6 +18,8 @@ pkg_check_modules(VIPS QUIET IMPORTED_TARGET vips)
 keepsake_require(VIPS_FOUND libvips libvips-dev)
 find_package(JPEG QUIET)
 keepsake_require(JPEG_FOUND libjpeg libjpeg-dev)
+pkg_check_modules(WEBP QUIET IMPORTED_TARGET libwebp libwebpmux)
+keepsake_require(WEBP_FOUND libwebp libwebp-dev)
 find_package(OpenCV QUIET COMPONENTS core imgproc photo)
 keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
   "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")
