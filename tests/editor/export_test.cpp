@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 using testing::daisy_pixels;
 using testing::exif_tag;
 using testing::identified;
+using testing::in_quotes;
 using testing::pixel_hash;
 using testing::printed_by;
-using testing::quoted;
 using testing::red_edit;
 using testing::save_photo;
 using testing::set_tags;
@@ -106,7 +106,7 @@ TEST_P(Formats, TheProfileIsKeptByteForByteAndTheColoursMeanTheSame) {
     g_object_unref(made);
     const fs::path out = exported(photo);
     const auto profile = [](const fs::path& path) {
-        return printed_by("exiftool -b -icc_profile " + quoted(path) + " | sha256sum");
+        return printed_by("exiftool -b -icc_profile " + in_quotes(path) + " | sha256sum");
     };
     ASSERT_NE(profile(photo), printed_by("sha256sum < /dev/null"));
     EXPECT_EQ(profile(out), profile(photo));
@@ -203,7 +203,7 @@ TEST_F(Export, SixteenBitsStaySixteen) {
         EXPECT_NE(pixel_hash(out), pixel_hash(photo));
         // Left of the square, 40 columns, the samples are the photo's.
         const auto left = [](const fs::path& path) {
-            return printed_by("convert " + quoted(path) +
+            return printed_by("convert " + in_quotes(path) +
                               " -crop 40x120+0+0 +repage -depth 16 rgb:- | sha256sum");
         };
         EXPECT_EQ(left(out), left(photo));
@@ -217,15 +217,15 @@ TEST_F(Export, TransparencyIsKept) {
     for (const char* extension : {".png", ".tif", ".webp"}) {
         SCOPED_TRACE(extension);
         const fs::path photo = folder.path / (std::string("clear") + extension);
-        printed_by("convert " + quoted(testing::daisy) +
+        printed_by("convert " + in_quotes(testing::daisy) +
                    " -alpha set -channel A -fx 'i/w' +channel -define webp:lossless=true "
                    "-define webp:exact=true " +
-                   quoted(photo));
+                   in_quotes(photo));
         const Photo loaded = load_photo(photo);
         ASSERT_TRUE(loaded.has_alpha);
         const fs::path out = exported(photo);
         const auto alpha = [](const fs::path& path) {
-            return printed_by("convert " + quoted(path) +
+            return printed_by("convert " + in_quotes(path) +
                               " -alpha extract -depth 8 gray:- | sha256sum");
         };
         EXPECT_EQ(alpha(out), alpha(photo));
@@ -235,7 +235,7 @@ TEST_F(Export, TransparencyIsKept) {
 
 TEST_F(Export, GreyBecomesColourOnlyWhenTheEditIs) {
     const fs::path photo = folder.path / "grey.png";
-    printed_by("convert " + quoted(testing::daisy) + " -colorspace Gray " + quoted(photo));
+    printed_by("convert " + in_quotes(testing::daisy) + " -colorspace Gray " + in_quotes(photo));
     const Photo loaded = load_photo(photo);
     export_photo(folder.path / "same.png", loaded, nothing_of(loaded));
     EXPECT_EQ(pixel_hash(folder.path / "same.png"), pixel_hash(photo));
@@ -266,8 +266,8 @@ TEST_F(Export, CmykBecomesSrgb) {
 }
 
 TEST_F(Export, AnimationsAreRefused) {
-    printed_by("convert -size 64x64 xc:red xc:blue -loop 0 " + quoted(folder.path / "two.webp"));
-    printed_by("convert -size 64x64 xc:red xc:blue -loop 0 " + quoted(folder.path / "two.gif"));
+    printed_by("convert -size 64x64 xc:red xc:blue -loop 0 " + in_quotes(folder.path / "two.webp"));
+    printed_by("convert -size 64x64 xc:red xc:blue -loop 0 " + in_quotes(folder.path / "two.gif"));
     const auto message = [&](const char* name) {
         return thrown_message<Error>([&] { load_photo(folder.path / name); });
     };

@@ -24,27 +24,27 @@ inline std::string printed_by(const std::string& command) {
     return text;
 }
 
-inline std::string quoted(const std::filesystem::path& path) {
+inline std::string in_quotes(const std::filesystem::path& path) {
     return "'" + path.string() + "'";
 }
 
 // A tag as exiftool reads it, numbers as they are stored; empty where there is none.
 inline std::string exif_tag(const std::filesystem::path& path, const std::string& tag) {
-    return printed_by("exiftool -n -s3 -" + tag + " " + quoted(path));
+    return printed_by("exiftool -n -s3 -" + tag + " " + in_quotes(path));
 }
 
 inline void set_tags(const std::filesystem::path& path, const std::string& tags) {
-    printed_by("exiftool -q -m -overwrite_original " + tags + " " + quoted(path));
+    printed_by("exiftool -q -m -overwrite_original " + tags + " " + in_quotes(path));
 }
 
 // A property as ImageMagick reads it: %Q, %z, %[jpeg:sampling-factor], ...
 inline std::string identified(const std::filesystem::path& path, const std::string& format) {
-    return printed_by("identify -format '" + format + "' " + quoted(path));
+    return printed_by("identify -format '" + format + "' " + in_quotes(path));
 }
 
 // ImageMagick's hash of the pixels, at 16 bits a sample and without regard to the profile.
 inline std::string pixel_hash(const std::filesystem::path& path) {
-    return printed_by("convert " + quoted(path) + " -depth 16 rgba:- | sha256sum");
+    return printed_by("convert " + in_quotes(path) + " -depth 16 rgba:- | sha256sum");
 }
 
 }  // namespace keepsake::testing
