@@ -32,6 +32,20 @@ VipsHandle own_copy(const Photo& photo, const VipsHandle& image) {
     return copy;
 }
 
+// A profile that cannot be used says nothing about the colours, which were taken for sRGB when the
+// photo was loaded; left in, it would only trouble the next program.
+void drop_broken_profile(VipsImage* image) {
+    const void* profile = nullptr;
+    std::size_t size = 0;
+    if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0) return;
+    if (vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &size) == 0 &&
+        vips_icc_is_compatible_profile(image, profile, size)) {
+        return;
+    }
+    vips_error_clear();
+    vips_image_remove(image, VIPS_META_ICC_NAME);
+}
+
 VipsHandle image_of(const Photo& photo, const Pixels& pixels) {
     VipsImage* made = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(), pixels.width,
                                                  pixels.height, 3, VIPS_FORMAT_UCHAR);
@@ -93,6 +107,7 @@ VipsHandle edited(const Photo& photo, const SquareEdit& edit, const EditRegion& 
     }
     VipsHandle copy = own_copy(photo, image);
     image.reset();
+    drop_broken_profile(copy.get());
     if (!changes) return copy;
     if (!is_plain_colour(copy.get())) {
         throw Error(photo.path.string(),

@@ -63,7 +63,7 @@ TEST_P(Formats, MetadataIsCarriedOver) {
              "-EXIF:Make=Canon -EXIF:Model='EOS 5D' -EXIF:DateTimeOriginal='2020:01:02 03:04:05' "
              "-EXIF:Artist='Zo\u00eb' -EXIF:FNumber=2.8 -EXIF:GPSLatitude=48.5 "
              "-EXIF:GPSLatitudeRef=N -XMP-dc:Title='A <daisy> & more' -XMP-exif:GPSLatitude=48.5 "
-             "-XMP-tiff:Orientation=6 -IFD0:Orientation=6");
+             "-XMP-tiff:Orientation#=6 -IFD0:Orientation#=6");
     const fs::path out = exported(photo, {.recipe = R"({"edit":{"prompt":"a < b & c"}})"});
     if (has_exif) {
         EXPECT_EQ(exif_tag(out, "EXIF:Make"), "Canon");
@@ -294,8 +294,8 @@ TEST_F(Export, CorruptExifAndProfilesDoNoHarm) {
         std::string bad = good;
         for (int i = 0; i < 12; ++i) {
             random = random * 1664525u + 1013904223u;
-            // Within the blocks of EXIF and ICC, behind the markers that lead there.
-            const std::size_t at = 40 + random % (picture - 250);
+            // Within the blocks of EXIF and ICC, before the picture's own tables and header.
+            const std::size_t at = 40 + random % (picture - 700);
             bad[at] = static_cast<char>(random >> 24);
         }
         testing::write_bytes(photo, bad);
@@ -303,8 +303,11 @@ TEST_F(Export, CorruptExifAndProfilesDoNoHarm) {
             const Photo loaded = load_photo(photo);
             const fs::path out = folder.path / "out.jpg";
             export_photo(out, loaded, edit_of(loaded));
-            EXPECT_EQ(identified(out, "%wx%h"), std::to_string(loaded.pixels.width) + "x" +
-                                                    std::to_string(loaded.pixels.height));
+            // ImageMagick may warn of what is left of the blocks; it has to read the picture.
+            const std::string size =
+                printed_by("identify -quiet -format '%wx%h' " + in_quotes(out) + " || true");
+            EXPECT_EQ(size, std::to_string(loaded.pixels.width) + "x" +
+                                std::to_string(loaded.pixels.height));
         } catch (const Error& error) {
             EXPECT_EQ(std::string(error.what()).find(photo.string()), 0u) << error.what();
         }
