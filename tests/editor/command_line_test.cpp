@@ -50,7 +50,9 @@ class CommandLine : public ::testing::Test {
 
 TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     const ProgramRun run = run_program(tiny_edit(
-        {"--out", out.string(), "--eta", "0.5:1:2", "--seed", "3,18446744073709551615", "--json"}));
+        // Two steps of a normal length would change no pixel.
+        {"--out", out.string(), "--eta", "0.5:1:2", "--seed", "3,18446744073709551615", "--json",
+         "--embedding-lr", "0.3"}));
     ASSERT_EQ(run.status, 0) << run.err;
     const std::vector<json> lines = json_lines(run.out);
     ASSERT_EQ(lines.size(), 4u) << run.out;
