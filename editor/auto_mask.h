@@ -9,8 +9,8 @@
 namespace keepsake::editor {
 
 // The DiffEdit mask of a tuned session: where the tuned network predicts otherwise for the target
-// text's embedding than for the optimised one, which stands for the photo. `square` is the working
-// square; the mask has a value for each latent. Throws Cancelled.
+// text's embedding than for the optimised one, which stands for the photo; brought to the edges of
+// `square`, the working square, whose size it has. Throws Cancelled.
 Mask auto_mask(const pipeline::Model& model, const optimize::Tuning& tuning, const Pixels& square,
                const pipeline::EditMaskOptions& options, Monitor& monitor);
 

@@ -18,7 +18,10 @@ bool has_render(const Bench& bench, double eta) {
 
 Render cached(Bench& bench, double eta, std::uint64_t seed) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    Render render{eta, seed, nullptr, to_chunk(EditRender{recipe, eta, seed})};
+    const OutputRequest whole;  // no mask
+    const FullRender full{true, "none", whole.mask_threshold, whole.mask_feather};
+    Render render{eta, seed, nullptr, to_chunk(EditRender{recipe, eta, seed}),
+                  to_chunk(EditRender{recipe, eta, seed, full})};
     render.square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
     return render;
 }
@@ -56,12 +59,12 @@ void note_in_history(Bench& bench, const Render& render) {
 // The exact render is there: it is what is compared, and a step of the history.
 void finish_look(Bench& bench, const Render& render) {
     const Render zero = cached(bench, 0, render.seed);
-    const RenderedSquares squares{*bench.photo, bench.session->recipe.crop, bench.square,
-                                  zero.square};
+    const RenderedSquares squares{*bench.photo, bench.session->recipe.crop, zero.square};
     const Comparison comparison = finished_picture(squares, render);
     note_in_history(bench, render);
     bench.wants_exact = false;
     bench.board.change([&](Document& document) {
+        insert_render(document.renders, zero);
         insert_render(document.renders, render);
         document.shown = comparison;
     });
@@ -69,6 +72,7 @@ void finish_look(Bench& bench, const Render& render) {
 }
 
 void render_exact(Bench& bench, Monitor& monitor) {
+    rendered(bench, 0, bench.look.seed, monitor);  // what the edit is compared with
     finish_look(bench, rendered(bench, bench.look.eta, bench.look.seed, monitor));
 }
 
@@ -153,9 +157,8 @@ void look_at(Bench& bench, const LookRequest& request) {
     const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
     bench.wants_exact = bench.wants_strip = tuned;
     if (!tuned) return;
-    if (const Render render = cached(bench, request.eta, request.seed); render.square) {
-        finish_look(bench, render);
-    }
+    const Render render = cached(bench, request.eta, request.seed);
+    if (render.square && cached(bench, 0, request.seed).square) finish_look(bench, render);
 }
 
 void show_look(Bench& bench) {

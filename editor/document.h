@@ -45,8 +45,9 @@ struct PhotoView {
 struct Render {
     double eta = 0;
     std::uint64_t seed = 0;
-    Picture square;      // as the model made it
-    std::string recipe;  // for a PNG's text chunk: how it was made
+    Picture square;            // as the model made it
+    std::string recipe;        // for a PNG's text chunk: how it was made
+    std::string photo_recipe;  // likewise of the photo with it, at its own size
 };
 
 // A render beside the photo it came from, as they are compared, exported and zoomed into.

@@ -74,8 +74,8 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
                                {controls.monitor, request.checkpoint_seconds}, result.seconds);
     result.losses = summary(tuning);
     render_into(result,
-                {model, tuning, session->recipe, square, etas_of(request.render, defaults),
-                 request.render.seeds, out},
+                {model, tuning, session->recipe, photo, square, etas_of(request.render, defaults),
+                 request.render.seeds, out, request.render.output},
                 controls);
     return result;
 }
@@ -103,7 +103,8 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
 
     const Pixels square = working_square(photo, recipe.crop, recipe.size);
     render_into(result,
-                {model, tuning, recipe, square, etas_of(request, defaults), request.seeds, out},
+                {model, tuning, recipe, photo, square, etas_of(request, defaults), request.seeds,
+                 out, request.output},
                 controls);
     return result;
 }

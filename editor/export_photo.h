@@ -27,7 +27,7 @@ bool has_export_extension(const std::filesystem::path& path);
 // Writes the photo with the edit at its own size, whole (house rule 9), in the format of the path's
 // extension. Kept from the photo's file: 16-bit samples (where the format can hold them), the ICC
 // profile, in which the edit is applied, transparency, EXIF, XMP and IPTC (the orientation is
-// applied and noted as upright), chroma subsampling and compression. Greyscale becomes sRGB when
+// applied and noted as upright), and how a JPEG or WebP was compressed. Greyscale becomes sRGB when
 // the edit brings in colour; CMYK always does. Throws Error naming the path that cannot be written,
 // or the photo, crop, squares or mask that do not fit.
 void export_photo(const std::filesystem::path& path, const Photo& photo, const SquareEdit& edit,

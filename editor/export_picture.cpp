@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "editor/contact_sheet.h"
+#include "editor/export_photo.h"
 #include "editor/image_file.h"
 #include "pipeline/error.h"
 
@@ -44,6 +45,15 @@ Pixels before_after(const Document& document, const Render& render) {
     return draw_contact_sheet(sheet);
 }
 
+void export_whole(const Document& document, const Render& render, const ExportRequest& request) {
+    const Render* reconstruction = exact_render(document, 0);
+    if (!reconstruction) throw Error("export", "the reconstruction is not rendered yet");
+    const SquareEdit edit{document.tuned_draft.tuning.crop, *reconstruction->square,
+                          *render.square};
+    export_photo(request.path, *document.photo->file, edit, {},
+                 {request.strip_gps, request.quality, render.photo_recipe});
+}
+
 }  // namespace
 
 bool export_picture(const Document& document, const ExportRequest& request) {
@@ -62,6 +72,9 @@ bool export_picture(const Document& document, const ExportRequest& request) {
     }
     if (std::filesystem::exists(request.path, code) && !request.overwrite) return false;
     switch (request.kind) {
+        case ExportKind::photo:
+            export_whole(document, *render, request);
+            break;
         case ExportKind::square:
             write_image(request.path, *render->square, render->recipe, request.quality);
             break;

@@ -10,15 +10,17 @@
 namespace keepsake::editor {
 
 enum class ExportKind {
+    photo,         // the photo itself with the edit in it: its size, profile and metadata
     square,        // the working square, as the model rendered it
     strip,         // the photo and every render of the film strip, labelled
     before_after,  // the photo and the edit side by side, labelled
 };
 
 struct ExportRequest {
-    ExportKind kind = ExportKind::square;
+    ExportKind kind = ExportKind::photo;
     std::filesystem::path path;  // its extension names the format
     std::optional<int> quality;  // 1 to 100, of JPEG and WebP; none: the format's own
+    bool strip_gps = false;      // of a photo: leaves out where it was taken
     bool overwrite = false;
 };
 

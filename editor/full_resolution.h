@@ -1,12 +1,11 @@
 // The edit at the photo's own size: what changed between the model's reconstruction and its edit,
-// carried to the original pixels. How, and what it was compared with: tests/bench/README.md.
+// carried to the original pixels. How it was chosen: tests/bench/README.md.
 //
-// In the working square the change is modelled, window by window, as an affine function of the
-// photo's colours (the guided filter, He, Sun & Tang, ECCV 2010; fitted small and applied large as
-// in the fast guided filter, He & Sun, arXiv 1505.00996, and in bilateral guided upsampling, Chen
-// et al., SIGGRAPH Asia 2016). So it follows the photo's own edges and moves its grain along with
-// the colours. Where the edit draws structure that the reconstruction does not have, the result
-// fades to the edit itself, upscaled.
+// The change is modelled as affine functions of the photo's colours that vary over place and
+// lightness (bilateral guided upsampling, Chen et al., SIGGRAPH Asia 2016), fitted on the small
+// square and read at the photo's pixels. So it follows the photo's own edges and moves its grain
+// along with the colours. Where the edit draws structure that the reconstruction does not have, the
+// result fades to the edit itself, upscaled.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +46,9 @@ struct SquareEdit {
 // outside the mask, and everywhere when edit and reconstruction are equal. Throws Error naming the
 // crop, the squares or the mask when a size does not fit.
 Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRegion& region = {});
+
+// Throws Error naming the sizes unless both are squares of one size.
+void check_squares(const SquareEdit& edit);
 
 // The strength of the edit that `region` leaves, thresholded and feathered, for an overlay on the
 // square: width x height values, 0 untouched, 255 in full. Throws Error as above.

@@ -3,14 +3,12 @@
 #include <cstring>
 
 #include "editor/vips_image.h"
+#include "editor/xmp.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
 namespace {
-
-// libvips writes and reads the text chunks of a PNG as fields "png-comment-<n>-<keyword>".
-constexpr const char* recipe_field = "png-comment-0-keepsake";
 
 std::string lower_extension(const std::filesystem::path& path) {
     std::string extension = path.extension().string();
@@ -86,7 +84,14 @@ std::optional<std::string> read_image_recipe(const std::filesystem::path& path) 
             return text;
         }
     }
-    return std::nullopt;
+    const void* packet = nullptr;
+    std::size_t size = 0;
+    if (vips_image_get_typeof(image.get(), VIPS_META_XMP_NAME) == 0 ||
+        vips_image_get_blob(image.get(), VIPS_META_XMP_NAME, &packet, &size) != 0) {
+        vips_error_clear();
+        return std::nullopt;
+    }
+    return recipe_in_xmp({static_cast<const char*>(packet), size});
 }
 
 }  // namespace keepsake::editor

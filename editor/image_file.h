@@ -20,7 +20,11 @@ bool has_image_extension(const std::filesystem::path& path);
 void write_image(const std::filesystem::path& path, const Pixels& pixels,
                  const std::string& recipe = {}, std::optional<int> quality = {});
 
-// The recipe in a PNG; none when the file is another image or carries none. Throws Error naming the
+// libvips writes and reads the text chunks of a PNG as fields "png-comment-<n>-<keyword>".
+inline constexpr const char* recipe_field = "png-comment-0-keepsake";
+
+// The recipe in an image that Keepsake made: a PNG's text chunk, or (exported photos of every
+// format) its XMP; none when there is none. Throws Error naming the
 // path when it cannot be read as an image.
 std::optional<std::string> read_image_recipe(const std::filesystem::path& path);
 

@@ -10,10 +10,12 @@ struct RenderJob {
     const pipeline::Model& model;
     const optimize::Tuning& tuning;  // finished
     const Recipe& recipe;            // its sampling is used
-    const Pixels& photo;             // the working square, for the contact sheet
+    const Photo& photo;
+    const Pixels& square;  // the working square of it
     std::vector<double> etas;
     std::vector<std::uint64_t> seeds;
     Destination out;  // its path is not empty
+    const OutputRequest& output;
 };
 
 struct RenderedFiles {
@@ -52,8 +54,9 @@ struct PictureJob {
 // Imagic's stage C (section 3.2, equation 3) and sampling. Throws Cancelled.
 Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor);
 
-// One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
-// <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
+// One image for each seed and eta, <photo>-eta0.60-seed0.png (or as the photo's extension is), and
+// in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
+// images at the photo's own size. Throws Error naming a file that cannot be
 // written.
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
 

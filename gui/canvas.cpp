@@ -11,9 +11,16 @@
 namespace keepsake::gui {
 namespace {
 
+// The whole photo, or the photo with a render in its square.
+struct Layers {
+    editor::Picture whole;
+    editor::Picture square;  // over it; may be null
+};
+
 // What there is to show now, whatever stage the edit is in.
 struct Shown {
-    editor::Picture before, after, difference;
+    Layers before, after;
+    editor::Picture difference;
     std::string caption;  // under the picture: what it is
 };
 
@@ -25,25 +32,23 @@ std::string number(double value) {
 
 Shown what_is_shown(const Frame& frame) {
     const editor::Document& document = frame.document;
-    Shown shown;
-    shown.before = document.working_square ? document.working_square : document.photo->view;
+    const editor::Picture view = document.photo->view;
+    Shown shown{{view, nullptr}, {view, nullptr}, nullptr, {}};
     if (document.tuned == editor::Tuned::fully) {
         const editor::Comparison& exact = document.shown;
         if (exact.after && exact.eta == frame.state.eta && exact.seed == frame.state.seed) {
-            return {exact.before, exact.after, exact.difference, {}};
+            return {{exact.before, nullptr}, {exact.after, nullptr}, exact.difference, {}};
         }
         if (const editor::Render* near = editor::nearest_render(document, frame.state.eta)) {
-            shown.after = near->square;
-            if (near->eta != frame.state.eta) {
-                shown.caption = "nearest finished picture, strength " + number(near->eta) +
-                                "; the exact one is being rendered";
-            }
+            shown.after.square = near->square;
+            shown.caption = "nearest finished picture, strength " + number(near->eta) +
+                            "; the exact one is being made";
         }
         return shown;
     }
     if (document.preview.square) {
-        shown.after = document.preview.square;
-        shown.caption = "preview at step " + std::to_string(document.preview.step) + " of stage " +
+        shown.after.square = document.preview.square;
+        shown.caption = "preview at step " + std::to_string(document.preview.step) + " of part " +
                         (document.preview.stage == "embedding" ? "1" : "2") + ", strength " +
                         number(document.preview.eta);
     } else if (document.activity == editor::Activity::tuning) {
@@ -52,8 +57,8 @@ Shown what_is_shown(const Frame& frame) {
     return shown;
 }
 
-float aspect_of(const editor::Picture& picture) {
-    return static_cast<float>(picture->width) / static_cast<float>(picture->height);
+float aspect_of(const Layers& layers) {
+    return static_cast<float>(layers.whole->width) / static_cast<float>(layers.whole->height);
 }
 
 // Beyond twice their size pixels are shown as such, so that one can count them.
@@ -65,10 +70,26 @@ struct Cut {
     Rect visible;  // where of the canvas it may appear
 };
 
-void draw_picture(Frame& frame, const editor::Picture& picture, const Rect& place, const Cut& cut) {
+// Where the square that was tuned lies in the picture.
+Rect square_place(const Frame& frame, const Rect& place) {
+    const editor::Crop& crop = frame.document.tuned_draft.tuning.crop;
+    const float pixel =
+        place.width() / static_cast<float>(frame.document.photo->file->pixels.width);
+    const ImVec2 min{place.min.x + static_cast<float>(crop.x) * pixel,
+                     place.min.y + static_cast<float>(crop.y) * pixel};
+    const float side = static_cast<float>(crop.width) * pixel;
+    return {min, {min.x + side, min.y + side}};
+}
+
+void draw_picture(Frame& frame, const Layers& layers, const Rect& place, const Cut& cut) {
     ImDrawList& list = *ImGui::GetWindowDrawList();
+    const Sampling sampling = sampling_for(frame.state);
     list.PushClipRect(cut.visible.min, cut.visible.max, true);
-    list.AddImage(frame.textures.id(picture, sampling_for(frame.state)), place.min, place.max);
+    list.AddImage(frame.textures.id(layers.whole, sampling), place.min, place.max);
+    if (layers.square) {
+        const Rect square = square_place(frame, place);
+        list.AddImage(frame.textures.id(layers.square, sampling), square.min, square.max);
+    }
     list.PopClipRect();
 }
 
@@ -127,7 +148,7 @@ void draw_side_by_side(Frame& frame, const Shown& shown, const Rect& area) {
     const float gap = frame.px(8), middle = area.centre().x;
     const Rect halves[] = {{area.min, {middle - gap / 2, area.max.y}},
                            {{middle + gap / 2, area.min.y}, area.max}};
-    const editor::Picture pictures[] = {shown.before, shown.after};
+    const Layers pictures[] = {shown.before, shown.after};
     const char* names[] = {"before", "after"};
     for (int i = 0; i < 2; ++i) {
         const Rect place =
@@ -149,12 +170,12 @@ void draw_canvas(Frame& frame, const Rect& whole) {
     const Rect area{{whole.min.x + margin, whole.min.y + margin},
                     {whole.max.x - margin, whole.max.y - margin}};
     const Shown shown = what_is_shown(frame);
-    const editor::Picture main = shown.after ? shown.after : shown.before;
     ImGui::SetCursorScreenPos(whole.min);
     ImGui::InvisibleButton("##picture", whole.size());
     mark(frame, "canvas");
-    const float aspect = aspect_of(main);
-    const bool halves = frame.state.view == View::side_by_side && shown.after;
+    const float aspect = aspect_of(shown.after);
+    const int width = frame.document.photo->view->width;
+    const bool halves = frame.state.view == View::side_by_side;
     Rect zoomed = area;
     if (halves) {
         const bool right = ImGui::GetIO().MousePos.x > area.centre().x;
@@ -162,24 +183,24 @@ void draw_canvas(Frame& frame, const Rect& whole) {
                        : Rect{area.min, {area.centre().x, area.max.y}};
     }
     const Rect place = picture_place(area, aspect, frame.state.zoom, frame.state.pan);
-    if (frame.state.view == View::wipe && shown.after && !holds_original()) {
+    if (frame.state.view == View::wipe && !holds_original()) {
         draw_wipe(frame, shown, area, place);
     } else if (halves && !holds_original()) {
         draw_side_by_side(frame, shown, area);
     } else if (frame.state.view == View::difference && shown.difference && !holds_original()) {
-        draw_picture(frame, shown.difference, place, {area});
+        draw_picture(frame, {shown.difference, nullptr}, place, {area});
         caption(frame, area, "black: unchanged");
     } else {
-        draw_picture(frame, holds_original() ? shown.before : main, place, {area});
+        draw_picture(frame, holds_original() ? shown.before : shown.after, place, {area});
         if (holds_original())
             tag(frame, {place.min.x + frame.px(12), place.min.y + frame.px(12)}, "original");
     }
     mark(frame, "picture", place);
-    zoom_and_pan(frame, zoomed, aspect, main->width);
+    zoom_and_pan(frame, zoomed, aspect, width);
     caption(frame, area, shown.caption);
     if (frame.state.zoom != 1) {
         char percent[32];
-        const float scale = frame.state.zoom / pixel_zoom(area, aspect, main->width);
+        const float scale = frame.state.zoom / pixel_zoom(area, aspect, width);
         std::snprintf(percent, sizeof percent, "%.0f %%", 100.0 * scale);
         tag(frame, {area.min.x + frame.px(6), area.max.y - frame.px(22)}, percent);
     }

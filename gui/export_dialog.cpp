@@ -29,8 +29,12 @@ struct What {
     const char *name, *hint, *suffix;
 };
 constexpr std::array whats = {
+    What{editor::ExportKind::photo, "The edited photo",
+         "Your photo at its own size with the edit in it; its colours, metadata and everything "
+         "outside the square stay",
+         ""},
     What{editor::ExportKind::square, "The edited square",
-         "The picture as the model made it, at the working size", ""},
+         "The square alone, as the model made it at its working size", "-square"},
     What{editor::ExportKind::before_after, "Before and after",
          "The photo and the edit side by side in one picture", "-before-after"},
     What{editor::ExportKind::strip, "The whole strip",
@@ -112,6 +116,7 @@ void send(Frame& frame, bool overwrite) {
     request.kind = dialog.kind;
     request.path = dialog.path;
     request.quality = dialog.quality;
+    request.strip_gps = dialog.strip_gps;
     request.overwrite = overwrite;
     dialog.sent = true;
     frame.send(request);
@@ -154,6 +159,10 @@ void draw_export_dialog(Frame& frame) {
     choose_what(frame);
     ImGui::Separator();
     choose_format(frame);
+    ImGui::BeginDisabled(dialog.kind != editor::ExportKind::photo);
+    ImGui::Checkbox("Leave out where it was taken", &dialog.strip_gps);
+    ImGui::EndDisabled();
+    mark(frame, "strip gps");
     ImGui::TextUnformatted("Save as");
     ImGui::SetNextItemWidth(-1);
     const bool entered =

@@ -26,9 +26,10 @@ struct OpenDialog {
 struct ExportDialog {
     bool wanted = false;
     bool showing = false;
-    editor::ExportKind kind = editor::ExportKind::square;
+    editor::ExportKind kind = editor::ExportKind::photo;
     std::string path;
     int quality = 92;
+    bool strip_gps = false;
     bool sent = false;  // this dialog's export is under way or answered
 };
 

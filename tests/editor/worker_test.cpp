@@ -179,7 +179,8 @@ TEST_F(WorkerTest, VariationsAreRenderedForEverySeed) {
         return d.variations.size() == 3 && d.variations[0].square && d.variations[1].square &&
                d.variations[2].square;
     });
-    EXPECT_EQ(document->variations[0].square->rgb, tuned->shown.after->rgb);
+    EXPECT_EQ(document->variations[0].square->rgb,
+              editor::exact_render(*tuned, tuned->eta)->square->rgb);
     EXPECT_NE(document->variations[1].square->rgb, document->variations[2].square->rgb);
 }
 
@@ -196,7 +197,16 @@ TEST_F(WorkerTest, ExportAsksBeforeItOverwrites) {
     EXPECT_EQ(fs::file_size(out), 4u);
     request.overwrite = true;
     sent(editor::ExportState::Kind::written);
-    EXPECT_EQ(editor::load_photo(out).pixels.rgb, worker->document()->shown.after->rgb);
+    const auto document = worker->document();
+    EXPECT_EQ(editor::load_photo(out).pixels.rgb,
+              editor::exact_render(*document, document->eta)->square->rgb);
+    // The photo itself: its own size, and the same pixels as the comparison shows.
+    request.kind = editor::ExportKind::photo;
+    request.path = folder.path / "photo-edited.png";
+    sent(editor::ExportState::Kind::written);
+    const editor::Photo whole = editor::load_photo(request.path);
+    EXPECT_EQ(whole.pixels.width, 96);
+    EXPECT_EQ(whole.pixels.rgb, document->shown.after->rgb);
     request.path = folder.path / "no/such/folder/a.png";
     sent(editor::ExportState::Kind::failed);
 }

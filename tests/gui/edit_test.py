@@ -165,7 +165,8 @@ class Journey:
         window.click("Replace it")
         window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
         expect(self.exported.read_bytes() == first, "the second export differs")
-        for kind, name in [("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
+        self.exported_photo = self.folder / "photo.png"
+        for kind, name in [("The edited photo", "photo.png"), ("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
                            ("Before and after", "both.tif")]:
             window.key("ctrl+e")
             window.click("export " + kind)
@@ -197,6 +198,14 @@ class Journey:
                         "3", "--out", rendered, "--quiet"], check=True, stdout=subprocess.DEVNULL)
         ours, theirs = drive.read_png(self.exported), drive.read_png(rendered)
         expect(ours == theirs, "the exported file is not what the command line renders")
+        whole = self.folder / "whole.png"
+        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
+                        "3", "--full", "--out", whole, "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+        ours_whole = drive.read_png(self.exported_photo)
+        expect(ours_whole == drive.read_png(whole),
+               "the exported photo is not what the command line renders at its own size")
+        expect(ours_whole[:2] == (192, 192), f"the exported photo is {ours_whole[:2]} pixels")
         other = self.folder / "other.png"
         subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
                         "4", "--out", other, "--quiet"], check=True, stdout=subprocess.DEVNULL)
