@@ -3,6 +3,6 @@
 # Arguments go to ctest, e.g. ./test.sh -R tokenizer. Environment variables: third_party/setup.sh.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-"$root/third_party/build.sh" all
+"$root/third_party/build.sh" --gui all
 cd "$root"
 exec ctest --preset release "$@"

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 struct RenderArguments {
     RunArguments run;
     SampleArguments sample;
+    OutputArguments output;
     std::optional<std::string> eta;
     std::string out;
 };
@@ -37,6 +38,7 @@ void add_render_options(CLI::App& command, RenderArguments& arguments) {
     command.add_option("--eta", arguments.eta,
                        "X or A:B:N: interpolation weight, or N evenly spaced from A to B; 0 is the "
                        "reconstruction, 1 the target text");
+    add_output_options(command, arguments.output);
     add_sample_options(command, arguments.sample);
     add_run_options(command, arguments.run);
 }
@@ -77,7 +79,8 @@ RenderRequest render_request(const RenderArguments& arguments) {
     if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);
     request.seeds = parse_seeds(arguments.sample.seed);
     request.sample = sample_overrides(arguments.sample);
-    request.out = parse_destination(arguments.out, request.eta, request.seeds);
+    request.output = output_request(arguments.output);
+    request.out = parse_destination(arguments.out, request);
     request.model = model_path(arguments.run);
     request.device = start_run(arguments.run);
     return request;

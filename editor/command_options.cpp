@@ -9,6 +9,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "editor/export_photo.h"
 #include "editor/image_file.h"
 #include "editor/progress.h"
 #include "editor/recipe.h"
@@ -115,6 +116,57 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text) {
     return *seeds;
 }
 
+void add_output_options(CLI::App& command, OutputArguments& arguments) {
+    command.add_flag("--full,!--no-full", arguments.full,
+                     "Write the photo itself at its own size (default), or the model's square");
+    command.add_option(
+        "--mask", arguments.mask,
+        "auto, none or a picture: where the edit may change the photo; default none. "
+        "A picture has the photo's size or is a square; white is inside");
+    command.add_option("--mask-threshold", arguments.mask_threshold,
+                       "0..1: what is darker in the mask is outside; default 0.5");
+    command.add_option("--mask-feather", arguments.mask_feather,
+                       "0..1 of the square's side: from the mask's edge inwards to full strength; "
+                       "default 0.03");
+    command.add_flag("--strip-gps", arguments.strip_gps, "Leave out where the photo was taken");
+    command.add_option("--format", arguments.format,
+                       "jpg, png, tif or webp: of the images in a folder; default: the photo's");
+    command.add_option("--quality", arguments.quality,
+                       "1..100, of JPEG and WebP; default: like the photo's own");
+}
+
+OutputRequest output_request(const OutputArguments& arguments) {
+    OutputRequest output;
+    output.full = arguments.full;
+    output.strip_gps = arguments.strip_gps;
+    output.quality = arguments.quality;
+    require(!arguments.mask.empty(), "--mask", "is empty; give auto, none or a picture");
+    if (arguments.mask == "auto") {
+        output.mask = MaskSource::automatic;
+    } else if (arguments.mask != "none") {
+        output.mask = MaskSource::file;
+        output.mask_file = arguments.mask;
+    }
+    output.mask_threshold = arguments.mask_threshold.value_or(output.mask_threshold);
+    output.mask_feather = arguments.mask_feather.value_or(output.mask_feather);
+    const auto share = [](double value) { return value >= 0 && value <= 1; };
+    require(share(output.mask_threshold), "--mask-threshold", "is not between 0 and 1");
+    require(share(output.mask_feather), "--mask-feather", "is not between 0 and 1");
+    require(output.quality.value_or(1) >= 1 && output.quality.value_or(1) <= 100, "--quality",
+            "is not between 1 and 100");
+    if (arguments.format) {
+        output.extension = "." + checked_utf8(*arguments.format);
+        require(has_export_extension("image" + *output.extension), "--format",
+                "'" + checked_utf8(*arguments.format) + "' is none of jpg, png, tif, webp");
+    }
+    const bool only_full = output.mask == MaskSource::none && !output.extension &&
+                           !output.quality && !output.strip_gps;
+    require(output.full || only_full, "--no-full",
+            "writes the model's square, to which --mask, --format, --quality and --strip-gps do "
+            "not apply");
+    return output;
+}
+
 EtaRange parse_eta_option(const std::string& text) {
     try {
         return parse_eta(checked_utf8(text));
@@ -123,13 +175,12 @@ EtaRange parse_eta_option(const std::string& text) {
     }
 }
 
-Destination parse_destination(const std::string& out, const std::optional<EtaRange>& eta,
-                              const std::vector<std::uint64_t>& seeds) {
+Destination parse_destination(const std::string& out, const RenderRequest& request) {
     const std::filesystem::path path(out);
-    if (out.empty() || !has_image_extension(path) || std::filesystem::is_directory(path)) {
-        return {path, false};
-    }
-    require(eta && eta->count == 1 && seeds.size() == 1, "--out",
+    const bool names_image =
+        request.output.full ? has_export_extension(path) : has_image_extension(path);
+    if (out.empty() || !names_image || std::filesystem::is_directory(path)) return {path, false};
+    require(request.eta && request.eta->count == 1 && request.seeds.size() == 1, "--out",
             "'" + checked_utf8(out) +
                 "' is one image: give one --eta and one --seed, or a folder for several images");
     return {path, true};

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "editor/edit_recipe.h"
+#include "editor/pixel_tensors.h"
 #include "editor/render.h"
 
 namespace keepsake::editor {
@@ -28,8 +29,7 @@ Destination destination(const RenderRequest& request, const Session& session) {
 // What the user asked for, else the model's default, else the paper's.
 std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults,
                             Mode mode) {
-    const TuningDefaults& tuning = mode == Mode::fast ? defaults.fast : defaults.paper;
-    return eta_values(request.eta.value_or(tuning.eta.value_or(EtaRange{})));
+    return eta_values(request.eta.value_or(eta_range(defaults, mode)));
 }
 
 void render_into(EditResult& result, const RenderJob& job, const EditControls& controls) {
@@ -77,11 +77,11 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     const Tuning tuning = tune(*session, model, square,
                                {controls.monitor, request.checkpoint_seconds}, result.seconds);
     result.losses = summary(tuning);
-    render_into(
-        result,
-        {model, tuning, session->recipe, square,
-         etas_of(request.render, defaults, session->recipe.mode), request.render.seeds, out},
-        controls);
+    render_into(result,
+                {model, tuning, session->recipe, photo, square,
+                 etas_of(request.render, defaults, session->recipe.mode), request.render.seeds, out,
+                 request.render.output},
+                controls);
     return result;
 }
 
@@ -108,8 +108,8 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
 
     const Pixels square = working_square(photo, recipe.crop, recipe.size);
     render_into(result,
-                {model, tuning, recipe, square, etas_of(request, defaults, recipe.mode),
-                 request.seeds, out},
+                {model, tuning, recipe, photo, square, etas_of(request, defaults, recipe.mode),
+                 request.seeds, out, request.output},
                 controls);
     return result;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "editor/full_resolution.h"
 #include "editor/option_overrides.h"
 #include "editor/photo.h"
 #include "editor/session.h"
@@ -23,6 +24,25 @@ struct Destination {
     bool is_file = false;        // then exactly one image can be asked for
 };
 
+// Where the edit may reach in the photo.
+enum class MaskSource {
+    none,       // the whole working square
+    automatic,  // where the model's predictions differ (auto_mask.h)
+    file,       // a picture (export_photo.h, load_mask)
+};
+
+// What the image files are.
+struct OutputRequest {
+    bool full = true;  // the photo itself, at its own size; else the model's square, as a PNG
+    MaskSource mask = MaskSource::none;
+    std::filesystem::path mask_file;
+    double mask_threshold = EditRegion{}.threshold;
+    double mask_feather = EditRegion{}.feather;
+    bool strip_gps = false;
+    std::optional<int> quality;            // of JPEG and lossy WebP; none: like the photo's own
+    std::optional<std::string> extension;  // ".jpg" ..., of files in a folder; none: the photo's
+};
+
 // What is rendered. Fields that are not given: `edit` takes the model's defaults, `render` samples
 // as the session's last edit did.
 struct RenderRequest {
@@ -30,6 +50,7 @@ struct RenderRequest {
     std::vector<std::uint64_t> seeds = {0};
     SampleOverrides sample;
     Destination out;
+    OutputRequest output;
     at::Device device = at::kCPU;
     std::optional<std::filesystem::path> model;  // none: the session's, else the bundled one
 };

@@ -127,6 +127,11 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     return recipe;
 }
 
+EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {
+    const TuningDefaults& tuning = mode == Mode::fast ? defaults.fast : defaults.paper;
+    return tuning.eta.value_or(EtaRange{});
+}
+
 void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo) {
     const Recipe& recipe = session.recipe;
     Differences differences;

@@ -13,6 +13,9 @@ ModelReference reference_to(const pipeline::Model& model);
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults, const Session* start = nullptr);
 
+// The etas in which edits of this mode mostly lie.
+EtaRange eta_range(const ModelDefaults& defaults, Mode mode);
+
 // Throws Error naming everything in which the request differs from what the session has tuned
 // (photo, text, mode, and those options that were given) and how to go on. Sampling is free to
 // differ.

@@ -4,6 +4,7 @@
 
 #include "editor/edit_recipe.h"
 #include "editor/image_file.h"
+#include "editor/pixel_tensors.h"
 #include "editor/render.h"
 #include "pipeline/safetensors.h"
 

@@ -3,14 +3,12 @@
 #include <cstring>
 
 #include "editor/vips_image.h"
+#include "editor/xmp.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
 namespace {
-
-// libvips writes and reads the text chunks of a PNG as fields "png-comment-<n>-<keyword>".
-constexpr const char* recipe_field = "png-comment-0-keepsake";
 
 std::string lower_extension(const std::filesystem::path& path) {
     std::string extension = path.extension().string();
@@ -22,10 +20,23 @@ bool is_recipe_field(const char* field) {
     return g_str_has_prefix(field, "png-comment-") && g_str_has_suffix(field, "-keepsake");
 }
 
-int encode(const std::string& extension, VipsImage* image, void** data, size_t* size) {
+bool is_tiff(const std::string& extension) {
+    return extension == ".tif" || extension == ".tiff";
+}
+
+int encode(const std::string& extension, std::optional<int> quality, VipsImage* image, void** data,
+           size_t* size) {
     if (extension == ".png") return vips_pngsave_buffer(image, data, size, nullptr);
-    if (extension == ".webp") return vips_webpsave_buffer(image, data, size, "Q", 92, nullptr);
-    return vips_jpegsave_buffer(image, data, size, "Q", 95, "optimize_coding", TRUE, nullptr);
+    if (is_tiff(extension)) {
+        return vips_tiffsave_buffer(image, data, size, "compression",
+                                    VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
+                                    VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, nullptr);
+    }
+    if (extension == ".webp") {
+        return vips_webpsave_buffer(image, data, size, "Q", quality.value_or(92), nullptr);
+    }
+    return vips_jpegsave_buffer(image, data, size, "Q", quality.value_or(95), "optimize_coding",
+                                TRUE, nullptr);
 }
 
 }  // namespace
@@ -33,14 +44,14 @@ int encode(const std::string& extension, VipsImage* image, void** data, size_t* 
 bool has_image_extension(const std::filesystem::path& path) {
     const std::string extension = lower_extension(path);
     return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
-           extension == ".webp";
+           extension == ".webp" || is_tiff(extension);
 }
 
-void write_image(const std::filesystem::path& path, const Pixels& pixels,
-                 const std::string& recipe) {
+void write_image(const std::filesystem::path& path, const Pixels& pixels, const std::string& recipe,
+                 std::optional<int> quality) {
     start_vips();
     if (!has_image_extension(path)) {
-        throw Error(path.string(), "is no image file name; end it in .png, .jpg or .webp");
+        throw Error(path.string(), "is no image file name; end it in .png, .jpg, .webp or .tif");
     }
     VipsImage* borrowed = vips_image_new_from_memory(
         pixels.rgb.data(), pixels.rgb.size(), pixels.width, pixels.height, 3, VIPS_FORMAT_UCHAR);
@@ -53,7 +64,7 @@ void write_image(const std::filesystem::path& path, const Pixels& pixels,
     if (!recipe.empty()) vips_image_set_string(image.get(), recipe_field, recipe.c_str());
     void* data = nullptr;
     std::size_t size = 0;
-    if (encode(lower_extension(path), image.get(), &data, &size) != 0) {
+    if (encode(lower_extension(path), quality, image.get(), &data, &size) != 0) {
         throw Error(path.string(), "cannot be encoded: " + vips_failure());
     }
     const std::unique_ptr<void, void (*)(gpointer)> owned(data, g_free);
@@ -73,7 +84,14 @@ std::optional<std::string> read_image_recipe(const std::filesystem::path& path) 
             return text;
         }
     }
-    return std::nullopt;
+    const void* packet = nullptr;
+    std::size_t size = 0;
+    if (vips_image_get_typeof(image.get(), VIPS_META_XMP_NAME) == 0 ||
+        vips_image_get_blob(image.get(), VIPS_META_XMP_NAME, &packet, &size) != 0) {
+        vips_error_clear();
+        return std::nullopt;
+    }
+    return recipe_in_xmp({static_cast<const char*>(packet), size});
 }
 
 }  // namespace keepsake::editor

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "editor/png_exif.h"
+#include "editor/decode_photo.h"
 #include "editor/vips_image.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -30,18 +30,6 @@ std::string extension_of(const std::string& bytes) {
     return {};
 }
 
-// One libvips operation: `made` is its result, `status` what it returned.
-VipsHandle checked(const Photo& photo, int status, VipsImage* made) {
-    if (status != 0) throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
-    return VipsHandle(made);
-}
-
-VipsHandle open_image(const Photo& photo) {
-    VipsImage* image = vips_image_new_from_buffer(photo.bytes.data(), photo.bytes.size(), "",
-                                                  "fail_on", VIPS_FAIL_ON_TRUNCATED, nullptr);
-    return checked(photo, image ? 0 : -1, image);
-}
-
 void check_size(const Photo& photo, int width, int height) {
     if (width < minimum_side || height < minimum_side) {
         throw Error(photo.path.string(), "is " + size_text(width, height) +
@@ -55,28 +43,11 @@ void check_size(const Photo& photo, int width, int height) {
     }
 }
 
-// A copy that says how it is turned: libvips shares what it loads, so the original must not.
-VipsHandle with_orientation(const Photo& photo, VipsHandle image) {
-    VipsImage* out = nullptr;
-    const int status = vips_copy(image.get(), &out, nullptr);
-    VipsHandle copy = checked(photo, status, out);
-    vips_image_set_int(copy.get(), VIPS_META_ORIENTATION, photo.orientation);
-    return copy;
-}
-
-VipsHandle to_srgb(const Photo& photo, VipsHandle image) {
-    VipsImage* out = nullptr;
-    if (photo.has_profile) {
-        if (vips_icc_transform(image.get(), &out, "srgb", "embedded", TRUE, "intent",
-                               VIPS_INTENT_RELATIVE, nullptr) == 0) {
-            return VipsHandle(out);
-        }
-        // A broken profile, or one for other channels: the pixels as they are, as viewers show
-        // them.
-        vips_error_clear();
+// An animation edited by its first frame alone would lose the others without a word.
+void check_still(const Photo& photo, VipsImage* image) {
+    if (photo.extension == "webp" && vips_image_get_n_pages(image) > 1) {
+        throw Error(photo.path.string(), "is an animation; give a single picture");
     }
-    const int status = vips_colourspace(image.get(), &out, VIPS_INTERPRETATION_sRGB, nullptr);
-    return checked(photo, status, out);
 }
 
 VipsHandle on_white(const Photo& photo, VipsHandle image) {
@@ -122,20 +93,16 @@ Photo load_photo(const std::filesystem::path& path) {
     if (photo.extension.empty()) {
         throw Error(path.string(), "is not an image that can be read (JPEG, PNG, WebP or TIFF)");
     }
-    VipsHandle image = open_image(photo);
-    check_size(photo, image->Xsize, image->Ysize);
-    photo.has_profile = vips_image_get_typeof(image.get(), VIPS_META_ICC_NAME) != 0;
-    photo.has_alpha = vips_image_hasalpha(image.get());
-    photo.bits = static_cast<int>(8 * vips_format_sizeof(image->BandFmt));
-    photo.orientation = vips_image_get_orientation(image.get());
-    if (photo.extension == "png" && photo.orientation == 1) {
-        photo.orientation = png_orientation(photo.bytes);
-        image = with_orientation(photo, std::move(image));
+    {
+        const VipsHandle header = open_image(photo);
+        check_size(photo, header->Xsize, header->Ysize);
+        check_still(photo, header.get());
+        photo.has_profile = has_profile(header);
+        photo.has_alpha = vips_image_hasalpha(header.get());
+        photo.bits = static_cast<int>(8 * vips_format_sizeof(header->BandFmt));
+        photo.orientation = orientation_of(photo, header.get());
     }
-
-    VipsImage* upright = nullptr;
-    const int status = vips_autorot(image.get(), &upright, nullptr);
-    image = to_srgb(photo, checked(photo, status, upright));
+    VipsHandle image = to_srgb(photo, decode_upright(photo), 8);
     if (vips_image_hasalpha(image.get())) image = on_white(photo, std::move(image));
     if (image->Bands != 3) {
         throw Error(path.string(),

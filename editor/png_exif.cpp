@@ -33,11 +33,14 @@ std::string_view chunk_named(std::string_view png, std::string_view name) {
 }  // namespace
 
 int png_orientation(std::string_view png) {
+    return exif_orientation(chunk_named(png, "eXIf"));
+}
+
+int exif_orientation(std::string_view tiff) {
     constexpr int upright = 1;
     constexpr std::uint32_t orientation_tag = 0x0112, short_type = 3;
     // A TIFF header ("II" or "MM", 42, offset of the first directory), then its entries of 12
     // bytes.
-    const std::string_view tiff = chunk_named(png, "eXIf");
     const bool little_endian = tiff.substr(0, 2) == "II";
     if (!little_endian && tiff.substr(0, 2) != "MM") return upright;
     const auto directory = number_at(tiff, 4, 4, little_endian);

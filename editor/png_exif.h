@@ -10,4 +10,7 @@ namespace keepsake::editor {
 // `png`.
 int png_orientation(std::string_view png);
 
+// The same from an EXIF block itself, which begins with its TIFF header.
+int exif_orientation(std::string_view tiff);
+
 }  // namespace keepsake::editor

@@ -111,9 +111,16 @@ void serialize(Archive& archive, Recipe& recipe) {
 }
 
 template <class Archive>
+void serialize(Archive& archive, FullRender& render) {
+    archive(cereal::make_nvp("full", render.full), cereal::make_nvp("mask", render.mask),
+            cereal::make_nvp("mask_threshold", render.mask_threshold),
+            cereal::make_nvp("mask_feather", render.mask_feather));
+}
+
+template <class Archive>
 void serialize(Archive& archive, EditRender& render) {
     archive(cereal::make_nvp("eta", render.eta), cereal::make_nvp("seed", render.seed),
-            cereal::make_nvp("recipe", render.recipe));
+            cereal::make_nvp("output", render.full), cereal::make_nvp("recipe", render.recipe));
 }
 
 template <class Archive>
@@ -160,6 +167,11 @@ std::string write_json(const char* name, const Value& value) {
 
 constexpr const char* root = "keepsake";
 
+ModelReference without_folders(ModelReference model) {
+    model.path = std::filesystem::path(model.path).filename().string();
+    return model;
+}
+
 }  // namespace
 
 std::string_view mode_name(Mode mode) {
@@ -182,11 +194,15 @@ std::string to_json(const Recipe& recipe) {
 }
 
 std::string to_chunk(const EditRender& render) {
-    return json::parse(write_json("edit", render)).dump(-1, ' ', true);
+    EditRender shared = render;
+    shared.recipe.model = without_folders(shared.recipe.model);
+    return json::parse(write_json("edit", shared)).dump(-1, ' ', true);
 }
 
 std::string to_chunk(const GenerateRender& render) {
-    return json::parse(write_json("generate", render)).dump(-1, ' ', true);
+    GenerateRender shared = render;
+    shared.model = without_folders(shared.model);
+    return json::parse(write_json("generate", shared)).dump(-1, ' ', true);
 }
 
 Recipe recipe_from_json(const std::string& text, const std::string& source) {

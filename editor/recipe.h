@@ -41,11 +41,20 @@ struct Recipe {
     pipeline::SampleOptions sample;
 };
 
-// One render of a tuned session: what a PNG of `edit` and `render` carries.
+// How a render came to the photo's own size.
+struct FullRender {
+    bool full = false;          // else it is the model's square, and the rest says nothing
+    std::string mask = "none";  // "none", "auto" or the mask file's name
+    double mask_threshold = 0;
+    double mask_feather = 0;
+};
+
+// One render of a tuned session: what an image of `edit` and `render` carries.
 struct EditRender {
     Recipe recipe;
     double eta = 0;
     std::uint64_t seed = 0;
+    FullRender full = {};
 };
 
 // One picture of `generate`.
@@ -64,7 +73,9 @@ struct GenerateRender {
 
 // JSON as cereal writes it, UTF-8, ending in a newline.
 std::string to_json(const Recipe& recipe);
-// For a PNG's text chunk: one object {"edit": ...} or {"generate": ...}, ASCII, one line.
+// To be carried in an image: one object {"edit": ...} or {"generate": ...}, ASCII, one line. Of the
+// model's path only the last name, so that a picture given away does not tell where things lie
+// here.
 std::string to_chunk(const EditRender& render);
 std::string to_chunk(const GenerateRender& render);
 

@@ -7,15 +7,18 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
+#include "editor/auto_mask.h"
 #include "editor/contact_sheet.h"
+#include "editor/export_photo.h"
 #include "editor/image_file.h"
+#include "editor/pixel_tensors.h"
 
 namespace keepsake::editor {
 namespace {
 
 namespace fs = std::filesystem;
-using at::Tensor;
 
 // Two decimals where they say it all, so that names sort; else what it takes.
 std::string eta_text(double eta, const char* brief) {
@@ -25,32 +28,80 @@ std::string eta_text(double eta, const char* brief) {
     return text;
 }
 
-// The embeddings that every image of a job shares.
-struct Conditions {
-    Tensor target, optimised, uncond;
-};
-
-// Imagic's stage C (section 3.2, equation 3) and sampling, for one picture.
-Pixels render_one(const RenderJob& job, const Conditions& conditions, double eta,
-                  std::uint64_t seed, Monitor& monitor) {
-    const pipeline::Model& model = job.model;
-    at::Generator generator = pipeline::make_generator(seed);
-    pipeline::GenerateInput input;
-    input.noise = pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator);
-    input.cond =
-        optimize::interpolate(conditions.target, conditions.optimised, eta).to(model.dtype);
-    input.uncond = conditions.uncond;
-    input.generator = generator;
-    const Tensor latents =
-        pipeline::generate_latents(model, input, job.recipe.sample, monitor, &*job.tuning.unet);
-    return to_pixels(pipeline::decode_latents(model, latents));
+std::string extension_of(const RenderJob& job) {
+    if (!job.output.full) return ".png";
+    return job.output.extension.value_or(export_extension(job.photo));
 }
 
 fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
     if (job.out.is_file) return job.out.path;
     const std::string stem = fs::path(job.recipe.photo).stem().string();
-    return job.out.path /
-           (stem + "-eta" + eta_text(eta, "%.2f") + "-seed" + std::to_string(seed) + ".png");
+    return job.out.path / (stem + "-eta" + eta_text(eta, "%.2f") + "-seed" + std::to_string(seed) +
+                           extension_of(job));
+}
+
+// Which part of the working square the edit may change.
+EditRegion region_of(const RenderJob& job) {
+    EditRegion region{{}, job.output.mask_threshold, job.output.mask_feather};
+    Monitor silent;
+    switch (job.output.mask) {
+        case MaskSource::none:
+            break;
+        case MaskSource::automatic:
+            region.mask = auto_mask(job.model, job.tuning, job.square, {}, silent);
+            break;
+        case MaskSource::file:
+            region.mask = load_mask(job.output.mask_file, job.photo, job.recipe.crop);
+            break;
+    }
+    return region;
+}
+
+std::string mask_text(const OutputRequest& output) {
+    switch (output.mask) {
+        case MaskSource::none:
+            return "none";
+        case MaskSource::automatic:
+            return "auto";
+        case MaskSource::file:
+            return checked_utf8(output.mask_file.filename().string());
+    }
+    return {};
+}
+
+std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
+    EditRender render{job.recipe, eta, seed};
+    if (job.output.full) {
+        render.full = {true, mask_text(job.output), job.output.mask_threshold,
+                       job.output.mask_feather};
+    }
+    return to_chunk(render);
+}
+
+// The pictures of one seed; eta 0, which full resolution and the contact sheet need, only once.
+class SeedRenders {
+  public:
+    SeedRenders(const RenderJob& job, const Conditions& conditions, std::uint64_t seed)
+        : job_(job), conditions_(conditions), seed_(seed) {}
+
+    const Pixels& at(double eta, Monitor& monitor) {
+        const auto made = renders_.find(eta);
+        if (made != renders_.end()) return made->second;
+        const PictureJob picture{job_.model, job_.tuning, job_.recipe, conditions_};
+        return renders_.emplace(eta, render_picture(picture, eta, seed_, monitor)).first->second;
+    }
+
+  private:
+    const RenderJob& job_;
+    const Conditions& conditions_;
+    std::uint64_t seed_;
+    std::map<double, Pixels> renders_;
+};
+
+void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
+                  const EditRegion& region, const std::string& recipe) {
+    if (!job.output.full) return write_image(path, edit.edit, recipe);
+    export_photo(path, job.photo, edit, region, {job.output.strip_gps, job.output.quality, recipe});
 }
 
 std::string sheet_subtitle(const RenderJob& job) {
@@ -74,6 +125,30 @@ fs::path write_sheet(const RenderJob& job, ContactSheet sheet) {
 }
 
 }  // namespace
+
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample) {
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}};
+    if (sample.guidance_scale > 1) {
+        conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
+    }
+    return conditions;
+}
+
+Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor) {
+    const pipeline::Model& model = job.model;
+    at::Generator generator = pipeline::make_generator(seed);
+    pipeline::GenerateInput input;
+    input.noise = pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator);
+    input.cond =
+        optimize::interpolate(job.conditions.target, job.conditions.optimised, eta).to(model.dtype);
+    input.uncond = job.conditions.uncond;
+    input.generator = generator;
+    const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
+    const at::Tensor latents =
+        pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
+    return to_pixels(pipeline::decode_latents(model, latents));
+}
 
 void prepare_destination(const Destination& out) {
     const fs::path folder = out.is_file ? out.path.parent_path() : out.path;
@@ -107,32 +182,38 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
 }
 
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
-    Conditions conditions{job.tuning.target_embedding, job.tuning.optimised_embedding, {}};
-    if (job.recipe.sample.guidance_scale > 1) {
-        conditions.uncond = pipeline::encode_text(job.model, job.recipe.sample.negative_prompt);
-    }
-    std::vector<double> etas = job.etas;
-    const bool extra = !job.out.is_file && std::find(etas.begin(), etas.end(), 0.0) == etas.end();
-    if (extra) etas.insert(etas.begin(), 0.0);
+    const Conditions conditions = encode_conditions(job.model, job.tuning, job.recipe.sample);
+    const EditRegion region = job.output.full ? region_of(job) : EditRegion{};
+    // What is rendered, in order: eta 0 first where something besides the list of etas needs it.
+    const bool listed = std::find(job.etas.begin(), job.etas.end(), 0.0) != job.etas.end();
+    const bool extra = !listed && (job.output.full || !job.out.is_file);
+    const std::size_t renders = job.etas.size() + (extra ? 1 : 0);
 
     RenderedFiles files;
     ContactSheet sheet;
-    const std::size_t total = job.seeds.size() * etas.size();
     for (const std::uint64_t seed : job.seeds) {
         const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";
+        const std::size_t before = sheet.rows.size() * renders;
         auto& row = sheet.rows.emplace_back();
-        row.push_back({"photo", job.photo});
-        for (std::size_t i = 0; i < etas.size(); ++i) {
-            Monitor part = part_of(monitor, (sheet.rows.size() - 1) * etas.size() + i, total);
-            Pixels pixels = render_one(job, conditions, etas[i], seed, part);
-            if (!extra || i > 0) {
-                const fs::path path = image_path(job, etas[i], seed);
-                write_image(path, pixels, to_chunk(EditRender{job.recipe, etas[i], seed}));
-                files.images.push_back({path, etas[i], seed});
-            }
-            const std::string label =
-                etas[i] == 0 ? "reconstruction" : "eta " + eta_text(etas[i], "%g");
-            row.push_back({label + of_seed, std::move(pixels)});
+        row.push_back({"photo", job.square});
+        SeedRenders pictures(job, conditions, seed);
+        std::size_t done = 0;
+        const auto picture = [&](double eta) {
+            Monitor part =
+                part_of(monitor, std::min(before + done++, job.seeds.size() * renders - 1),
+                        job.seeds.size() * renders);
+            return pictures.at(eta, part);
+        };
+        Pixels reconstruction;
+        if (extra || job.output.full) reconstruction = picture(0);
+        if (extra) row.push_back({"reconstruction" + of_seed, reconstruction});
+        for (const double eta : job.etas) {
+            const SquareEdit edit{job.recipe.crop, reconstruction, picture(eta)};
+            const fs::path path = image_path(job, eta, seed);
+            write_render(job, path, edit, region, recipe_chunk(job, eta, seed));
+            files.images.push_back({path, eta, seed});
+            const std::string label = eta == 0 ? "reconstruction" : "eta " + eta_text(eta, "%g");
+            row.push_back({label + of_seed, edit.edit});
         }
     }
     if (!job.out.is_file) files.sheet = write_sheet(job, std::move(sheet));

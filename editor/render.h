@@ -10,10 +10,12 @@ struct RenderJob {
     const pipeline::Model& model;
     const optimize::Tuning& tuning;  // finished
     const Recipe& recipe;            // its sampling is used
-    const Pixels& photo;             // the working square, for the contact sheet
+    const Photo& photo;
+    const Pixels& square;  // the working square of it
     std::vector<double> etas;
     std::vector<std::uint64_t> seeds;
     Destination out;  // its path is not empty
+    const OutputRequest& output;
 };
 
 struct RenderedFiles {
@@ -32,8 +34,29 @@ Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
-// One image for each seed and eta, <photo>-eta0.60-seed0.png, and in a folder the contact sheet
-// <photo>-sheet.png, for which eta 0 is rendered too. Throws Error naming a file that cannot be
+// What all renders of one tuning and sampling share: the text encoders' output.
+struct Conditions {
+    at::Tensor target, optimised;  // (1, T, D) float32
+    at::Tensor uncond;             // (1, T, D); undefined with guidance 1
+};
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample);
+
+// One picture of a tuning that is finished or under way (before stage B the model's own network
+// draws it), size x size pixels of `recipe`.
+struct PictureJob {
+    const pipeline::Model& model;
+    const optimize::Tuning& tuning;
+    const Recipe& recipe;
+    const Conditions& conditions;
+};
+
+// Imagic's stage C (section 3.2, equation 3) and sampling. Throws Cancelled.
+Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor);
+
+// One image for each seed and eta, <photo>-eta0.60-seed0.png (or as the photo's extension is), and
+// in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
+// images at the photo's own size. Throws Error naming a file that cannot be
 // written.
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "editor/pixel_tensors.h"
 #include "pipeline/generate.h"
 
 namespace keepsake::editor {

@@ -16,6 +16,10 @@ pkg_check_modules(ICU QUIET IMPORTED_TARGET icu-uc icu-i18n)
 keepsake_require(ICU_FOUND ICU libicu-dev)
 pkg_check_modules(VIPS QUIET IMPORTED_TARGET vips)
 keepsake_require(VIPS_FOUND libvips libvips-dev)
+find_package(JPEG QUIET)
+keepsake_require(JPEG_FOUND libjpeg libjpeg-dev)
+pkg_check_modules(WEBP QUIET IMPORTED_TARGET libwebp libwebpmux)
+keepsake_require(WEBP_FOUND libwebp libwebp-dev)
 find_package(OpenCV QUIET COMPONENTS core imgproc photo)
 keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
   "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")
@@ -27,6 +31,18 @@ if(KEEPSAKE_TESTS)
   find_package(GTest QUIET)
   keepsake_require(GTest_FOUND GoogleTest libgtest-dev)
 endif()
+
+# The window's own libraries. Without them there is no target keepsake_gui; all else is the same.
+set(KEEPSAKE_HAS_GUI OFF)
+if(KEEPSAKE_GUI)
+  pkg_check_modules(IMGUI QUIET IMPORTED_TARGET imgui)
+  find_package(glfw3 3.3 QUIET)
+  find_package(OpenGL QUIET COMPONENTS OpenGL GLX)
+  if(IMGUI_FOUND AND glfw3_FOUND AND TARGET OpenGL::GL)
+    set(KEEPSAKE_HAS_GUI ON)
+  endif()
+endif()
+message(STATUS "Window: ${KEEPSAKE_HAS_GUI}")
 
 # keepsake::torch. TorchConfig.cmake of a CUDA build demands the CUDA toolkit, which linking does
 # not need, so the libraries are linked by an imported target of our own.

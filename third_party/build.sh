@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
 # Set-up, configuration and build of the release preset: what run.sh and test.sh share.
-# Usage: third_party/build.sh TARGET...
+# Usage: third_party/build.sh [--gui] TARGET...
+# --gui: with the packages of the window.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-"$root/third_party/setup.sh"
+setup=()
+if [ "${1:-}" = --gui ]; then
+    setup=(--gui)
+    shift
+fi
+"$root/third_party/setup.sh" "${setup[@]}"
 torch=${KEEPSAKE_TORCH:+$(realpath -- "$KEEPSAKE_TORCH")}
 
 # A source file that includes ATen takes 0.7 GB to compile (GCC 12): no more at once than memory holds.

@@ -103,7 +103,7 @@ TEST_F(BadInput, ThirtyThousandPixelsWideIsNoTrouble) {
     const ProgramRun run = run_program(edit(folder.path / "wide.jpg"));
     EXPECT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(run.err, "");
-    EXPECT_TRUE(fs::exists(out / "wide-eta0.50-seed0.png"));
+    EXPECT_TRUE(fs::exists(out / "wide-eta0.50-seed0.jpg"));
 }
 
 TEST_F(BadInput, WrongUsage) {
@@ -134,6 +134,12 @@ TEST_F(BadInput, WrongUsage) {
     refused({"generate", "x", "--out", "a.bmp"}, {"--out", "a.bmp"});
     refused({"generate", "x", "--strength", "0.5"}, {"--strength: is only for --image"});
     refused({"generate", "x", "--image", "a.png", "--strength", "1.5"}, {"--strength"});
+    refused(edit(photo, {"--mask-threshold", "1.5"}), {"--mask-threshold"});
+    refused(edit(photo, {"--mask-feather", "-1"}), {"--mask-feather"});
+    refused(edit(photo, {"--mask", ""}), {"--mask"});
+    refused(edit(photo, {"--format", "gif"}), {"--format", "jpg, png, tif, webp"});
+    refused(edit(photo, {"--quality", "0"}), {"--quality"});
+    refused(edit(photo, {"--no-full", "--mask", "auto"}), {"--no-full", "--mask"});
     refused(edit(photo, {"--crop", "1,2,3"}), {"--crop", "x,y,w,h"});
     refused(edit(photo, {"--crop", "0,0,64,32"}), {"--crop", "is not square"});
 }

@@ -50,7 +50,9 @@ class CommandLine : public ::testing::Test {
 
 TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     const ProgramRun run = run_program(tiny_edit(
-        {"--out", out.string(), "--eta", "0.5:1:2", "--seed", "3,18446744073709551615", "--json"}));
+        // Two steps of a normal length would change no pixel.
+        {"--out", out.string(), "--eta", "0.5:1:2", "--seed", "3,18446744073709551615", "--json",
+         "--embedding-lr", "0.3"}));
     ASSERT_EQ(run.status, 0) << run.err;
     const std::vector<json> lines = json_lines(run.out);
     ASSERT_EQ(lines.size(), 4u) << run.out;
@@ -59,7 +61,8 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
         const json& line = lines[i];
         EXPECT_EQ(line["eta"], i % 2 ? 1.0 : 0.5);
         EXPECT_EQ(line["seed"], seeds[i]);
-        EXPECT_EQ(pixels_of(line["file"].get<std::string>()).size(), 64u * 64 * 3);
+        // The photo itself, at its own size.
+        EXPECT_EQ(pixels_of(line["file"].get<std::string>()).size(), 96u * 64 * 3);
         for (const char* stage : {"load", "embedding", "finetune", "render"}) {
             EXPECT_GT(line["seconds"][stage].get<double>(), 0) << stage;
         }
@@ -83,7 +86,7 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     // `info` tells how an image was made.
     const ProgramRun info = run_program({"info", (out / "my photo-eta0.50-seed3.png").string()});
     EXPECT_EQ(info.status, 0) << info.err;
-    for (const char* part : {"64x64 pixels, made by keepsake edit", "\"prompt\": \"a red rose\"",
+    for (const char* part : {"96x64 pixels, made by keepsake edit", "\"prompt\": \"a red rose\"",
                              "\"eta\": 0.5", "\"seed\": 3", "\"sampler\": \"ddim\""}) {
         EXPECT_NE(info.out.find(part), std::string::npos) << info.out;
     }
@@ -96,6 +99,45 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     EXPECT_EQ(render.out, (folder.path / "one.png").string() + "\n");
     EXPECT_EQ(render.err, "");
     EXPECT_EQ(pixels_of(folder.path / "one.png"), pixels_of(out / "my photo-eta0.50-seed3.png"));
+    // A picture given away does not tell where things lie here.
+    EXPECT_EQ(info.out.find(flowers.parent_path().string()), std::string::npos) << info.out;
+    EXPECT_NE(info.out.find("\"path\": \"flowers\""), std::string::npos) << info.out;
+
+    // The model's own square, and a photo in another format.
+    const auto again = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> arguments = {
+            "render", (folder.path / "my photo.keepsake").string(), "--eta", "0.5", "--seed", "3",
+            "--quiet"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const ProgramRun made = run_program(arguments);
+        EXPECT_EQ(made.status, 0) << made.err;
+        return made.out;
+    };
+    again({"--no-full", "--out", (folder.path / "square.png").string()});
+    EXPECT_EQ(pixels_of(folder.path / "square.png").size(), 64u * 64 * 3);
+    EXPECT_EQ(again({"--out", (folder.path / "other").string(), "--format", "tif"}),
+              (folder.path / "other/my photo-eta0.50-seed3.tif").string() + "\n" +
+                  (folder.path / "other/my photo-sheet.png").string() + "\n");
+    // Eta 0 is the photo, bit for bit.
+    run_program({"render", (folder.path / "my photo.keepsake").string(), "--eta", "0", "--quiet",
+                 "--out", (folder.path / "zero.png").string()});
+    EXPECT_EQ(pixels_of(folder.path / "zero.png"), pixels_of(photo));
+    // Outside a mask too: the left half of the square, which begins at column 16.
+    save_photo(folder.path / "mask.png", quarters(64, 64));  // bright on the right below only
+    again({"--out", (folder.path / "masked.png").string(), "--mask",
+           (folder.path / "mask.png").string(), "--mask-threshold", "0.9"});
+    const auto masked = pixels_of(folder.path / "masked.png"), before = pixels_of(photo);
+    bool changed = false;
+    for (std::size_t i = 0; i < masked.size(); ++i) {
+        const std::size_t x = i / 3 % 96, y = i / 3 / 96;
+        if (x < 16 + 31 || x >= 80 || y < 31) {
+            ASSERT_EQ(masked[i], before[i]) << x << "," << y;
+        }
+        changed |= masked[i] != before[i];
+    }
+    EXPECT_TRUE(changed);
+    again({"--mask", "auto", "--out", (folder.path / "auto.png").string()});
+    EXPECT_EQ(pixels_of(folder.path / "auto.png").size(), before.size());
 }
 
 TEST_F(CommandLine, WithoutOutEverythingIsInTheSession) {
@@ -219,8 +261,10 @@ TEST_F(CommandLine, InfoHelpAndVersion) {
     const ProgramRun help = run_program({"edit", "--help"});
     EXPECT_EQ(help.status, 0);
     for (const char* option :
-         {"--model", "--out", "--session", "--mode", "--eta", "--seed", "--sampler", "--steps",
-          "--guidance", "--negative", "--size", "--json", "--threads", "--device", "--quiet"}) {
+         {"--model",        "--out",       "--session",  "--mode",     "--eta",  "--seed",
+          "--sampler",      "--steps",     "--guidance", "--negative", "--size", "--json",
+          "--threads",      "--device",    "--quiet",    "--no-full",  "--mask", "--mask-threshold",
+          "--mask-feather", "--strip-gps", "--format",   "--quality"}) {
         EXPECT_NE(help.out.find(option), std::string::npos) << option;
     }
     EXPECT_EQ(run_program({}).status, 2);

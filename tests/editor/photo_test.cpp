@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "editor/image_file.h"
+#include "editor/pixel_tensors.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
 #include "tests/editor/test_photo.h"

@@ -141,15 +141,16 @@ TEST(Eta, NumberOrRange) {
 TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
     const TemporaryFolder folder;
     write_file_atomically(folder.path / "keepsake.json", R"({
-        "paper": {"embedding": {"steps": 150, "learning_rate": 5e-3}, "finetune": {"batch_size": 2}},
-        "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3},
-        "edit": {"eta": "0.6:1.2:4"}})");
+        "paper": {"embedding": {"steps": 150, "learning_rate": 5e-3}, "finetune": {"batch_size": 2},
+                  "eta": "0.6:1.2:4"},
+        "fast": {"finetune": {"rank": 8}},
+        "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3}})");
     const ModelDefaults defaults = load_model_defaults(folder.path);
     optimize::EmbeddingOptions embedding;
     optimize::FineTuneOptions finetune;
     pipeline::SampleOptions sample;
-    apply(defaults.embedding, embedding);
-    apply(defaults.finetune, finetune);
+    apply(defaults.paper.embedding, embedding);
+    apply(defaults.paper.finetune, finetune);
     apply(defaults.sample, sample);
     EXPECT_EQ(embedding.steps, 150);
     EXPECT_EQ(embedding.learning_rate, 5e-3);
@@ -159,7 +160,12 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
     EXPECT_EQ(sample.sampler, pipeline::Sampler::dpmpp_2m);
     EXPECT_EQ(sample.guidance_scale, 3);
     EXPECT_EQ(sample.steps, pipeline::SampleOptions{}.steps);
-    EXPECT_EQ(defaults.eta->count, 4);
+    EXPECT_EQ(defaults.paper.eta->count, 4);
+    EXPECT_FALSE(defaults.fast.eta);
+    EXPECT_EQ(finetune.rank, 0);
+    apply(defaults.fast.finetune, finetune);
+    EXPECT_EQ(finetune.rank, 8);
+    EXPECT_EQ(finetune.batch_size, 2) << "what is not given stays";
     apply(SampleOverrides{.guidance_scale = 5.0}, sample);
     EXPECT_EQ(sample.guidance_scale, 5);
     EXPECT_EQ(sample.sampler, pipeline::Sampler::dpmpp_2m);

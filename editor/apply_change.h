@@ -1,0 +1,23 @@
+// The edit of a square put into a picture's own samples, whatever their depth and colour space.
+#pragma once
+
+#include <opencv2/core.hpp>
+
+#include "editor/full_resolution.h"
+
+namespace keepsake::editor {
+
+// An edit in the colour space of the picture it goes into: squares of one size, CV_32FC3 in [0, 1].
+struct EditInPlace {
+    Crop crop;
+    cv::Mat reconstruction, edit;
+};
+
+// picture: CV_8UC3, CV_8UC4, CV_16UC3 or CV_16UC4; a fourth channel is transparency, lies on white
+// for the model, and stays as it is. Changes it as full_resolution.h says.
+void apply_edit(cv::Mat& picture, const EditInPlace& edit, const EditRegion& region);
+
+// Throws Error naming the crop when it leaves a picture of this size, or is not square.
+void check_place(const Crop& crop, int width, int height);
+
+}  // namespace keepsake::editor

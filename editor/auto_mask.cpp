@@ -1,0 +1,67 @@
+#include "editor/auto_mask.h"
+
+#include <algorithm>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+#include "editor/colour_grid.h"
+#include "editor/pixel_tensors.h"
+#include "pipeline/generate.h"
+
+namespace keepsake::editor {
+namespace {
+
+using cv::Mat;
+using cv::Vec3f;
+
+// The map in steps of a latent, as one that follows the square's colours: each place gets what
+// places of its colour around it have, so that the mask has the photo's edges and no holes in what
+// is all of a piece.
+Mat along_colours(const Mat& map, const Mat& square) {
+    Mat fine;
+    cv::resize(map, fine, square.size(), 0, 0, cv::INTER_CUBIC);
+    const Mat planes[] = {fine, fine, fine};
+    Mat target, result(square.size(), CV_32FC1);
+    cv::merge(planes, 3, target);
+    ColourGridOptions wide;
+    wide.smoothings = 4;
+    const ColourGrid grid = fit_colour_grid(square, target, wide);
+    for (int y = 0; y < square.rows; ++y) {
+        const ColourGridRow row(grid, y, square.rows);
+        for (int x = 0; x < square.cols; ++x) {
+            result.at<float>(y, x) = row.change(x, square.at<Vec3f>(y, x).val)[0];
+        }
+    }
+    return result;
+}
+
+}  // namespace
+
+Mask auto_mask(const pipeline::Model& model, const optimize::Tuning& tuning, const Pixels& square,
+               const pipeline::EditMaskOptions& options, Monitor& monitor) {
+    const pipeline::EditMaskInput input{pipeline::encode_image(model, to_tensor(square)),
+                                        tuning.target_embedding, tuning.optimised_embedding};
+    const pipeline::UNet& unet = tuning.unet ? *tuning.unet : model.unet;
+    at::Tensor map =
+        pipeline::edit_mask(unet, model.schedule, input, options, monitor).contiguous();
+    const Mat bytes(square.height, square.width, CV_8UC3,
+                    const_cast<std::uint8_t*>(square.rgb.data()));
+    Mat photo;
+    bytes.convertTo(photo, CV_32F, 1.0 / 255);
+    const Mat coarse(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32FC1,
+                     map.mutable_data_ptr<float>());
+    const Mat smooth = along_colours(coarse, photo);
+    double most = 0;
+    cv::minMaxLoc(smooth, nullptr, &most);
+    Mask mask{square.width, square.height,
+              std::vector<std::uint8_t>(std::size_t(square.width) * square.height)};
+    for (std::size_t i = 0; most > 0 && i < mask.values.size(); ++i) {
+        const double value = smooth.at<float>(static_cast<int>(i / square.width),
+                                              static_cast<int>(i % square.width)) /
+                             most;
+        mask.values[i] = static_cast<std::uint8_t>(std::lround(255 * std::clamp(value, 0.0, 1.0)));
+    }
+    return mask;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,236 @@
+// Rendering: the exact picture, the film strip around it, variations; undo and redo.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "editor/bench.h"
+#include "editor/edit_recipe.h"
+#include "editor/finished_picture.h"
+
+namespace keepsake::editor {
+namespace {
+
+constexpr int strip_last = 16;  // tenths
+
+bool has_render(const Bench& bench, double eta) {
+    return exact_render(*bench.board.latest(), eta) != nullptr;
+}
+
+Render cached(Bench& bench, double eta, std::uint64_t seed) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    const OutputRequest whole;  // no mask
+    const FullRender full{true, "none", whole.mask_threshold, whole.mask_feather};
+    Render render{eta, seed, nullptr, to_chunk(EditRender{recipe, eta, seed}),
+                  to_chunk(EditRender{recipe, eta, seed, full})};
+    render.square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
+    return render;
+}
+
+void insert_render(std::vector<Render>& renders, const Render& render) {
+    const auto at = std::lower_bound(renders.begin(), renders.end(), render.eta,
+                                     [](const Render& a, double eta) { return a.eta < eta; });
+    if (at != renders.end() && at->eta == render.eta) return;
+    renders.insert(at, render);
+}
+
+// Renders what the cache does not have; of a tuning that is read when it is first needed.
+Render rendered(Bench& bench, double eta, std::uint64_t seed, Monitor& monitor) {
+    Render render = cached(bench, eta, seed);
+    if (render.square) return render;
+    if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    if (!bench.conditions) {
+        bench.conditions = encode_conditions(*bench.model, *bench.tuning, recipe.sample);
+    }
+    const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
+    render.square = std::make_shared<const Pixels>(render_picture(job, eta, seed, monitor));
+    bench.cache.add(bench.session->folder, render_key(recipe, eta, seed), render.square);
+    return render;
+}
+
+void note_in_history(Bench& bench, const Render& render) {
+    EditDraft draft = draft_of(bench.session->recipe);
+    draft.sample = bench.look.sample;
+    bench.history.show(
+        {draft, render.eta, render.seed, bench.session->folder, render.square, std::nullopt});
+    save_history(bench.session->folder, bench.history);
+}
+
+// The exact render is there: it is what is compared, and a step of the history.
+void finish_look(Bench& bench, const Render& render) {
+    const Render zero = cached(bench, 0, render.seed);
+    const RenderedSquares squares{*bench.photo, bench.session->recipe.crop, zero.square};
+    const Comparison comparison = finished_picture(squares, render);
+    note_in_history(bench, render);
+    bench.wants_exact = false;
+    bench.board.change([&](Document& document) {
+        insert_render(document.renders, zero);
+        insert_render(document.renders, render);
+        document.shown = comparison;
+    });
+    show_session(bench);
+}
+
+void render_exact(Bench& bench, Monitor& monitor) {
+    rendered(bench, 0, bench.look.seed, monitor);  // what the edit is compared with
+    finish_look(bench, rendered(bench, bench.look.eta, bench.look.seed, monitor));
+}
+
+void render_variation(Bench& bench, Monitor& monitor) {
+    const std::uint64_t seed = bench.wants_seeds.front();
+    const double eta = bench.board.latest()->variations_eta;
+    const Render render = rendered(bench, eta, seed, monitor);
+    std::erase(bench.wants_seeds, seed);
+    bench.board.change([&](Document& document) {
+        for (Variation& variation : document.variations) {
+            if (variation.seed == seed) variation.square = render.square;
+        }
+    });
+}
+
+void render_strip(Bench& bench, Monitor& monitor) {
+    for (const double eta : strip_etas(first_eta(bench.defaults))) {
+        if (has_render(bench, eta)) continue;
+        const Render render = rendered(bench, eta, bench.look.seed, monitor);
+        bench.board.change([&](Document& document) { insert_render(document.renders, render); });
+        return;
+    }
+    bench.wants_strip = false;
+}
+
+// Shows an item again, in the session that it belongs to.
+void restore(Bench& bench, const HistoryItem& item) {
+    if (!bench.session || bench.session->folder != item.session) {
+        open_session_folder(bench, item.session);
+    }
+    bench.board.change([&](Document& document) {
+        document.draft = item.draft;
+        ++document.draft_revision;
+    });
+    look_at(bench, {item.draft.sample, item.eta, item.seed});
+}
+
+void restore_present(Bench& bench) {
+    if (const auto at = bench.history.at()) {
+        const HistoryItem item = bench.history.items()[*at];
+        restore(bench, item);
+    }
+}
+
+}  // namespace
+
+std::vector<double> strip_etas(double middle) {
+    std::vector<int> order;
+    const auto distance = [&](int tenth) {
+        int nearest = 2 * strip_last;
+        for (const int done : order) nearest = std::min(nearest, std::abs(done - tenth));
+        return nearest;
+    };
+    order.push_back(0);  // the reconstruction, which every comparison needs
+    while (order.size() <= strip_last) {
+        int best = 0;
+        for (int tenth = 1; tenth <= strip_last; ++tenth) {
+            const int gain = distance(tenth) - distance(best);
+            const bool nearer = std::abs(tenth - middle * 10) < std::abs(best - middle * 10);
+            if (gain > 0 || (gain == 0 && nearer)) best = tenth;
+        }
+        order.push_back(best);
+    }
+    std::vector<double> etas;
+    for (const int tenth : order) etas.push_back(tenth / 10.0);
+    return etas;
+}
+
+Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample) {
+    Recipe recipe = bench.session->recipe;
+    EditDraft draft = draft_of(recipe);
+    draft.sample = sample;
+    apply(request_of(draft).render.sample, recipe.sample);
+    return recipe;
+}
+
+void look_at(Bench& bench, const LookRequest& request) {
+    if (!(bench.look.sample == request.sample)) bench.conditions.reset();
+    bench.look = request;
+    if (bench.session) sampled_recipe(bench, request.sample);  // throws what is out of range
+    show_look(bench);
+    const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
+    bench.wants_exact = bench.wants_strip = tuned;
+    if (!tuned) return;
+    const Render render = cached(bench, request.eta, request.seed);
+    if (render.square && cached(bench, 0, request.seed).square) finish_look(bench, render);
+}
+
+void show_look(Bench& bench) {
+    std::vector<Render> renders;
+    if (bench.session && next_stage(*bench.session) == Stage::done) {
+        for (const double eta : strip_etas(first_eta(bench.defaults))) {
+            const Render render = cached(bench, eta, bench.look.seed);
+            if (render.square) insert_render(renders, render);
+        }
+    }
+    bench.board.change([&](Document& document) {
+        const bool same =
+            document.seed == bench.look.seed && document.tuned_draft.sample == bench.look.sample;
+        if (same) {
+            for (const Render& render : document.renders) {
+                if (render.seed == bench.look.seed) insert_render(renders, render);
+            }
+        }
+        document.renders = renders;
+        document.eta = bench.look.eta;
+        document.seed = bench.look.seed;
+        document.draft.sample = bench.look.sample;
+        document.tuned_draft.sample = bench.look.sample;
+    });
+}
+
+void begin_variations(Bench& bench, const VariationsRequest& request) {
+    if (!bench.session || next_stage(*bench.session) != Stage::done) return;
+    if (!(bench.look.sample == request.sample)) {
+        look_at(bench, {request.sample, request.eta, bench.look.seed});
+    }
+    std::vector<Variation> variations;
+    bench.wants_seeds.clear();
+    for (const std::uint64_t seed : request.seeds) {
+        variations.push_back({seed, cached(bench, request.eta, seed).square});
+        if (!variations.back().square) bench.wants_seeds.push_back(seed);
+    }
+    bench.board.change([&](Document& document) {
+        document.variations = variations;
+        document.variations_eta = request.eta;
+    });
+}
+
+bool wants_render(const Bench& bench) {
+    return bench.wants_exact || !bench.wants_seeds.empty() || bench.wants_strip;
+}
+
+void render_next(Bench& bench, Monitor& monitor) {
+    if (bench.wants_exact) {
+        render_exact(bench, monitor);
+    } else if (!bench.wants_seeds.empty()) {
+        render_variation(bench, monitor);
+    } else {
+        render_strip(bench, monitor);
+    }
+}
+
+void undo(Bench& bench) {
+    // A tuning that has no result yet is undone by going back to what was shown before it.
+    const auto at = bench.history.at();
+    const bool elsewhere =
+        at && bench.session && bench.history.items()[*at].session != bench.session->folder;
+    if (elsewhere || bench.history.undo()) restore_present(bench);
+}
+
+void redo(Bench& bench) {
+    if (bench.history.redo()) restore_present(bench);
+}
+
+void go_to(Bench& bench, std::size_t index) {
+    bench.history.go_to(index);
+    restore_present(bench);
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,20 @@
+// A libvips image as the bytes of a photo file. Not for public headers: it includes vips.h.
+#pragma once
+
+#include <string>
+
+#include "editor/export_photo.h"
+#include "editor/vips_image.h"
+
+namespace keepsake::editor {
+
+// In the format of `path`'s extension, compressed like `photo` where that is of the same format (a
+// JPEG's quality and chroma subsampling, whether a WebP is lossless), else near to lossless. Throws
+// Error naming the path.
+std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
+                         const ExportOptions& options);
+
+// `path`'s extension in lower case, with its dot.
+std::string lower_extension(const std::filesystem::path& path);
+
+}  // namespace keepsake::editor

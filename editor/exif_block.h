@@ -1,0 +1,26 @@
+// EXIF blocks that libvips 8.14 does not take apart: those of WebP files, which begin with the TIFF
+// header at once (RFC 9649, section 2.7.1.5), where libvips expects JPEG's "Exif\0\0" before it.
+// Not for public headers: it includes vips.h.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "editor/vips_image.h"
+
+namespace keepsake::editor {
+
+// What JPEG puts before a block.
+inline constexpr std::string_view exif_prefix("Exif\0\0", 6);
+
+// The block on `image`, when there is one without the prefix; else empty.
+std::string_view bare_exif(VipsImage* image);
+
+// Hangs the block on `image` with all its entries as libvips' fields, as its JPEG loader does.
+// Nothing happens when it is empty or damaged.
+void adopt_exif(VipsImage* image, std::string_view block);
+
+// A WebP file whose EXIF chunk has the prefix, as libvips writes it, without.
+std::string webp_with_bare_exif(std::string webp);
+
+}  // namespace keepsake::editor

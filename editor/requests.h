@@ -1,0 +1,68 @@
+// What a window asks of the Worker.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "editor/edit_draft.h"
+#include "editor/export_picture.h"
+
+namespace keepsake::editor {
+
+// Opens a photo or a session's folder. What was under way is saved first.
+struct OpenRequest {
+    std::filesystem::path path;
+    std::string prompt;  // for a photo: what the text field shows then
+    bool apply = false;  // and tunes it at once
+};
+
+// Back to where nothing is open.
+struct CloseRequest {};
+
+// Tunes what the draft asks for as far as that is not done yet, then fills the film strip.
+struct ApplyRequest {
+    EditDraft draft;
+};
+
+// Stops tuning and rendering; what was reached is saved. The same ApplyRequest goes on with it.
+struct StopRequest {};
+
+// Shows the exact render of this eta, seed and sampling. A newer one supersedes it.
+struct LookRequest {
+    SampleDraft sample;
+    double eta = 0;
+    std::uint64_t seed = 0;
+};
+
+// Fills Document::variations, one for each seed.
+struct VariationsRequest {
+    SampleDraft sample;
+    double eta = 0;
+    std::vector<std::uint64_t> seeds;
+};
+
+struct UndoRequest {};
+struct RedoRequest {};
+struct HistoryRequest {
+    std::size_t index = 0;  // of Document::history
+};
+
+// Uses another model from now on. An open photo stays, to be edited anew.
+struct ModelRequest {
+    std::filesystem::path path;
+    bool bundled = false;  // the one that comes with Keepsake, instead of `path`
+};
+
+// Lists a folder in Document::folder; the thumbnails follow.
+struct FolderRequest {
+    std::filesystem::path path;
+};
+
+using Request = std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
+                             VariationsRequest, UndoRequest, RedoRequest, HistoryRequest,
+                             ModelRequest, FolderRequest, ExportRequest>;
+
+}  // namespace keepsake::editor

@@ -1,0 +1,67 @@
+// The editor behind a window: takes requests, works on threads of its own, publishes Documents.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "editor/document_board.h"
+#include "editor/requests.h"
+
+namespace keepsake::editor {
+
+struct Bench;  // editor/bench.h
+
+struct WorkerOptions {
+    std::filesystem::path model;    // empty: the default model
+    std::filesystem::path library;  // where sessions are made; empty: default_library()
+    std::string device = "auto";    // "cpu", "cuda" or "auto"
+};
+
+// Two threads: one tunes and renders, the other reads folders and writes exports, so that these
+// never wait for a tuning. Both run at a low priority. Errors end in Document::notice.
+class Worker {
+  public:
+    // changed: called after each new Document, on a thread of the worker.
+    Worker(const WorkerOptions& options, std::function<void()> changed);
+    // Stops what is under way, after it has been saved.
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    std::shared_ptr<const Document> document() const { return board_.latest(); }
+    // Returns at once.
+    void send(Request request);
+
+  private:
+    enum class Running { nothing, tuning, rendering };
+    struct FileTask {
+        Request request;
+        std::shared_ptr<const Document> document;
+    };
+
+    void run_bench(std::stop_token stop);
+    void run_files(std::stop_token stop);
+    std::stop_token start(Running what);
+    void take_looks();
+    bool interrupts(const Request& request) const;
+
+    DocumentBoard board_;
+    std::unique_ptr<Bench> bench_;
+    std::mutex mutex_;  // of everything below
+    std::condition_variable_any wake_;
+    std::deque<Request> requests_;
+    std::deque<FileTask> file_tasks_;
+    Running running_ = Running::nothing;
+    bool closing_ = false;
+    std::stop_source job_;
+    std::jthread bench_thread_, file_thread_;
+};
+
+}  // namespace keepsake::editor

@@ -1,0 +1,90 @@
+// What shortcuts and buttons share.
+#include <algorithm>
+#include <cmath>
+
+#include "gui/panels.h"
+
+namespace keepsake::gui {
+namespace {
+
+// How long the slider rests before its exact render is asked for.
+constexpr double rest_seconds = 0.18;
+
+}  // namespace
+
+void open_file(Frame& frame, const std::filesystem::path& path) {
+    frame.state.open.showing = false;
+    frame.send(editor::OpenRequest{path, {}, false});
+}
+
+bool can_apply(const Frame& frame) {
+    const editor::Document& document = frame.document;
+    if (!document.photo || !document.model || !document.model->count_tokens) return false;
+    if (document.activity == editor::Activity::tuning) return false;
+    if (frame.state.draft.prompt.find_first_not_of(" \t\r\n") == std::string::npos) return false;
+    return document.tuned != editor::Tuned::fully ||
+           !editor::same_tuning(frame.state.draft, document.tuned_draft);
+}
+
+void apply(Frame& frame) {
+    if (!can_apply(frame)) return;
+    frame.state.had_result = false;
+    frame.state.view = View::edit;
+    frame.send(editor::ApplyRequest{frame.state.draft});
+}
+
+void set_view(Frame& frame, View view) {
+    if (!frame.document.photo) return;
+    const bool asks = view == View::variations && frame.document.tuned == editor::Tuned::fully;
+    frame.state.view = view;
+    if (!asks) return;
+    std::vector<std::uint64_t> seeds;
+    for (std::size_t i = 0; i < variation_count; ++i) {
+        seeds.push_back(frame.state.first_variation + i);
+    }
+    frame.send(editor::VariationsRequest{frame.state.draft.sample, frame.state.eta, seeds});
+}
+
+void set_eta(Frame& frame, double eta) {
+    // Hundredths as the command line reads them: 85 / 100.0 is the number that "0.85" is.
+    const double hundredths = std::clamp(std::round(eta * 100), 0.0, largest_eta * 100);
+    const double rounded = hundredths / 100.0;
+    if (rounded == frame.state.eta) return;
+    frame.state.eta = rounded;
+    frame.state.look_since = frame.now;
+}
+
+void choose_seed(Frame& frame, std::uint64_t seed) {
+    frame.state.seed = seed;
+    frame.state.look_since = frame.now - rest_seconds;
+}
+
+bool send_rested_look(Frame& frame) {
+    WindowState& state = frame.state;
+    if (!state.look_since) return false;
+    if (frame.now - *state.look_since < rest_seconds) return true;
+    state.look_since.reset();
+    frame.send(editor::LookRequest{state.draft.sample, state.eta, state.seed});
+    return false;
+}
+
+void begin_open(Frame& frame) {
+    frame.state.open.wanted = true;
+}
+
+bool can_export(const Frame& frame) {
+    return frame.document.photo && editor::exact_render(frame.document, frame.document.eta);
+}
+
+void begin_export(Frame& frame) {
+    if (can_export(frame)) frame.state.exporting.wanted = true;
+}
+
+bool can_undo(const Frame& frame) {
+    const editor::Document& document = frame.document;
+    if (!document.history_at) return false;
+    const editor::HistoryItem& item = document.history[*document.history_at];
+    return item.before.has_value() || item.session != document.session;
+}
+
+}  // namespace keepsake::gui

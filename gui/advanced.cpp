@@ -1,0 +1,163 @@
+// The settings that one seldom needs, each with what moving it does to the picture.
+#include <imgui.h>
+#include <imgui_stdlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "gui/panels.h"
+
+namespace keepsake::gui {
+namespace {
+
+// A label at the left, a field at the right of it in the same line.
+void label(Frame& frame, const char* text) {
+    ImGui::AlignTextToFramePadding();
+    ImGui::PushFont(frame.fonts.small);
+    ImGui::TextUnformatted(text);
+    ImGui::PopFont();
+    ImGui::SameLine(frame.px(148));
+    ImGui::SetNextItemWidth(-1);
+}
+
+void explained(Frame& frame, const char* name, const char* text) {
+    mark(frame, name);
+    tooltip(frame, text);
+}
+
+void whole_number(Frame& frame, const char* name, std::int64_t& value, const char* text) {
+    label(frame, name);
+    const std::string id = std::string("##") + name;
+    ImGui::InputScalar(id.c_str(), ImGuiDataType_S64, &value, nullptr, nullptr, "%lld");
+    value = std::max<std::int64_t>(value, 0);
+    explained(frame, name, text);
+}
+
+void seed_number(Frame& frame, const char* name, std::uint64_t& value, const char* text) {
+    label(frame, name);
+    const std::string id = std::string("##") + name;
+    ImGui::InputScalar(id.c_str(), ImGuiDataType_U64, &value, nullptr, nullptr, "%llu");
+    explained(frame, name, text);
+}
+
+void rate(Frame& frame, const char* name, double& value, const char* text) {
+    label(frame, name);
+    const std::string id = std::string("##") + name;
+    ImGui::InputDouble(id.c_str(), &value, 0, 0, "%.3g");
+    value = std::max(value, 0.0);
+    explained(frame, name, text);
+}
+
+void choice(Frame& frame, const char* name, const std::vector<std::string>& choices,
+            std::string& value, const char* text) {
+    label(frame, name);
+    const std::string id = std::string("##") + name;
+    if (ImGui::BeginCombo(id.c_str(), value.c_str())) {
+        for (const std::string& item : choices) {
+            if (ImGui::Selectable(item.c_str(), item == value)) value = item;
+            mark(frame, std::string(name) + " " + item);
+        }
+        ImGui::EndCombo();
+    }
+    explained(frame, name, text);
+}
+
+void mode(Frame& frame) {
+    editor::EditDraft& draft = frame.state.draft;
+    std::string name = draft.tuning.mode;
+    choice(frame, "Mode", frame.document.model->modes, name,
+           "How the photo is learned. paper: as the Imagic paper does it, every weight of the "
+           "network. fast: a small addition to the network, quicker, a little less exact.");
+    if (name == draft.tuning.mode) return;
+    for (const editor::EditDraft& defaults : frame.document.defaults) {
+        if (defaults.tuning.mode != name) continue;
+        const editor::Crop crop = draft.tuning.crop;
+        draft.tuning = defaults.tuning;
+        draft.tuning.crop = crop;
+    }
+}
+
+void picture_settings(Frame& frame) {
+    editor::SampleDraft& sample = frame.state.draft.sample;
+    const editor::SampleDraft before = sample;
+    const std::uint64_t seed = frame.state.seed;
+    ImGui::TextUnformatted("Not in the picture");
+    ImGui::SetNextItemWidth(-1);
+    ImGui::InputTextWithHint("##negative", "blurry, dark", &sample.negative);
+    explained(frame, "Negative text",
+              "What the picture should not show. The edit is pushed away from these words.");
+    ImGui::SetNextItemWidth(-1);
+    ImGui::SliderScalar("##guidance", ImGuiDataType_Double, &sample.guidance,
+                        std::array{1.0}.data(), std::array{15.0}.data(), "guidance %.1f");
+    explained(frame, "Guidance",
+              "How strictly the words are followed. More: stronger colours and a clearer subject, "
+              "but harsh. 1: words count least, softest picture.");
+    choice(frame, "Sampler", frame.document.model->samplers, sample.sampler,
+           "The method that draws the picture. They differ in small details; dpmpp_2m needs the "
+           "fewest steps.");
+    std::int64_t steps = sample.steps;
+    whole_number(frame, "Drawing steps", steps,
+                 "More steps: finer detail, slower. Beyond 30 little changes.");
+    sample.steps = static_cast<int>(std::clamp<std::int64_t>(steps, 1, 1000));
+    seed_number(frame, "Seed", frame.state.seed,
+                "Another number gives another picture of the same edit. Variations shows several "
+                "at once.");
+    // A change here needs no learning: it is rendered once the field rests.
+    if (!(before == sample) || seed != frame.state.seed) frame.state.look_since = frame.now + 0.4;
+}
+
+void tuning_settings(Frame& frame) {
+    editor::TuningDraft& tuning = frame.state.draft.tuning;
+    ImGui::TextUnformatted("How the photo is learned");
+    faint_text(frame, "These need Apply again.");
+    mode(frame);
+    whole_number(frame, "Word steps", tuning.embedding_steps,
+                 "First stage: fits the words to your photo. More: the edit keeps more of the "
+                 "photo, but follows the words less freely.");
+    rate(frame, "Word rate", tuning.embedding_rate,
+         "How far each word step goes. Larger learns quicker; too large and the picture falls "
+         "apart.");
+    whole_number(frame, "Photo steps", tuning.finetune_steps,
+                 "Second stage: learns the photo's details. More: closer to your photo, but "
+                 "harder to change.");
+    rate(frame, "Photo rate", tuning.finetune_rate,
+         "How far each photo step goes. Larger learns quicker; too large gives noise.");
+    std::int64_t size = tuning.size;
+    whole_number(frame, "Working size", size,
+                 "Side of the square that the model works on, in pixels. Its own size gives the "
+                 "best picture; larger is slower and can double things.");
+    tuning.size = static_cast<int>(std::min<std::int64_t>(size, 2048));
+    seed_number(frame, "Learning seed", tuning.seed,
+                "Another number learns in another random order; the result differs slightly.");
+}
+
+void model_choice(Frame& frame) {
+    ImGui::TextUnformatted("Model");
+    faint_text(frame, frame.document.model->path.string());
+    ImGui::SetNextItemWidth(-1);
+    const bool entered =
+        ImGui::InputTextWithHint("##model", "folder or .safetensors file", &frame.state.model_path,
+                                 ImGuiInputTextFlags_EnterReturnsTrue);
+    explained(frame, "Model",
+              "A Stable Diffusion 1.x or 2.x model: a diffusers folder or a .safetensors file. "
+              "Enter loads it; an open photo is then edited anew.");
+    if (entered && !frame.state.model_path.empty()) {
+        frame.send(editor::ModelRequest{frame.state.model_path, false});
+    }
+}
+
+}  // namespace
+
+void draw_advanced(Frame& frame) {
+    if (!frame.document.model) return;
+    ImGui::Dummy({0, frame.px(2)});
+    picture_settings(frame);
+    ImGui::Separator();
+    tuning_settings(frame);
+    ImGui::Separator();
+    model_choice(frame);
+}
+
+}  // namespace keepsake::gui

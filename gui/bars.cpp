@@ -1,0 +1,145 @@
+// The bar above the picture and the line of status below it.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "gui/pane.h"
+#include "gui/panels.h"
+
+namespace keepsake::gui {
+namespace {
+
+struct ViewButton {
+    View view;
+    const char *label, *hint;
+    bool needs_result;
+};
+
+constexpr std::array view_buttons = {
+    ViewButton{View::crop, "Crop", "The square of the photo that is edited (C)", false},
+    ViewButton{View::edit, "Edit", "The edited picture (1). Hold B to see the original", false},
+    ViewButton{View::wipe, "Wipe", "Before and after with a line to drag (2)", true},
+    ViewButton{View::side_by_side, "Side by side", "Before and after beside each other (3)", true},
+    ViewButton{View::difference, "Difference", "What the edit changed: black is unchanged (4)",
+               true},
+    ViewButton{View::variations, "Variations", "The same edit with other random beginnings (5)",
+               true},
+};
+
+void view_switch(Frame& frame) {
+    const bool result = frame.document.tuned == editor::Tuned::fully;
+    for (const ViewButton& button : view_buttons) {
+        ImGui::SameLine(0, frame.px(4));
+        const bool chosen = frame.state.view == button.view;
+        ImGui::BeginDisabled(button.needs_result && !result);
+        ImGui::PushStyleColor(ImGuiCol_Button,
+                              chosen ? ImGui::GetColorU32(ImGuiCol_ButtonActive) : 0);
+        if (ImGui::Button(button.label)) set_view(frame, button.view);
+        ImGui::PopStyleColor();
+        ImGui::EndDisabled();
+        mark(frame, std::string("view ") + button.label);
+        tooltip(frame, button.hint);
+    }
+}
+
+void bar_button(Frame& frame, const char* label, const char* hint, bool enabled,
+                const std::function<void()>& pressed) {
+    ImGui::BeginDisabled(!enabled);
+    if (ImGui::Button(label)) pressed();
+    ImGui::EndDisabled();
+    mark(frame, label);
+    tooltip(frame, hint);
+    ImGui::SameLine(0, frame.px(6));
+}
+
+float width_of(const char* label) {
+    return ImGui::CalcTextSize(label).x + 2 * ImGui::GetStyle().FramePadding.x;
+}
+
+std::string activity_text(const editor::Document& document) {
+    switch (document.activity) {
+        case editor::Activity::loading:
+            return "Loading\u2026";
+        case editor::Activity::tuning:
+            return "Learning the photo\u2026";
+        case editor::Activity::rendering:
+            return "Rendering\u2026";
+        case editor::Activity::idle:
+            break;
+    }
+    return document.session.empty() ? "" : "Saved in " + document.session.string();
+}
+
+}  // namespace
+
+void draw_top_bar(Frame& frame, const Rect& place) {
+    const Pane pane("##top", place, colour::panel);
+    const float height = ImGui::GetFrameHeight();
+    ImGui::SetCursorPosY((place.height() - height) / 2);
+    bar_button(frame, "Open\u2026", "Open a photo or a session (Ctrl+O), or drop one here", true,
+               [&] { begin_open(frame); });
+    if (frame.document.photo) {
+        bar_button(frame, "Home", "Close this photo; everything is saved (Ctrl+W)", true,
+                   [&] { frame.send(editor::CloseRequest{}); });
+        view_switch(frame);
+        ImGui::SameLine();
+    }
+    const float gap = frame.px(6);
+    const bool open = frame.document.photo != nullptr;
+    float right = width_of("?");
+    if (open) right += width_of("Undo") + width_of("Redo") + width_of("Export\u2026") + 3 * gap;
+    ImGui::SetCursorPosX(place.width() - right - ImGui::GetStyle().WindowPadding.x);
+    if (open) {
+        bar_button(frame, "Undo", "Back to the result before (Ctrl+Z)", can_undo(frame),
+                   [&] { frame.send(editor::UndoRequest{}); });
+        bar_button(frame, "Redo", "Forward again (Ctrl+Shift+Z)", frame.document.can_redo,
+                   [&] { frame.send(editor::RedoRequest{}); });
+        bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)", can_export(frame),
+                   [&] { begin_export(frame); });
+    }
+    bar_button(frame, "?", "All keys (F1)", true, [&] { frame.state.help = true; });
+    ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},
+                                        {place.max.x, place.max.y - 1}, colour::line);
+}
+
+bool shows_fault(const Frame& frame) {
+    const editor::Notice& notice = frame.document.notice;
+    return notice.number > frame.state.notice_closed && notice.kind == editor::Notice::Kind::fault;
+}
+
+float fault_bar_height(const Frame& frame, float width) {
+    if (!shows_fault(frame)) return 0;
+    const char* text = frame.document.notice.text.c_str();
+    const float wrap = width - frame.px(140);
+    return std::max(ImGui::CalcTextSize(text, nullptr, false, wrap).y, frame.px(20)) + frame.px(24);
+}
+
+void draw_fault_bar(Frame& frame, const Rect& place) {
+    if (!shows_fault(frame)) return;
+    const editor::Notice& notice = frame.document.notice;
+    const Pane pane("##fault", place, IM_COL32(84, 34, 28, 255));
+    ImGui::PushTextWrapPos(place.width() - frame.px(126));
+    ImGui::TextUnformatted(notice.text.c_str());
+    ImGui::PopTextWrapPos();
+    ImGui::SetCursorPos({place.width() - frame.px(104), frame.px(8)});
+    if (ImGui::Button("Dismiss", {frame.px(90), 0})) frame.state.notice_closed = notice.number;
+    mark(frame, "Dismiss");
+}
+
+void draw_status_bar(Frame& frame, const Rect& place) {
+    const editor::Notice& notice = frame.document.notice;
+    const bool note = notice.number > frame.state.notice_closed && !shows_fault(frame);
+    const Pane pane("##status", place, colour::canvas, ImGuiWindowFlags_NoInputs);
+    ImGui::PushFont(frame.fonts.small);
+    ImGui::SetCursorPosY((place.height() - ImGui::GetFontSize()) / 2);
+    const std::string text = note ? notice.text : activity_text(frame.document);
+    ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s",
+                       shortened(text, place.width() - frame.px(220)).c_str());
+    const char* keys = "F1 lists the keys";
+    ImGui::SameLine(place.width() - ImGui::CalcTextSize(keys).x - frame.px(14));
+    ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s", keys);
+    ImGui::PopFont();
+}
+
+}  // namespace keepsake::gui

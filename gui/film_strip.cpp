@@ -1,0 +1,119 @@
+// How far to go: the renders from the photo (0) beyond the words (1), and the slider below them.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include "gui/pane.h"
+#include "gui/panels.h"
+
+namespace keepsake::gui {
+namespace {
+
+constexpr int last_tenth = 12;
+
+// The slider's rail runs from the middle of the first thumbnail to that of the last.
+struct Rail {
+    float left, right, y;
+    float x_of(double eta) const {
+        return left + static_cast<float>(eta / largest_eta) * (right - left);
+    }
+    double eta_at(float x) const {
+        return std::clamp(static_cast<double>((x - left) / (right - left)), 0.0, 1.0) * largest_eta;
+    }
+};
+
+void draw_thumbnails(Frame& frame, const Rect& place) {
+    const float cell = place.width() / (last_tenth + 1);
+    const float gap = frame.px(3);
+    const float side = std::min(cell - gap, place.height());
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const editor::ModelView& model = *frame.document.model;
+    for (int tenth = 0; tenth <= last_tenth; ++tenth) {
+        const double eta = tenth / 10.0;
+        const float centre = place.min.x + (static_cast<float>(tenth) + 0.5F) * cell;
+        const float top = place.max.y - side;
+        const Rect rect{{centre - side / 2, top}, {centre + side / 2, top + side}};
+        ImGui::SetCursorScreenPos(rect.min);
+        ImGui::PushID(tenth);
+        if (ImGui::InvisibleButton("thumbnail", rect.size())) set_eta(frame, eta);
+        ImGui::PopID();
+        mark(frame, "strip " + std::to_string(tenth));
+        const bool hovered = ImGui::IsItemHovered();
+        const editor::Render* render = editor::exact_render(frame.document, eta);
+        list.AddRectFilled(rect.min, rect.max, IM_COL32(40, 40, 42, 255));
+        if (render) draw_filling(frame, list, render->square, rect);
+        const bool useful = eta >= model.useful_first - 1e-9 && eta <= model.useful_last + 1e-9;
+        if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
+        const bool near = std::lround(frame.state.eta * 10) == tenth;
+        if (near || hovered) {
+            list.AddRect(rect.min, rect.max, near ? colour::accent : colour::faint, 0, 0,
+                         frame.px(2));
+        }
+    }
+}
+
+void draw_rail(Frame& frame, const Rail& rail) {
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const editor::ModelView& model = *frame.document.model;
+    const float half = frame.px(2.5F);
+    list.AddRectFilled({rail.left, rail.y - half}, {rail.right, rail.y + half},
+                       IM_COL32(70, 70, 74, 255), half);
+    list.AddRectFilled({rail.x_of(std::max(0.0, model.useful_first)), rail.y - half},
+                       {rail.x_of(std::min(largest_eta, model.useful_last)), rail.y + half},
+                       colour::accent_faint, half);
+    list.AddCircleFilled({rail.x_of(frame.state.eta), rail.y}, frame.px(8), colour::accent);
+}
+
+void slide(Frame& frame, const Rail& rail, float reach) {
+    ImGui::SetCursorScreenPos({rail.left - reach, rail.y - reach});
+    ImGui::InvisibleButton("slider", {rail.right - rail.left + 2 * reach, 2 * reach});
+    mark(frame, "slider", {{rail.left, rail.y - reach}, {rail.right, rail.y + reach}});
+    if (ImGui::IsItemActive()) set_eta(frame, rail.eta_at(ImGui::GetIO().MousePos.x));
+    tooltip(frame,
+            "How far to go from your photo towards the words (eta). Left and right arrow "
+            "keys move it.");
+}
+
+void draw_labels(Frame& frame, const Rect& place, const Rail& rail) {
+    ImGui::PushFont(frame.fonts.small);
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const float y = rail.y + frame.px(11);
+    const auto text = [&](float x, ImU32 tint, const std::string& line) {
+        const float width = ImGui::CalcTextSize(line.c_str()).x;
+        const float at = std::clamp(x - width / 2, place.min.x, place.max.x - width);
+        list.AddText({at, y}, tint, line.c_str());
+    };
+    char strength[32];
+    std::snprintf(strength, sizeof strength, "strength %.2f", frame.state.eta);
+    const editor::ModelView& model = *frame.document.model;
+    const float value_x = rail.x_of(frame.state.eta), half = frame.px(70);
+    text(value_x, colour::accent, strength);
+    // The fixed labels give way to the value.
+    const float useful =
+        (rail.x_of(model.useful_first) + rail.x_of(std::min(largest_eta, model.useful_last))) / 2;
+    if (value_x > rail.left + half * 1.5F) text(rail.left, colour::faint, "your photo");
+    if (value_x < rail.right - half * 1.5F) text(rail.right, colour::faint, "your words");
+    if (std::abs(value_x - useful) > half * 1.5F) text(useful, colour::faint, "mostly best here");
+    ImGui::PopFont();
+}
+
+}  // namespace
+
+void draw_film_strip(Frame& frame, const Rect& whole) {
+    const Pane pane("##strip", whole, colour::panel, ImGuiWindowFlags_NoScrollWithMouse);
+    if (!frame.document.model) return;
+    const float margin = frame.px(14);
+    const Rect place{{whole.min.x + margin, whole.min.y + frame.px(10)},
+                     {whole.max.x - margin, whole.max.y - frame.px(6)}};
+    const float cell = place.width() / (last_tenth + 1);
+    const Rect thumbnails{place.min, {place.max.x, place.max.y - frame.px(50)}};
+    draw_thumbnails(frame, thumbnails);
+    const Rail rail{place.min.x + cell / 2, place.max.x - cell / 2, place.max.y - frame.px(35)};
+    slide(frame, rail, frame.px(12));
+    draw_rail(frame, rail);
+    draw_labels(frame, place, rail);
+    ImGui::GetWindowDrawList()->AddLine(whole.min, {whole.max.x, whole.min.y}, colour::line);
+}
+
+}  // namespace keepsake::gui

@@ -1,0 +1,41 @@
+// keepsake-gui [PHOTO or SESSION]
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "gui/window.h"
+
+int main(int argc, char** argv) {
+    keepsake::gui::WindowOptions options;
+    std::string size;
+    float scale = 0;
+    CLI::App app("Edit a photo by words");
+    app.add_option("PATH", options.open, "A photo, or a session's folder");
+    app.add_option("--model", options.worker.model,
+                   "A diffusers folder or a single .safetensors checkpoint; default: "
+                   "$KEEPSAKE_MODEL, else the bundled model");
+    app.add_option("--library", options.worker.library,
+                   "Where sessions are made; default: keepsake in $XDG_DATA_HOME, else in "
+                   "~/.local/share");
+    app.add_option("--device", options.worker.device, "cpu, cuda or auto (the default)")
+        ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
+    app.add_option("--width", options.width, "Of the window, in pixels");
+    app.add_option("--height", options.height, "Likewise");
+    app.add_option("--scale", scale, "Of everything drawn; default: the display's")
+        ->check(CLI::Range(0.5F, 4.0F));
+    app.add_option("--state-file", options.state_file,
+                   "Writes what was drawn last as JSON, for tests");
+    app.add_option("--frame-log", options.frame_log, "Writes how long each frame took, for tests");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    if (scale > 0) options.scale = scale;
+    try {
+        keepsake::gui::run_window(options);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "keepsake-gui: %s\n", error.what());
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,52 @@
+// The panels, a source file each. Each draws its part of a frame and sends what the person asks
+// for.
+#pragma once
+
+#include "gui/frame.h"
+
+namespace keepsake::gui {
+
+// Everything of one frame: takes over what the Document changed, then draws.
+void draw_window(Frame& frame);
+
+void handle_shortcuts(Frame& frame);
+void draw_top_bar(Frame& frame, const Rect& place);
+void draw_status_bar(Frame& frame, const Rect& place);
+// An error, until it is dismissed. Its height is 0 while there is none.
+float fault_bar_height(const Frame& frame, float width);
+void draw_fault_bar(Frame& frame, const Rect& place);
+// The empty window: samples, recent sessions, how to open a photo.
+void draw_invitation(Frame& frame, const Rect& place);
+// The picture in all its views.
+void draw_canvas(Frame& frame, const Rect& place);
+void draw_crop(Frame& frame, const Rect& place);
+void draw_variations(Frame& frame, const Rect& place);
+// Text, advanced settings, progress, history.
+void draw_edit_panel(Frame& frame, const Rect& place);
+void draw_advanced(Frame& frame);
+void draw_progress(Frame& frame);
+void draw_history(Frame& frame);
+// The renders from 0 to 1.6 and the slider below them.
+void draw_film_strip(Frame& frame, const Rect& place);
+void draw_open_dialog(Frame& frame);
+void draw_export_dialog(Frame& frame);
+void draw_help(Frame& frame);
+
+// What shortcuts and buttons share.
+void open_file(Frame& frame, const std::filesystem::path& path);
+void apply(Frame& frame);
+bool can_apply(const Frame& frame);
+void set_view(Frame& frame, View view);
+void set_eta(Frame& frame, double eta);  // rounded to hundredths, within 0 to 1.6
+void choose_seed(Frame& frame, std::uint64_t seed);
+void begin_open(Frame& frame);
+void begin_export(Frame& frame);
+bool can_export(const Frame& frame);
+bool can_undo(const Frame& frame);
+// Sends the look that is waiting, once it has rested. Returns whether one still waits.
+bool send_rested_look(Frame& frame);
+
+constexpr double largest_eta = 1.6;
+constexpr std::size_t variation_count = 9;
+
+}  // namespace keepsake::gui

@@ -1,0 +1,139 @@
+// What a tuning is doing: stage, rate, time left, and its losses as a curve.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "gui/panels.h"
+
+namespace keepsake::gui {
+namespace {
+
+std::string stage_title(const std::string& stage) {
+    if (stage == "embedding") return "1 of 2: fitting the words to your photo";
+    if (stage == "finetune") return "2 of 2: learning the photo";
+    return stage.empty() ? "Preparing" : stage;
+}
+
+std::string time_text(double seconds) {
+    const int whole = static_cast<int>(std::lround(seconds));
+    if (whole < 60) return std::to_string(whole) + " s";
+    if (whole < 3600)
+        return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
+    return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
+}
+
+std::string rate_text(const editor::WorkProgress& progress) {
+    std::string text =
+        std::to_string(progress.done) + " of " + std::to_string(progress.total) + " steps";
+    if (progress.rate > 0) {
+        char rate[32];
+        if (progress.rate >= 1) {
+            std::snprintf(rate, sizeof rate, ", %.1f a second", progress.rate);
+        } else {
+            std::snprintf(rate, sizeof rate, ", %.1f s each", 1 / progress.rate);
+        }
+        text += rate;
+    }
+    return text;
+}
+
+// The mean of the losses around each point: single ones jump with their random noise.
+std::vector<float> smoothed(const std::vector<float>& values) {
+    std::vector<float> result;
+    const std::size_t reach = std::max<std::size_t>(2, values.size() / 25);
+    double sum = 0;
+    std::size_t first = 0, last = 0;  // [first, last) is summed
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::size_t from = i > reach ? i - reach : 0;
+        const std::size_t to = std::min(values.size(), i + reach + 1);
+        while (last < to) sum += values[last++];
+        while (first < from) sum -= values[first++];
+        result.push_back(static_cast<float>(sum / static_cast<double>(to - from)));
+    }
+    return result;
+}
+
+struct Axis {
+    float highest = 0;
+    std::size_t steps = 1;  // of both stages together
+};
+
+void curve(const std::vector<float>& values, std::size_t from, const Axis& axis, const Rect& place,
+           ImU32 tint) {
+    std::vector<ImVec2> points;
+    const std::size_t stride = std::max<std::size_t>(1, values.size() / 300);
+    for (std::size_t i = 0; i < values.size(); i += stride) {
+        const float x = static_cast<float>(from + i) / static_cast<float>(axis.steps);
+        const float y = std::min(1.0F, values[i] / axis.highest);
+        points.push_back({place.min.x + x * place.width(), place.max.y - y * place.height()});
+    }
+    ImGui::GetWindowDrawList()->AddPolyline(points.data(), static_cast<int>(points.size()), tint, 0,
+                                            1.5F);
+}
+
+void loss_plot(Frame& frame, const editor::LossCurves& losses) {
+    const editor::TuningDraft& tuning = frame.document.tuned_draft.tuning;
+    const ImVec2 from = ImGui::GetCursorScreenPos();
+    const Rect place{from, {from.x + ImGui::GetContentRegionAvail().x, from.y + frame.px(64)}};
+    ImGui::Dummy(place.size());
+    mark(frame, "loss plot");
+    tooltip(frame,
+            "How far the model is from your photo while it learns. It jumps; what counts is "
+            "that it falls. Left of the line: the words; right of it: the photo.");
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    list.AddRectFilled(place.min, place.max, IM_COL32(26, 26, 27, 255), frame.px(3));
+    const auto first = static_cast<std::size_t>(tuning.embedding_steps);
+    const std::size_t all = first + static_cast<std::size_t>(tuning.finetune_steps);
+    Axis axis{1e-6F, std::max<std::size_t>(all, 1)};
+    const std::vector<float> words = smoothed(losses.embedding), photo = smoothed(losses.finetune);
+    for (const float value : words) axis.highest = std::max(axis.highest, value * 1.15F);
+    for (const float value : photo) axis.highest = std::max(axis.highest, value * 1.15F);
+    const float border =
+        place.min.x + place.width() * static_cast<float>(first) / static_cast<float>(axis.steps);
+    list.AddLine({border, place.min.y}, {border, place.max.y}, colour::line);
+    list.PushClipRect(place.min, place.max, true);
+    curve(words, 0, axis, place, colour::faint);
+    curve(photo, first, axis, place, colour::accent);
+    list.PopClipRect();
+    ImGui::PushFont(frame.fonts.small);
+    list.AddText({place.min.x + frame.px(6), place.max.y - frame.px(20)}, colour::faint, "loss");
+    ImGui::PopFont();
+}
+
+// Steps of both stages together, as one bar.
+float whole_fraction(const editor::Document& document) {
+    const editor::TuningDraft& tuning = document.tuned_draft.tuning;
+    const editor::WorkProgress& progress = document.progress;
+    const double before =
+        progress.stage == "finetune" ? static_cast<double>(tuning.embedding_steps) : 0;
+    const auto all = static_cast<double>(tuning.embedding_steps + tuning.finetune_steps);
+    if (all <= 0) return 0;
+    return static_cast<float>((before + static_cast<double>(progress.done)) / all);
+}
+
+}  // namespace
+
+void draw_progress(Frame& frame) {
+    const editor::Document& document = frame.document;
+    const bool tuning = document.activity == editor::Activity::tuning;
+    if (tuning) {
+        const editor::WorkProgress& progress = document.progress;
+        ImGui::TextUnformatted(stage_title(progress.stage).c_str());
+        ImGui::ProgressBar(whole_fraction(document), {-1, frame.px(8)}, "");
+        mark(frame, "progress");
+        if (progress.total > 0) faint_text(frame, rate_text(progress));
+        if (progress.seconds_left) {
+            const std::string left = "about " + time_text(*progress.seconds_left) + " left";
+            faint_text(frame, left + (progress.stage == "embedding" ? " of the first part" : ""));
+        }
+    } else if (document.tuned == editor::Tuned::partly) {
+        faint_text(frame, "Stopped and saved. Go on continues where it was.");
+    }
+    if (document.losses && (tuning || document.tuned == editor::Tuned::partly)) {
+        loss_plot(frame, *document.losses);
+    }
+}
+
+}  // namespace keepsake::gui

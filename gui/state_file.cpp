@@ -1,0 +1,77 @@
+#include "gui/state_file.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "pipeline/atomic_file.h"
+
+namespace keepsake::gui {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array activities = {"idle", "loading", "tuning", "rendering"};
+constexpr std::array tuned_names = {"nothing", "partly", "fully"};
+constexpr std::array views = {"crop", "edit", "wipe", "side_by_side", "difference", "variations"};
+constexpr std::array exports = {"nothing", "exists", "under_way", "written", "failed"};
+
+template <std::size_t n, class Value>
+const char* name_of(const std::array<const char*, n>& names, Value value) {
+    return names.at(static_cast<std::size_t>(value));
+}
+
+json numbers(const Rect& place) {
+    return {place.min.x, place.min.y, place.width(), place.height()};
+}
+
+json document_state(const editor::Document& document) {
+    json state;
+    state["activity"] = name_of(activities, document.activity);
+    state["tuned"] = name_of(tuned_names, document.tuned);
+    state["stage"] = document.progress.stage;
+    state["done"] = document.progress.done;
+    state["photo"] = document.photo ? document.photo->name : "";
+    state["session"] = document.session.string();
+    state["eta"] = document.eta;
+    state["seed"] = document.seed;
+    state["has_preview"] = document.preview.square != nullptr;
+    state["shown"] = document.shown.after ? json{document.shown.eta, document.shown.seed} : json();
+    json& etas = state["renders"] = json::array();
+    for (const editor::Render& render : document.renders) etas.push_back(render.eta);
+    state["variations"] = std::count_if(document.variations.begin(), document.variations.end(),
+                                        [](const auto& variation) { return variation.square; });
+    state["history"] = document.history.size();
+    state["history_at"] = document.history_at ? json(*document.history_at) : json();
+    state["notice"] = document.notice.text;
+    state["exported"] = {name_of(exports, document.exported.kind), document.exported.path.string(),
+                         document.exported.fault};
+    state["recent"] = document.recent.size();
+    state["model"] = document.model ? document.model->path.string() : "";
+    state["model_fault"] = document.model ? document.model->fault : "";
+    return state;
+}
+
+}  // namespace
+
+void write_state(const std::filesystem::path& path, const Frame& frame) {
+    json state = document_state(frame.document);
+    for (const Widget& widget : frame.widgets)
+        state["widgets"][widget.name] = numbers(widget.place);
+    state["view"] = name_of(views, frame.state.view);
+    state["zoom"] = frame.state.zoom;
+    state["field_text"] = frame.state.draft.prompt;
+    state["field_eta"] = frame.state.eta;
+    state["field_seed"] = frame.state.seed;
+    state["crop"] = {frame.state.draft.tuning.crop.x, frame.state.draft.tuning.crop.y,
+                     frame.state.draft.tuning.crop.width};
+    state["help"] = frame.state.help;
+    // What a person typed or a file is called may be any bytes.
+    write_file_atomically(path, state.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+void FrameLog::add(double now, double milliseconds, editor::Activity activity) {
+    file_ << now << ' ' << milliseconds << ' ' << name_of(activities, activity) << std::endl;
+}
+
+}  // namespace keepsake::gui

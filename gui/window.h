@@ -1,0 +1,25 @@
+// The window itself: GLFW, OpenGL, ImGui, and the loop that draws when there is something to draw.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "editor/worker.h"
+
+namespace keepsake::gui {
+
+struct WindowOptions {
+    editor::WorkerOptions worker;
+    std::filesystem::path open;  // a photo or session; empty: the invitation
+    int width = 1280, height = 800;
+    std::optional<float> scale;        // none: the display's
+    std::filesystem::path state_file;  // of gui/state_file.h; empty: none
+    std::filesystem::path frame_log;
+};
+
+// Returns when the window is closed, with everything saved. Throws Error when there is no display
+// or no OpenGL.
+void run_window(const WindowOptions& options);
+
+}  // namespace keepsake::gui

@@ -1,0 +1,76 @@
+// What the window itself remembers between frames; the edit is in the Document.
+#pragma once
+
+#include <imgui.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "editor/edit_draft.h"
+#include "editor/export_picture.h"
+
+namespace keepsake::gui {
+
+enum class View { crop, edit, wipe, side_by_side, difference, variations };
+
+struct OpenDialog {
+    bool wanted = false;  // open it in the next frame
+    bool showing = false;
+    std::string path;              // in the text field
+    std::filesystem::path listed;  // the folder that the field shows
+    int selected = -1;
+};
+
+struct ExportDialog {
+    bool wanted = false;
+    bool showing = false;
+    editor::ExportKind kind = editor::ExportKind::photo;
+    std::string path;
+    int quality = 92;
+    bool strip_gps = false;
+    bool sent = false;  // this dialog's export is under way or answered
+};
+
+struct WindowState {
+    // The fields, until they are applied. Taken over from the Document where its draft_revision
+    // rises.
+    editor::EditDraft draft;
+    double eta = 0;
+    std::uint64_t seed = 0;
+    std::uint64_t draft_revision = 0;
+
+    // When a look was last asked for by the slider or a field; sent when it rests.
+    std::optional<double> look_since;
+    editor::LookRequest last_look;
+
+    View view = View::crop;
+    bool was_tuning = false;
+    bool had_result = false;  // the view changes by itself when the first one comes
+    float wipe = 0.5F;        // of the picture's width
+    float zoom = 1;           // 1: the whole picture fits
+    ImVec2 pan = {0, 0};      // of the picture's centre, in fractions of its shown size
+    bool dragging_wipe = false;
+    enum class CropDrag { nothing, move, resize } crop_drag = CropDrag::nothing;
+    int crop_corner = 0;
+    std::optional<editor::Crop> crop_before;  // what a drag began with
+    ImVec2 drag_from = {0, 0};
+
+    // A tooltip comes when the pointer has rested on one item for a while.
+    ImVec2 hovered = {-1, -1};
+    double hovered_since = 0;
+    bool tooltip_waits = false;
+
+    std::uint64_t first_variation = 0;
+    bool advanced = false;
+    bool help = false;
+    bool focus_text = false;
+    std::uint64_t notice_closed = 0;  // number of the notice that was read
+    std::string model_path;
+    OpenDialog open;
+    ExportDialog exporting;
+    bool quit = false;
+};
+
+}  // namespace keepsake::gui

@@ -1,0 +1,94 @@
+// What reads files from strangers, under libFuzzer and the sanitizers: tests/fuzz/run.sh builds and
+// runs it. FUZZ_TARGET names what is fed: photo, exif, safetensors or recipe. A clear Error is a
+// good end; a crash, a hang or any other exception is a find.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "editor/export_photo.h"
+#include "editor/png_exif.h"
+#include "editor/recipe.h"
+#include "editor/xmp.h"
+#include "pipeline/error.h"
+#include "pipeline/safetensors.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace keepsake;
+
+// One file of this process, in memory where there is such a folder.
+const fs::path& input_file() {
+    static const fs::path path = [] {
+        const fs::path memory = "/dev/shm";
+        const fs::path folder = fs::is_directory(memory) ? memory : fs::temp_directory_path();
+        return folder / ("keepsake-fuzz-" + std::to_string(getpid()));
+    }();
+    return path;
+}
+
+void write_input(const std::string& bytes) {
+    std::ofstream(input_file(), std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+// Loads it; a small photo is exported too, with an edit, in its own format.
+void feed_photo(const std::string& bytes) {
+    write_input(bytes);
+    const editor::Photo photo = editor::load_photo(input_file());
+    if (std::int64_t{photo.pixels.width} * photo.pixels.height > 1 << 16) return;
+    editor::SquareEdit edit;
+    edit.crop = editor::centred_square(photo);
+    edit.reconstruction = editor::working_square(photo, edit.crop, 16);
+    edit.edit = edit.reconstruction;
+    for (std::uint8_t& value : edit.edit.rgb) value = static_cast<std::uint8_t>(value / 2 + 60);
+    const fs::path out = input_file().string() + editor::export_extension(photo);
+    editor::export_photo(out, photo, edit, {}, {.strip_gps = true, .recipe = "{}"});
+    editor::load_photo(out);
+    fs::remove(out);
+}
+
+void feed_exif(const std::string& bytes) {
+    editor::png_orientation(bytes);
+    editor::exif_orientation(bytes);
+    editor::recipe_in_xmp(bytes);
+    editor::xmp_with_recipe(editor::xmp_without_gps(editor::upright_xmp(bytes)), "{}");
+}
+
+void feed_safetensors(const std::string& bytes) {
+    write_input(bytes);
+    pipeline::read_safetensors(input_file());
+}
+
+void feed_recipe(const std::string& bytes) {
+    editor::to_json(editor::recipe_from_json(bytes, "recipe.json"));
+}
+
+const std::function<void(const std::string&)>& target() {
+    static const std::function<void(const std::string&)> chosen = [] {
+        const std::map<std::string, std::function<void(const std::string&)>> targets = {
+            {"photo", feed_photo},
+            {"exif", feed_exif},
+            {"safetensors", feed_safetensors},
+            {"recipe", feed_recipe}};
+        const char* name = std::getenv("FUZZ_TARGET");
+        return targets.at(name ? name : "photo");
+    }();
+    return chosen;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    try {
+        target()(std::string(reinterpret_cast<const char*>(data), size));
+    } catch (const keepsake::Error&) {
+        // What a damaged file should end in.
+    }
+    return 0;
+}

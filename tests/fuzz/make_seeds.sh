@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Small good files for the fuzzer to start from. Usage: make_seeds.sh FOLDER (of the repository's
+# photos and goldens; needs ImageMagick and exiftool)
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1"/{photo,exif,safetensors,recipe}
+photo=$1/photo
+source=$root/assets/photos/daisy-19813618946.jpg
+tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
+    -EXIF:GPSLatitudeRef=N -XMP-dc:Title=Daisy -XMP-exif:GPSLatitude=48.5)
+for format in jpg png webp tif; do
+    convert "$source" -resize 32x24! "$photo/plain.$format"
+    convert "$source" -resize 32x24! "$photo/tagged.$format"
+    exiftool "${tags[@]}" "$photo/tagged.$format"
+done
+convert "$source" -resize 24x24! -alpha set -channel A -fx 'i/w' +channel "$photo/clear.png"
+convert "$source" -resize 24x24! -alpha set -channel A -fx 'i/w' +channel "$photo/clear.webp"
+convert "$source" -resize 24x24! -depth 16 -define png:bit-depth=16 "$photo/deep.png"
+convert "$source" -resize 24x24! -depth 16 "$photo/deep.tif"
+convert "$source" -resize 24x24! -colorspace CMYK "$photo/print.jpg"
+convert "$source" -resize 24x24! -colorspace Gray "$photo/grey.jpg"
+convert -size 20x20 xc:red xc:blue -loop 0 "$photo/two.webp"
+convert -size 20x20 xc:red xc:blue "$photo/two.gif"
+cp "$photo/tagged.png" "$1/exif/"
+exiftool -b -xmp "$photo/tagged.jpg" >"$1/exif/packet.xmp"
+# The headers of real files are megabytes of weights away from small: one tensor of each kind.
+python3 - "$1/safetensors" <<'PYTHON'
+import json, struct, sys
+def write(name, header, data):
+    text = json.dumps(header).encode()
+    open(f"{sys.argv[1]}/{name}", "wb").write(struct.pack("<Q", len(text)) + text + data)
+write("one", {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"\0" * 8)
+write("kinds", {"__metadata__": {"format": "pt"},
+                "h": {"dtype": "F16", "shape": [1, 3], "data_offsets": [0, 6]},
+                "b": {"dtype": "BF16", "shape": [2], "data_offsets": [6, 10]},
+                "i": {"dtype": "I64", "shape": [], "data_offsets": [10, 18]}}, b"\1" * 18)
+PYTHON
+cat >"$1/recipe/recipe.json" <<'JSON'
+{"keepsake":{"prompt":"a","photo":"p.jpg","mode":"paper","crop":{"x":0,"y":0,"width":64,"height":64},
+"size":64,"model":{"path":"m","fingerprint":"0"},"seed":0,"embedding":{"steps":1,"learning_rate":0.1,
+"batch_size":1,"adam":{"beta1":0.9,"beta2":0.99,"eps":1e-8}},"finetune":{"steps":1,
+"learning_rate":0.1,"batch_size":1,"adam":{"beta1":0.9,"beta2":0.99,"eps":1e-8}},"sample":{
+"sampler":"ddim","steps":2,"guidance_scale":3,"negative_prompt":"","ddim_eta":0}}}
+JSON

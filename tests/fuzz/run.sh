@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the fuzzer with clang and runs each of its targets for as many seconds.
+# Usage: tests/fuzz/run.sh [SECONDS=150] [TARGET...]
+# Needs a release build (for the parts that are not fuzzed), clang, libclang-rt-14-dev, ImageMagick
+# and exiftool. Ends with a failure at the first find, which lies in build/fuzz as crash-<hash>.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+seconds=${1:-150}
+shift || true
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(photo exif safetensors recipe)
+out=$root/build/fuzz
+mkdir -p "$out/objects"
+cd "$out"
+
+torch=$(sed -n 's/^KEEPSAKE_TORCH:[A-Z]*=//p' "$root/build/release/CMakeCache.txt")
+[ -n "$torch" ] || torch=$(echo "$root"/build/venv/lib/python3*/site-packages/torch)
+flags=(-std=c++20 -O1 -g -w -I"$root" -isystem "$torch/include"
+    -isystem "$torch/include/torch/csrc/api/include" -isystem /usr/include/opencv4
+    -DKEEPSAKE_VERSION='"fuzz"' -fno-omit-frame-pointer
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr,function)
+read -ra vips <<<"$(pkg-config --cflags vips)"
+# What is fuzzed is built with sanitizers and coverage; the rest comes from the release build.
+sources=(tests/fuzz/fuzz_loaders.cpp pipeline/safetensors.cpp)
+for name in photo decode_photo exif_block png_exif xmp jpeg_settings photo_metadata encode_photo \
+    export_photo image_file apply_change change_model colour_grid region_strength full_resolution \
+    recipe vips_image pixels; do
+    sources+=("editor/$name.cpp")
+done
+objects=()
+for source in "${sources[@]}"; do
+    object=objects/$(basename "$source" .cpp).o
+    objects+=("$object")
+    [ "$object" -nt "$root/$source" ] ||
+        clang++ "${flags[@]}" "${vips[@]}" -c "$root/$source" -o "$object"
+done
+read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg)"
+clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
+    "$root"/build/release/editor/libkeepsake_editor.a \
+    "$root"/build/release/optimize/libkeepsake_optimize.a \
+    "$root"/build/release/pipeline/libkeepsake_pipeline.a \
+    -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10 "${libraries[@]}" \
+    -lopencv_imgproc -lopencv_core -licuuc -licui18n -o fuzz_loaders
+
+[ -d seeds ] || "$root/tests/fuzz/make_seeds.sh" seeds
+# LibTorch and the decoders' own start-up never end: leaks are not looked for.
+export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1
+for target in "${targets[@]}"; do
+    mkdir -p "corpus/$target"
+    FUZZ_TARGET=$target ./fuzz_loaders "corpus/$target" "seeds/$target" -max_total_time="$seconds" \
+        -max_len=65536 -rss_limit_mb=3000 -malloc_limit_mb=2500 -timeout=20 -print_final_stats=1 2>&1 |
+        tee "$target.log" | grep -E "stat::|ERROR|SUMMARY|crash-|Test unit" || true
+    ! grep -qE "^==.*ERROR|SUMMARY" "$target.log"
+done

@@ -1,0 +1,214 @@
+"""Drives keepsake-gui under Xvfb with xdotool: starts both, finds widgets in the state file that the
+window writes, clicks and types, waits for what should follow. Standard library only."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import time
+import zlib
+
+PATIENCE = float(os.environ.get("KEEPSAKE_GUI_PATIENCE", "180"))  # seconds; a slow machine needs more
+
+
+class Failed(Exception):
+    pass
+
+
+def require_programs(*names):
+    missing = [name for name in names if not shutil.which(name)]
+    if missing:
+        raise SystemExit(f"not installed: {' '.join(missing)} (third_party/apt-packages-gui.txt)")
+
+
+class Display:
+    """An X server without a screen, of the given size, while it is open."""
+
+    def __init__(self, width, height):
+        read, write = os.pipe()
+        self.server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
+            pass_fds=[write], stderr=subprocess.DEVNULL)
+        os.close(write)
+        with os.fdopen(read) as number:
+            self.name = ":" + number.readline().strip()
+        if self.name == ":":
+            raise Failed("Xvfb did not start")
+
+    def close(self):
+        self.server.terminate()
+        self.server.wait()
+
+
+class Window:
+    """One run of keepsake-gui. What a person would do has a method; so has what they would see."""
+
+    def __init__(self, program, display, folder, *arguments, size=(1280, 720), scale=None):
+        self.state_file = pathlib.Path(folder, "state.json")
+        self.frame_log = pathlib.Path(folder, "frames.log")
+        self.state_file.unlink(missing_ok=True)
+        self.environment = {**os.environ, "DISPLAY": display.name, "LIBGL_ALWAYS_SOFTWARE": "1",
+                            "OMP_WAIT_POLICY": "passive", "XDG_DATA_HOME": str(folder)}
+        self.environment.pop("WAYLAND_DISPLAY", None)
+        command = [program, "--state-file", self.state_file, "--frame-log", self.frame_log,
+                   "--width", str(size[0]), "--height", str(size[1])]
+        if scale:
+            command += ["--scale", str(scale)]
+        self.errors = open(pathlib.Path(folder, "stderr.txt"), "ab")
+        self.process = subprocess.Popen([*map(str, command), *map(str, arguments)],
+                                        env=self.environment, stderr=self.errors)
+        self.wait("the first frame", lambda state: True)
+        # There is no window manager here that would give it the keyboard.
+        self.xdotool("search", "--sync", "--name", "Keepsake", "windowfocus", "--sync")
+
+    def state(self):
+        try:
+            return json.loads(self.state_file.read_text())
+        except FileNotFoundError:
+            return None
+
+    def wait(self, what, holds, patience=PATIENCE):
+        """Waits until holds(state), and returns that state."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            state = self.state()
+            if state is not None and holds(state):
+                return state
+            if self.process.poll() is not None:
+                raise Failed(f"waiting for {what}: the window ended with {self.process.returncode}")
+            time.sleep(0.03)
+        if state:
+            state.pop("widgets")
+        raise Failed(f"waited {patience:g} s for {what}; the window says {state}")
+
+    def xdotool(self, *arguments):
+        subprocess.run(["xdotool", *map(str, arguments)], env=self.environment, check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def place(self, widget):
+        """Its rectangle once it is drawn and stays where it is: x, y, width, height."""
+        self.wait(f"the widget '{widget}'", lambda state: widget in state["widgets"])
+        before = None
+        while True:
+            now = self.state()["widgets"].get(widget)
+            if now and now == before:
+                return now
+            before = now
+            time.sleep(0.05)
+
+    def centre(self, widget):
+        x, y, width, height = self.place(widget)
+        return round(x + width / 2), round(y + height / 2)
+
+    def move(self, x, y):
+        self.xdotool("mousemove", round(x), round(y))
+        time.sleep(0.05)
+
+    def click(self, widget):
+        self.move(*self.centre(widget))
+        self.xdotool("click", 1)
+
+    def drag(self, start, end, steps=8):
+        self.move(*start)
+        self.xdotool("mousedown", 1)
+        for i in range(1, steps + 1):
+            self.move(*(a + (b - a) * i / steps for a, b in zip(start, end)))
+        time.sleep(0.1)
+        self.xdotool("mouseup", 1)
+
+    def key(self, *keys):
+        self.xdotool("key", "--delay", 30, *keys)
+
+    def type(self, text):
+        self.xdotool("type", "--delay", 15, text)
+
+    def fill(self, widget, text):
+        """Replaces what is in a field."""
+        self.click(widget)
+        self.key("ctrl+a")
+        self.type(text)
+        self.key("Tab")
+
+    def scroll_to(self, widget, lowest):
+        """Turns the wheel over a panel until the widget is above `lowest`."""
+        for _ in range(60):
+            x, y = self.centre(widget)
+            if 60 < y < lowest:
+                return
+            self.move(x, min(max(y, 120), lowest - 60))
+            self.xdotool("click", 5 if y >= lowest else 4)
+        raise Failed(f"'{widget}' cannot be scrolled to")
+
+    def picture(self, path):
+        """A screenshot."""
+        subprocess.run(["import", "-window", "root", str(path)], env=self.environment, check=True)
+
+    def close(self):
+        """Ctrl+Q, and the exit status is 0."""
+        self.key("ctrl+q")
+        status = self.process.wait(timeout=PATIENCE)
+        self.errors.close()
+        if status != 0:
+            raise Failed(f"the window ended with {status}")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def frames(self, activity):
+        """Milliseconds of the frames drawn during `activity`, sorted."""
+        lines = [line.split() for line in self.frame_log.read_text().splitlines()]
+        return sorted(float(ms) for _, ms, what in lines if what == activity)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def percentile(values, part):
+    return values[min(len(values) - 1, int(len(values) * part))]
+
+
+def read_png(path):
+    """(width, height, RGB bytes) of an 8-bit RGB PNG without interlacing, as Keepsake writes it."""
+    data = pathlib.Path(path).read_bytes()
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        raise Failed(f"{path} is no PNG")
+    at, packed = 8, b""
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + length]
+        if kind == b"IHDR":
+            width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
+            if (depth, colour, interlace) != (8, 2, 0):
+                raise Failed(f"{path} is no plain 8-bit RGB PNG")
+        if kind == b"IDAT":
+            packed += body
+        at += length + 12
+    raw, stride, rows = zlib.decompress(packed), width * 3, []
+    above = bytearray(stride)
+    for y in range(height):
+        line = raw[y * (stride + 1):(y + 1) * (stride + 1)]
+        above = unfiltered(line[0], bytearray(line[1:]), above)
+        rows.append(bytes(above))
+    return width, height, b"".join(rows)
+
+
+def unfiltered(kind, line, above):
+    """PNG specification, section 9: filters 0 to 4, three bytes a pixel."""
+    for i in range(len(line)):
+        left = line[i - 3] if i >= 3 else 0
+        up, corner = above[i], above[i - 3] if i >= 3 else 0
+        if kind == 1:
+            line[i] = (line[i] + left) & 255
+        elif kind == 2:
+            line[i] = (line[i] + up) & 255
+        elif kind == 3:
+            line[i] = (line[i] + (left + up) // 2) & 255
+        elif kind == 4:
+            guess = left + up - corner
+            distances = abs(guess - left), abs(guess - up), abs(guess - corner)
+            line[i] = (line[i] + (left, up, corner)[distances.index(min(distances))]) & 255
+    return line

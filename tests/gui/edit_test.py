@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""The window from end to end, as a person uses it: invitation, open, type, apply, slide, compare,
+vary, export, undo, reopen, on the bundled model; the exported file has the pixels that the command
+line renders for the same recipe. Then what goes wrong: files that are no photos, a missing model.
+
+Usage: edit_test.py KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]
+With a fourth argument, pictures of the steps are written to that folder.
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import drive
+from drive import Failed, Window
+
+TEXT = "a photo of a red daisy"
+STEPS = 6  # of each stage
+DRAWING_STEPS = 4
+
+
+def expect(holds, what):
+    if not holds:
+        raise Failed(what)
+
+
+class Journey:
+    def __init__(self, program, command_line, source, display, folder, pictures):
+        self.program, self.command_line, self.source = program, command_line, pathlib.Path(source)
+        self.display, self.folder, self.pictures = display, pathlib.Path(folder), pictures
+        self.photo = self.folder / "my daisy.jpg"
+        self.photo.write_bytes((self.source / "assets/photos/daisy-19813618946.jpg").read_bytes())
+        self.window = None
+
+    def start(self, *arguments):
+        self.window = Window(self.program, self.display, self.folder, *arguments)
+        return self.window
+
+    def look(self, name):
+        if self.pictures:
+            time.sleep(0.4)
+            self.window.picture(pathlib.Path(self.pictures, name + ".png"))
+
+    def invitation(self):
+        window = self.start()
+        window.wait("the samples", lambda state: "sample 5" in state["widgets"])
+        window.wait("the model", lambda state: state["activity"] == "idle")
+        self.look("invitation")
+
+    def open(self):
+        window = self.window
+        window.key("ctrl+o")
+        window.fill("open path", str(self.folder))
+        window.click("open path")
+        window.key("Return")
+        window.wait("the folder's photo", lambda state: "file my daisy.jpg" in state["widgets"])
+        self.look("open")
+        window.click("file my daisy.jpg")
+        window.wait("the photo", lambda state: state["photo"] == "my daisy.jpg")
+
+    def crop(self):
+        window = self.window
+        whole = window.wait("the crop", lambda state: "crop corner 3" in state["widgets"])["crop"]
+        x, y = window.centre("crop corner 3")
+        window.drag((x, y), (x - 60, y - 60))
+        window.wait("a smaller square", lambda state: state["crop"][2] < whole[2])
+        x, y = window.centre("crop square")
+        window.drag((x, y), (x + 24, y + 24))
+        window.wait("a moved square", lambda state: state["crop"][0] > 0 and state["crop"][1] > 0)
+        self.look("crop")
+
+    def type(self):
+        window = self.window
+        window.click("text")
+        window.type("x " * 90)
+        window.wait("what is cut", lambda state: "cut text" in state["widgets"])
+        self.look("cut")
+        window.key("ctrl+a")
+        window.type(TEXT)
+        window.wait("the text", lambda state: state["field_text"] == TEXT)
+        window.key("Tab", "ctrl+d")
+        for field, value in [("Drawing steps", DRAWING_STEPS), ("Word steps", STEPS),
+                             ("Photo steps", STEPS)]:
+            window.scroll_to(field, 660)
+            if field == "Drawing steps":
+                self.look("advanced")
+            window.fill(field, str(value))
+        window.key("ctrl+d")
+
+    def apply(self):
+        window = self.window
+        window.key("ctrl+Return")
+        window.wait("steps", lambda state: state["activity"] == "tuning" and state["done"] > 0)
+        self.look("progress")
+        window.click("Stop")
+        state = window.wait("the stop", lambda state: state["activity"] == "idle")
+        expect(state["tuned"] in ("partly", "fully"), "what was learned was not kept")
+        window.click("Apply")
+        state = window.wait("the strip", lambda state: len(state["renders"]) == 17)
+        expect(state["tuned"] == "fully" and state["shown"] == [state["eta"], 0],
+               "the strip is there without an edit")
+        self.session = pathlib.Path(state["session"])
+        self.first = state["shown"]
+        self.look("result")
+
+    def slide(self):
+        window = self.window
+        x, y, width, height = window.place("slider")
+        at = lambda eta: (x + width * eta / 1.6, y + height / 2)
+        window.drag(at(0.9), at(0.74))
+        state = window.wait("the slider", lambda state: state["field_eta"] < 0.8)
+        eta = state["field_eta"]
+        window.wait("the exact picture", lambda state: state["shown"] == [eta, 0])
+        window.key("Right")
+        state = window.wait("one more hundredth", lambda state: state["field_eta"] > eta)
+        self.eta = state["field_eta"]
+        expect(abs(self.eta - eta - 0.01) < 1e-9, f"an arrow key moved from {eta} to {self.eta}")
+        window.wait("its picture", lambda state: state["shown"] == [self.eta, 0])
+
+    def compare(self):
+        window = self.window
+        for key, view in [("2", "wipe"), ("3", "side_by_side"), ("4", "difference"), ("1", "edit")]:
+            window.key(key)
+            window.wait(view, lambda state: state["view"] == view)
+            if view == "wipe":
+                x, y = window.centre("wipe line")
+                window.drag((x, y), (x - 120, y))
+                window.wait("the line where it was dragged", lambda state: abs(
+                    state["widgets"]["wipe line"][0] - (x - 120)) < 8)
+            self.look(view)
+        window.move(*window.centre("canvas"))
+        for _ in range(3):
+            window.xdotool("click", 4)
+        window.wait("a closer look", lambda state: state["zoom"] > 1.5)
+        window.key("0")
+        window.wait("the whole picture", lambda state: state["zoom"] == 1)
+
+    def vary(self):
+        window = self.window
+        window.key("5")
+        window.wait("nine variations", lambda state: state["variations"] == 9)
+        self.look("variations")
+        window.click("variation 3")
+        window.wait("the chosen one", lambda state: state["shown"] == [self.eta, 3])
+        window.wait("its strip", lambda state: len(state["renders"]) >= 13)
+
+    def export(self):
+        window = self.window
+        self.exported = self.folder / "out.png"
+        window.key("ctrl+e")
+        window.click("export The edited square")
+        window.fill("export path", str(self.exported))
+        self.look("export")
+        window.click("Export now")
+        window.wait("the file", lambda state: state["exported"][0] == "written")
+        first = self.exported.read_bytes()
+        window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
+        self.exported.write_bytes(b"something else of mine")
+        window.key("ctrl+e")
+        window.fill("export path", str(self.exported))
+        window.click("Export now")
+        window.wait("the question", lambda state: "Replace it" in state["widgets"])
+        expect(self.exported.read_bytes() == b"something else of mine", "overwritten without asking")
+        window.click("Replace it")
+        window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
+        expect(self.exported.read_bytes() == first, "the second export differs")
+        self.exported_photo = self.folder / "photo.png"
+        for kind, name in [("The edited photo", "photo.png"), ("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
+                           ("Before and after", "both.tif")]:
+            window.key("ctrl+e")
+            window.click("export " + kind)
+            window.fill("export path", str(self.folder / name))
+            window.click("Export now")
+            window.wait(name, lambda state: state["exported"][:2] == ["written", str(self.folder / name)])
+            window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
+
+    def undo(self):
+        window = self.window
+        window.key("ctrl+z")
+        window.wait("undo", lambda state: state["shown"] == [self.eta, 0])
+        window.key("ctrl+z", "ctrl+z")
+        window.wait("the first result", lambda state: state["shown"] == self.first)
+        window.key("ctrl+shift+z")
+        window.wait("redo", lambda state: state["shown"] != self.first)
+        window.click("history 0")
+        window.wait("the first result by a click", lambda state: state["shown"] == self.first)
+        window.key("F1")
+        window.wait("the keys", lambda state: state["help"])
+        self.look("keys")
+        window.key("Escape")
+        window.wait("the keys to go", lambda state: not state["help"])
+        window.close()
+
+    def same_pixels(self):
+        rendered = self.folder / "command-line.png"
+        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
+                        "3", "--out", rendered, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        ours, theirs = drive.read_png(self.exported), drive.read_png(rendered)
+        expect(ours == theirs, "the exported file is not what the command line renders")
+        whole = self.folder / "whole.png"
+        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
+                        "3", "--full", "--out", whole, "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+        ours_whole = drive.read_png(self.exported_photo)
+        expect(ours_whole == drive.read_png(whole),
+               "the exported photo is not what the command line renders at its own size")
+        expect(ours_whole[:2] == (192, 192), f"the exported photo is {ours_whole[:2]} pixels")
+        other = self.folder / "other.png"
+        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
+                        "4", "--out", other, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        expect(ours != drive.read_png(other), "another seed has the same pixels")
+
+    def reopen(self):
+        window = self.start()
+        window.click("recent 0")
+        state = window.wait("the session", lambda state: state["shown"] is not None)
+        expect(state["session"] == str(self.session), "another session was opened")
+        expect(len(state["renders"]) >= 13, "what was rendered is not there at once")
+        expect(state["history"] >= 4, f"of the history, {state['history']} are there")
+        expect(state["field_text"] == TEXT, "the text is not there")
+        self.look("reopened")
+
+    def faults(self):
+        window = self.window
+        damaged = self.folder / "damaged.jpg"
+        damaged.write_bytes(self.photo.read_bytes()[:3000])
+        window.key("ctrl+o")
+        window.fill("open path", str(damaged))
+        window.click("open path")
+        window.key("Return")
+        window.wait("the fault", lambda state: "damaged.jpg" in state["notice"])
+        self.look("fault")
+        window.click("Dismiss")
+        window.close()
+        window = self.start("--model", self.folder / "no-such-model", self.photo)
+        window.wait("the fault", lambda state: "no-such-model" in state["model_fault"])
+        window.wait("the photo all the same", lambda state: state["photo"] == "my daisy.jpg")
+        window.click("Use bundled model")
+        window.wait("the model", lambda state: state["model"].endswith("flowers") and
+                    not state["model_fault"])
+        window.close()
+
+    STEPS = [invitation, open, crop, type, apply, slide, compare, vary, export, undo, same_pixels,
+             reopen, faults]
+
+
+def main():
+    drive.require_programs("Xvfb", "xdotool")
+    program, command_line, source = sys.argv[1:4]
+    pictures = sys.argv[4] if len(sys.argv) > 4 else None
+    if pictures:
+        drive.require_programs("import")
+        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
+    display = drive.Display(1280, 720)
+    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
+        journey = Journey(program, command_line, source, display, folder, pictures)
+        try:
+            for step in Journey.STEPS:
+                begin = time.monotonic()
+                step(journey)
+                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+        except (Failed, subprocess.SubprocessError) as error:
+            errors = pathlib.Path(folder, "stderr.txt").read_text(errors="replace")
+            print(f"{step.__name__}: FAILED: {error}\n{errors}", flush=True)
+            if pictures:
+                journey.window.picture(pathlib.Path(pictures, "failed.png"))
+            sys.exit(1)
+        finally:
+            if journey.window:
+                journey.window.kill()
+            display.close()
+
+
+if __name__ == "__main__":
+    main()
