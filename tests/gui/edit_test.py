@@ -192,24 +192,23 @@ class Journey:
         window.wait("the keys to go", lambda state: not state["help"])
         window.close()
 
-    def same_pixels(self):
-        rendered = self.folder / "command-line.png"
+    def render(self, name, seed, *options):
+        """What the command line makes of the window's recipe."""
+        out = self.folder / name
         subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
-                        "3", "--out", rendered, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        ours, theirs = drive.read_png(self.exported), drive.read_png(rendered)
-        expect(ours == theirs, "the exported file is not what the command line renders")
-        whole = self.folder / "whole.png"
-        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
-                        "3", "--full", "--out", whole, "--quiet"], check=True,
+                        str(seed), "--out", out, "--quiet", *options], check=True,
                        stdout=subprocess.DEVNULL)
-        ours_whole = drive.read_png(self.exported_photo)
-        expect(ours_whole == drive.read_png(whole),
-               "the exported photo is not what the command line renders at its own size")
-        expect(ours_whole[:2] == (192, 192), f"the exported photo is {ours_whole[:2]} pixels")
-        other = self.folder / "other.png"
-        subprocess.run([self.command_line, "render", self.session, "--eta", f"{self.eta:g}", "--seed",
-                        "4", "--out", other, "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        expect(ours != drive.read_png(other), "another seed has the same pixels")
+        return drive.read_png(out)
+
+    def same_pixels(self):
+        square = drive.read_png(self.exported)
+        expect(square == self.render("square.png", 3, "--no-full"),
+               "the exported square is not what the command line renders")
+        expect(square != self.render("other.png", 4, "--no-full"), "another seed has the same pixels")
+        photo = drive.read_png(self.exported_photo)
+        expect(photo == self.render("whole.png", 3),
+               "the exported photo is not what the command line makes of it")
+        expect(photo[:2] == (192, 192), f"the exported photo is {photo[:2]} pixels")
 
     def reopen(self):
         window = self.start()

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes the pictures of the window in README.md: runs the end-to-end test with screenshots of its
+# steps, then edits a sample photo with the model's own settings, and compresses those that README
+# shows into assets/readme.
+# Usage: tests/gui/screenshots.sh [BUILD_FOLDER]; all pictures stay in BUILD_FOLDER/screenshots.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=$(realpath -- "${1:-$root/build/release}")
+out=$build/screenshots
+rm -rf "$out"
+python3 "$root/tests/gui/edit_test.py" "$build/gui/keepsake-gui" "$build/editor/keepsake" "$root" "$out/steps"
+python3 "$root/tests/gui/sample_tour.py" "$build/gui/keepsake-gui" "$out"
+for name in invitation learning result wipe variations export; do
+    convert "$out/$name.png" -quality 86 "$root/assets/readme/window-$name.jpg"
+done
+ls -l "$root"/assets/readme/window-*.jpg
