@@ -69,7 +69,7 @@ void dump_training(const Model& model, const TensorMap& inputs, TensorMap& outpu
         if (name.starts_with(prefix)) tensors[name.substr(prefix.size())] = tensor.clone();
     with_lora.loras = pipeline::loras_from_tensors(tensors, "inputs");
     stage_b.rank = 4;
-    stage_b.learning_rate = 1e-2;
+    stage_b.learning_rate = 1e-3;
     optimize::fine_tune(task, stage_b, with_lora);
     outputs["lora_losses"] = losses_tensor(with_lora.finetune_losses);
 }

@@ -14,7 +14,7 @@ namespace keepsake::bench {
 // Returns unet, encoded, decoded, picture, text (of "a photo of a red daisy"); and from `latents`
 // and `cond`: embedding_losses and embedding (stage A, 4 steps at 5e-3, batch 2, seed 42), and with
 // that embedding, finetune_losses (stage B, all weights, 4 steps at 1e-4) and lora_losses (a LoRA,
-// 4 steps at 1e-2). Losses in float64. Throws Error naming an input that is missing.
+// 4 steps at 1e-3). Losses in float64. Throws Error naming an input that is missing.
 pipeline::TensorMap dump(const pipeline::Model& model, const pipeline::TensorMap& inputs);
 
 }  // namespace keepsake::bench

@@ -9,6 +9,7 @@ some processors is bfloat16).
 import gc
 import pathlib
 import sys
+import warnings
 
 import openvino
 import torch
@@ -30,7 +31,9 @@ def compile_unet(path, batch, threads, timesteps=1):
     unet = load_unet(path)
     sample, timestep, context = unet_inputs(unet, batch)
     inputs = (sample, timestep.expand(timesteps).contiguous(), context)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # Shapes that diffusers asks for in `if`s become constants, as they are here.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         model = openvino.convert_model(
             Prediction(unet), example_input=inputs, input=[tuple(x.shape) for x in inputs]
         )
