@@ -98,15 +98,27 @@ def make_venv():
     install_references()
 
 
+def lacking(python, modules):
+    """Those that `python` cannot find. Ends the program where it is no Python."""
+    question = ("import importlib.util, sys; "
+                "print(*(m for m in sys.argv[1:] if importlib.util.find_spec(m) is None))")
+    try:
+        done = subprocess.run([python, "-c", question, *modules], text=True, check=True,
+                              stdout=subprocess.PIPE)
+    except (OSError, subprocess.CalledProcessError) as why:
+        sys.exit(f"bench: {python}: does not run: {why}")
+    return done.stdout.split()
+
+
 def bench_python(given):
-    """The path of the references' Python. Throws NoPython."""
+    """The path of the references' Python. Throws NoPython; one that is given and does not have
+    them ends the program."""
     given = given or os.environ.get("KEEPSAKE_BENCH_PYTHON")
     if given:
-        check = subprocess.run([given, "-c", "import diffusers, peft, PIL"], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if check.returncode != 0:
-            raise NoPython(f"{given} lacks what tests/bench/requirements.txt lists: "
-                           + check.stdout.strip().splitlines()[-1])
+        missing = lacking(given, ["torch", "diffusers", "transformers", "peft", "PIL", "numpy"])
+        if missing:
+            sys.exit(f"bench: {given} lacks {', '.join(missing)}; tests/bench/requirements.txt "
+                     "lists what it needs")
         return given
     done = VENV / "complete"
     wanted = "".join(
@@ -119,8 +131,7 @@ def bench_python(given):
 
 
 def has_openvino(python):
-    found = "import importlib.util, sys; sys.exit(importlib.util.find_spec('openvino') is None)"
-    return subprocess.run([python, "-c", found]).returncode == 0
+    return not lacking(python, ["openvino"])
 
 
 def peaks(python, threads, environment):

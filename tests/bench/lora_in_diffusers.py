@@ -20,6 +20,7 @@ import tempfile
 import numpy
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers.utils import convert_unet_state_dict_to_peft
 from diffusers.utils import logging as diffusers_logging
 from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
@@ -91,6 +92,33 @@ def count_problems(unet, layers):
     return problems
 
 
+def count_wrong_names():
+    """Stable Diffusion 1.5's layers, by names alone: does diffusers read each as the layer that
+    Keepsake means? The bundled model has fewer kinds of blocks."""
+    shapes = json.loads((ROOT / "tests/goldens/layout_sd15.json").read_text())["unet"]["shapes"]
+    layers = {
+        name.removesuffix(".weight") for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) > 1 and "time_emb" not in name
+        and not name.startswith(("conv_in", "conv_out"))
+    }
+    kohya = {}
+    for layer in layers:
+        name = "lora_unet_" + layer.replace(".", "_")
+        kohya[f"{name}.lora_down.weight"] = kohya[f"{name}.lora_up.weight"] = torch.zeros(1, 1)
+        kohya[f"{name}.alpha"] = torch.tensor(1.0)
+    state, _ = StableDiffusionPipeline.lora_state_dict(kohya)
+    read = convert_unet_state_dict_to_peft({k.removeprefix("unet."): v for k, v in state.items()})
+    for matrix in ("A", "B"):
+        suffix = f".lora_{matrix}.weight"
+        wrong = layers ^ {name.removesuffix(suffix) for name in read if name.endswith(suffix)}
+        for layer in sorted(wrong):
+            print(f"Stable Diffusion 1.5: {layer}: not the same name on both sides")
+        if wrong:
+            return len(wrong)
+    print(f"Stable Diffusion 1.5's names: all {len(layers)} layers are read as meant")
+    return 0
+
+
 def render(pipe, session, seed):
     recipe = json.loads((session / "recipe.json").read_text())["keepsake"]["sample"]
     if recipe["sampler"] != "dpmpp_2m":
@@ -137,7 +165,7 @@ def main():
         without = render(pipe, session, 3)
         lora = session / "lora.safetensors"
         pipe.load_lora_weights(str(lora))
-        problems = count_problems(pipe.unet, layers_of(lora))
+        problems = count_problems(pipe.unet, layers_of(lora)) + count_wrong_names()
         difference = numpy.abs(render(pipe, session, 3) - ours)
         effect = numpy.abs(without - ours).mean()
 
