@@ -108,10 +108,11 @@ def print_large_rows(options, python):
     large.close()
 
 
-def print_machine(options, python):
+def print_machine(options, python, load):
     peaks = environment.peaks(python, options.threads, options.environment)
     versions = ", ".join(f"{name} {version}" for name, version in peaks["versions"].items())
-    print(f"\nMachine: {environment.processor()}; torch uses {peaks['torch_isa']}; "
+    print(f"\nMachine: {environment.processor()}, load average {load:.2f} when this run began "
+          f"(a quiet machine: near 0); torch uses {peaks['torch_isa']}; "
           f"{options.threads} threads, float32. Its peaks in this run, by torch: "
           f"{peaks['gemm']:.0f} GFLOP/s for a 1024x1024 product, {peaks['conv']:.0f} for a 3x3 "
           f"convolution of 320 channels at 64x64, channels_last. Keepsake {environment.commit()}; "
@@ -124,6 +125,7 @@ def print_machine(options, python):
 
 
 def compare(options, python):
+    load = os.getloadavg()[0]
     print(f"Times: median (range); N x M is N measurements of M calls. "
           f"Model, unless said otherwise: {pathlib.Path(options.model).name}\n")
     print(HEADER, flush=True)
@@ -133,7 +135,7 @@ def compare(options, python):
         print_edit_rows(options, python)
     if any(name in LARGE_ROWS for name in options.rows):
         print_large_rows(options, python)
-    print_machine(options, python)
+    print_machine(options, python, load)
 
 
 def quick(options, python):
