@@ -1,145 +1,168 @@
 #!/usr/bin/env python3
-"""Keepsake beside diffusers: the same parts, the same weights, the same number of threads, one run.
+"""Keepsake beside diffusers and OpenVINO: same weights, same photo, same threads, one run.
 
-Usage: tests/bench/compare.py [--pairs 5] [--threads N] [--model PATH] [--python PATH] [--parts A,B]
+Usage: tests/bench/compare.py --all | --rows A,B | --quick   [options, see --help]
 
-Both programs stay up and are asked by turns (ours, peer, peer, ours, ...), so that whatever else the
-machine does falls on both. A part is repeated until one measurement takes about --seconds. Printed:
-the median of each side in milliseconds, the range, the median and range of the pairs' ratios
-(peer / ours: above 1, Keepsake is faster), and the peak memory of fresh processes that do one job.
+--all, --rows   Print one table: ours, the reference, the ratio, the bar and whether it holds. Both
+                sides are asked by turns, so that whatever else the machine does falls on both.
+                Medians, ranges in brackets; above 1 x, Keepsake is faster or smaller.
+--quick         No time is judged: both sides compute the same things, and the numbers must agree;
+                a LoRA of ours is loaded and rendered by diffusers. Exit status 1 where they differ,
+                77 where there is no Python with the references and none can be made.
 
-The peer runs in the Python of --python, which needs tests/goldens/requirements.txt; without it,
-build/bench-venv is made from that file (a download of some 250 MB with PyTorch's CPU build).
+The references run in the Python of --python: see environment.py. --all takes about an hour on two
+cores, a third of it for the rows of Stable Diffusion 1.5's size, whose model of random weights is
+written to build/bench-sd15 (2.1 GB). Leave the machine alone meanwhile.
 """
 
 import argparse
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PARTS = [
-    "load", "unet-1", "unet-2", "train-embedding", "train-all", "vae-encode", "vae-decode", "generate",
-]
-# Peak memory is that of a whole process, so each of these gets a process of its own.
-MEMORY_PARTS = ["load", "generate", "train-embedding", "train-all"]
+import environment
+from edit_rows import DOCUMENTED_STEPS, Edits
+from environment import ROOT
+from large_rows import Large
+from part_rows import PARTS, Parts
+from programs import HEADER
+
+SKIPPED = 77  # what CTest takes for "skipped"
+EDIT_ROWS = ["edit", "edit-again"]
+# The one that needs most of the machine comes last, when all other programs have ended.
+LARGE_ROWS = ["sd15-unet", "sd15-lora", "sd15-render", "sd15-full"]
+ROWS = [*PARTS, "memory", *EDIT_ROWS, *LARGE_ROWS]
 
 
-class Program:
-    """One of the two programs, waiting for its next line."""
-
-    def __init__(self, command, environment):
-        self.command = command
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def time(self, part, iterations):
-        self.process.stdin.write(f"{part} {iterations}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"{self.command[0]}: ended with status {self.process.wait()} at '{part}'")
-        return float(answer)
-
-    def peak_mib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def peer_python(given):
-    if given:
-        return given
-    venv = ROOT / "build" / "bench-venv"
-    python = venv / "bin" / "python"
-    done = venv / "complete"
-    if not done.exists():
-        print(f"making {venv} for the peer", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        requirements = ROOT / "tests" / "goldens" / "requirements.txt"
-        install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
-        index = os.environ.get("KEEPSAKE_TORCH_INDEX")
-        if index:
-            install += ["--extra-index-url", index]
-        subprocess.run(install, check=True)
-        done.touch()
-    return str(python)
-
-
-def measure(ours, peer, part, options):
-    """Seconds of each side, one entry a pair."""
-    for program in (ours, peer):
-        program.time(part, 1)  # first call: allocations, page faults, oneDNN's choice of kernels
-    slower = max(ours.time(part, 1), peer.time(part, 1))
-    iterations = max(1, round(options.seconds / slower))
-    pairs = []
-    for index in range(options.pairs):
-        order = (ours, peer) if index % 2 == 0 else (peer, ours)
-        seconds = {program: program.time(part, iterations) for program in order}
-        pairs.append((seconds[ours], seconds[peer]))
-    return iterations, pairs
-
-
-def describe(part, iterations, pairs):
-    ours = [pair[0] * 1e3 for pair in pairs]
-    peer = [pair[1] * 1e3 for pair in pairs]
-    ratios = [b / a for a, b in pairs]
-    return "| {} | {:.1f} ({:.1f} to {:.1f}) | {:.1f} ({:.1f} to {:.1f}) | {:.2f} ({:.2f} to {:.2f}) | {} x {} |".format(
-        part, statistics.median(ours), min(ours), max(ours), statistics.median(peer), min(peer),
-        max(peer), statistics.median(ratios), min(ratios), max(ratios), len(pairs), iterations,
+def parse_arguments():
+    release = ROOT / "build" / "release"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--all", action="store_true", help="every row")
+    parser.add_argument("--rows", default="", help="some of them: " + ", ".join(ROWS))
+    parser.add_argument("--quick", action="store_true", help="compare numbers, not times")
+    parser.add_argument("--make-python", action="store_true",
+                        help="only make build/bench-venv, if there is none and none is given")
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each side (default 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--model", default=str(ROOT / "assets" / "models" / "flowers"))
-    parser.add_argument("--python", help="a Python that has tests/goldens/requirements.txt")
-    parser.add_argument("--bench", default=str(ROOT / "build" / "release" / "tests" / "keepsake_bench"))
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--python", help="a Python that has tests/bench/requirements.txt")
+    parser.add_argument("--bench", default=str(release / "tests" / "keepsake_bench"))
+    parser.add_argument("--keepsake", default=str(release / "editor" / "keepsake"))
+    parser.add_argument("--community", help="examples/community/imagic_stable_diffusion.py of "
+                        "diffusers' repository; default: downloaded, as diffusers does it")
+    parser.add_argument("--community-steps", default=",".join(map(str, DOCUMENTED_STEPS)),
+                        help="other steps than the documented ones, to try this program out; the "
+                        "row then says so and judges nothing")
     options = parser.parse_args()
-    parts = options.parts.split(",")
-    for part in parts:
-        if part not in PARTS:
-            parser.error(f"--parts: '{part}' is none of {', '.join(PARTS)}")
-    if not pathlib.Path(options.bench).exists():
-        sys.exit(f"{options.bench}: not built; run cmake --build build/release --target keepsake_bench")
+    options.rows = ROWS if options.all else [name for name in options.rows.split(",") if name]
+    for name in options.rows:
+        if name not in ROWS:
+            parser.error(f"--rows: '{name}' is none of {', '.join(ROWS)}")
+    if not (options.rows or options.quick or options.make_python):
+        parser.error("one of --all, --rows, --quick")
+    options.community_steps = [int(steps) for steps in options.community_steps.split(",")]
+    options.environment = os.environ | {
+        "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1",
+    }
+    for program in (options.bench, options.keepsake):
+        if not (pathlib.Path(program).exists() or options.make_python):
+            sys.exit(f"{program}: not built; run cmake --build build/release --target "
+                     "keepsake keepsake_bench")
+    return options
 
-    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
-    arguments = [options.model, str(options.threads)]
+
+def print_rows(rows):
+    for row in rows:
+        print(row, flush=True)
+
+
+def print_part_rows(options, python):
+    wanted = [name for name in PARTS if name in options.rows]
+    parts = Parts(options, python)
+    for name in wanted:
+        print_rows(parts.rows(name))
+    parts.close()
+    if "memory" in options.rows:
+        print_rows(parts.memory_rows())
+
+
+def print_edit_rows(options, python):
+    edits = Edits(options, python)
+    if "edit" in options.rows:
+        print_rows(edits.rows())
+    if "edit-again" in options.rows:
+        print_rows(edits.second_rows())
+    edits.close()
+
+
+def print_large_rows(options, python):
+    large = Large(options, python)
+    for name, rows in zip(LARGE_ROWS, (large.unet_rows, large.lora_rows, large.render_rows,
+                                       large.full_rows)):
+        if name in options.rows:
+            print_rows(rows())
+    large.close()
+
+
+def print_machine(options, python, load):
+    peaks = environment.peaks(python, options.threads, options.environment)
+    versions = ", ".join(f"{name} {version}" for name, version in peaks["versions"].items())
+    print(f"\nMachine: {environment.processor()}, load average {load:.2f} when this run began "
+          f"(a quiet machine: near 0); torch uses {peaks['torch_isa']}; "
+          f"{options.threads} threads, float32. Its peaks in this run, by torch: "
+          f"{peaks['gemm']:.0f} GFLOP/s for a 1024x1024 product, {peaks['conv']:.0f} for a 3x3 "
+          f"convolution of 320 channels at 64x64, channels_last. Keepsake {environment.commit()}; "
+          f"{versions}.")
+    if "edit" in options.rows:
+        print("The community pipeline's file is used with two corrections and no other change: it "
+              "regresses the noise, and the bundled model predicts v; it scales latents by "
+              "0.18215, and the bundled VAE has a factor of its own. The run with the lower "
+              "evaluation loss counts.")
+
+
+def compare(options, python):
+    load = os.getloadavg()[0]
+    print(f"Times: median (range); N x M is N measurements of M calls. "
+          f"Model, unless said otherwise: {pathlib.Path(options.model).name}\n")
+    print(HEADER, flush=True)
+    if any(name in PARTS or name == "memory" for name in options.rows):
+        print_part_rows(options, python)
+    if any(name in EDIT_ROWS for name in options.rows):
+        print_edit_rows(options, python)
+    if any(name in LARGE_ROWS for name in options.rows):
+        print_large_rows(options, python)
+    print_machine(options, python, load)
+
+
+def quick(options, python):
+    """The exit status."""
     commands = [
-        [options.bench, *arguments],
-        [peer_python(options.python), str(ROOT / "tests" / "bench" / "peer.py"), *arguments],
+        ["quick.py", "--bench", options.bench, "--model", options.model, "--threads",
+         str(options.threads)],
+        ["lora_in_diffusers.py", "--keepsake", options.keepsake, "--model", options.model],
     ]
+    results = [
+        subprocess.run([python, environment.BENCH / script, *arguments], env=options.environment)
+        for script, *arguments in commands
+    ]
+    return 0 if all(result.returncode == 0 for result in results) else 1
 
-    print(f"float32, {options.threads} threads, {options.model}")
-    print("| part | Keepsake, ms | diffusers, ms | diffusers / Keepsake | pairs x calls |")
-    print("| --- | --- | --- | --- | --- |")
-    ours, peer = (Program(command, environment) for command in commands)
-    for part in parts:
-        print(describe(part, *measure(ours, peer, part, options)), flush=True)
-    ours.close()
-    peer.close()
 
-    print("\n| job of a fresh process | Keepsake, peak MiB | diffusers, peak MiB | diffusers / Keepsake |")
-    print("| --- | --- | --- | --- |")
-    for part in (part for part in MEMORY_PARTS if part in parts):
-        peaks = []
-        for command in commands:
-            program = Program(command, environment)
-            program.time(part, 1)
-            peaks.append(program.peak_mib())
-            program.close()
-        print(f"| {part} | {peaks[0]:.0f} | {peaks[1]:.0f} | {peaks[1] / peaks[0]:.2f} |", flush=True)
+def main():
+    options = parse_arguments()
+    try:
+        python = environment.bench_python(options.python)
+    except environment.NoPython as why:
+        print(f"bench: skipped: {why}", file=sys.stderr)
+        sys.exit(SKIPPED)
+    if options.quick:
+        sys.exit(quick(options, python))
+    if not options.make_python:
+        compare(options, python)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 // Times the parts of Keepsake one by one, for tests/bench/compare.py, which drives this program and
-// peer.py (the same parts in diffusers) by turns. Usage: keepsake_bench MODEL THREADS
+// its peers (peer.py, openvino_peer.py: the same parts elsewhere) by turns.
+// Usage: keepsake_bench MODEL THREADS
+//        keepsake_bench MODEL THREADS --dump INPUTS OUTPUTS   (for --quick; see dump.h)
 //
 // Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
 // iteration took. The model is loaded at the first part that needs it. Progress does not exist
@@ -20,6 +22,7 @@
 #include "optimize/imagic.h"
 #include "pipeline/generate.h"
 #include "pipeline/model.h"
+#include "tests/bench/dump.h"
 
 namespace {
 
@@ -49,9 +52,10 @@ const char* const text = "a photo of a red daisy";
 
 Inputs make_inputs(const pipeline::Model& model) {
     const std::int64_t size = model.native_size();
-    const Tensor image =
-        pipeline::randn({1, 3, size, size}, pipeline::make_generator(1)).clamp(-1, 1);
-    return {image, pipeline::encode_image(model, image), pipeline::encode_text(model, text)};
+    const at::Generator generator = pipeline::make_generator(1);
+    return {pipeline::randn({1, 3, size, size}, generator).clamp(-1, 1),
+            pipeline::initial_noise(model, size, size, generator),
+            pipeline::encode_text(model, text)};
 }
 
 double time_unet(const pipeline::Model& model, const Inputs& inputs, std::int64_t batch,
@@ -98,9 +102,12 @@ double time_embedding_step(const pipeline::Model& model, const Inputs& inputs, i
     return clock.per_step(iterations);
 }
 
-double time_all_weights_step(const pipeline::Model& model, const Inputs& inputs, int iterations) {
+// As peer.py trains it; the bundled model's fast mode does too.
+const optimize::FineTuneOptions lora_options{.batch_size = 4, .rank = 16};
+
+double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
+                         optimize::FineTuneOptions options, int iterations) {
     StepClock clock;
-    optimize::FineTuneOptions options;
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::fine_tune({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
@@ -136,7 +143,10 @@ class Bench {
         const pipeline::Model& model = *model_;
         if (part == "unet-1") return time_unet(model, inputs_, 1, iterations);
         if (part == "unet-2") return time_unet(model, inputs_, 2, iterations);
-        if (part == "train-all") return time_all_weights_step(model, inputs_, iterations);
+        if (part == "train-all") return time_weights_step(model, inputs_, {}, iterations);
+        if (part == "train-lora") {
+            return time_weights_step(model, inputs_, lora_options, iterations);
+        }
         if (part == "train-embedding") return time_embedding_step(model, inputs_, iterations);
         if (part == "vae-encode") {
             return time_calls(iterations, [&] { pipeline::encode_image(model, inputs_.image); });
@@ -158,11 +168,18 @@ class Bench {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    if (argc != 3) {
-        std::cerr << "usage: keepsake_bench MODEL THREADS\n";
+    const bool dump = argc == 6 && std::string(argv[3]) == "--dump";
+    if (argc != 3 && !dump) {
+        std::cerr << "usage: keepsake_bench MODEL THREADS [--dump INPUTS OUTPUTS]\n";
         return 2;
     }
     at::set_num_threads(std::stoi(argv[2]));
+    if (dump) {
+        const pipeline::Model model = pipeline::load_model(argv[1]);
+        pipeline::write_safetensors(argv[5],
+                                    bench::dump(model, pipeline::read_safetensors(argv[4])));
+        return 0;
+    }
     Bench bench(argv[1]);
     std::string line;
     while (std::getline(std::cin, line)) {

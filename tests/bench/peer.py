@@ -3,23 +3,32 @@
 Usage: python peer.py MODEL THREADS      (compare.py starts it)
 
 Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
-iteration took. Importing torch and diffusers is not timed.
+iteration took. Importing torch and diffusers is not timed. A part unet-N is a call of the U-Net
+with batch N; unet-N-channels-last the same with weights and input in that memory format.
 """
 
 import sys
 import time
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-diffusers_logging.set_verbosity_error()
-diffusers_logging.disable_progress_bar()
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
-
 TEXT = "a photo of a red daisy"
+# As keepsake_bench's lora_options; on all matrices and convolutions but those of the time embedding
+# and the first and last one, as Keepsake's.
+LORA_RANK, LORA_BATCH = 16, 4
+LORA_LAYERS = (
+    r".*\.(to_q|to_k|to_v|to_out\.0|net\.0\.proj|net\.2|proj_in|proj_out|conv1|conv2|conv_shortcut"
+    r"|downsamplers\.\d\.conv|upsamplers\.\d\.conv)"
+)
+
+
+def be_quiet():
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
 
 def load(path):
@@ -30,6 +39,36 @@ def load(path):
     return pipe
 
 
+def load_unet(path):
+    return UNet2DConditionModel.from_pretrained(
+        path, subfolder="unet", torch_dtype=torch.float32, local_files_only=True
+    ).eval()
+
+
+def unet_inputs(unet, batch):
+    """Sample, timestep and text: values do not matter for their time, shapes do."""
+    side, width = unet.config.sample_size, unet.config.cross_attention_dim
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(batch, unet.config.in_channels, side, side, generator=generator),
+        torch.full((1,), 500.0),
+        torch.randn(batch, 77, width, generator=generator),
+    )
+
+
+def velocity(schedule, latents, noise, timesteps):
+    """v (Salimans & Ho, arXiv 2202.00512, appendix D); not every scheduler of diffusers has it."""
+    alpha = schedule.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+    return alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+
+
+def target(schedule, latents, noise, timesteps):
+    """What the network is to predict."""
+    if schedule.config.prediction_type == "epsilon":
+        return noise
+    return velocity(schedule, latents, noise, timesteps)
+
+
 def time_calls(iterations, call):
     start = time.perf_counter()
     for _ in range(iterations):
@@ -37,28 +76,38 @@ def time_calls(iterations, call):
     return (time.perf_counter() - start) / iterations
 
 
+def answer_lines(time_part):
+    """The protocol. What libraries print goes to stderr, so that stdout has answers alone."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        part, iterations = line.split()
+        print(f"{time_part(part, int(iterations)):.9f}", file=answers, flush=True)
+
+
 class Bench:
     def __init__(self, path):
         self.path = path
         self.pipe = None
+        self.unet = None
 
     def prepare(self):
         self.pipe = load(self.path)
-        unet, vae = self.pipe.unet, self.pipe.vae
-        self.size = unet.config.sample_size * 8
-        self.image = torch.randn(
-            1, 3, self.size, self.size, generator=torch.Generator().manual_seed(1)
-        ).clamp(-1, 1)
+        self.unet = self.pipe.unet
+        self.size = self.unet.config.sample_size * self.pipe.vae_scale_factor
+        generator = torch.Generator().manual_seed(1)
+        self.image = torch.randn(1, 3, self.size, self.size, generator=generator).clamp(-1, 1)
+        self.latents = unet_inputs(self.unet, 1)[0]
         with torch.no_grad():
-            self.latents = vae.encode(self.image).latent_dist.mean * vae.config.scaling_factor
             self.embedding, _ = self.pipe.encode_prompt(TEXT, "cpu", 1, False)
 
     def time(self, part, iterations):
         if part == "load":
             return time_calls(iterations, lambda: load(self.path))
+        if part.startswith("unet-"):
+            return self.time_unet(part, iterations)
         if self.pipe is None:
             self.prepare()
-        if part in ("train-all", "train-embedding"):
+        if part.startswith("train-"):
             return self.time_training(part, iterations)
         with torch.no_grad():
             return time_calls(iterations, self.forward_parts()[part])
@@ -66,18 +115,28 @@ class Bench:
     def forward_parts(self):
         vae, scale = self.pipe.vae, self.pipe.vae.config.scaling_factor
         return {
-            "unet-1": self.unet_call(1),
-            "unet-2": self.unet_call(2),
             "vae-encode": lambda: vae.encode(self.image).latent_dist.mean * scale,
             "vae-decode": lambda: (vae.decode(self.latents / scale).sample / 2 + 0.5).clamp(0, 1),
             "generate": self.generate,
         }
 
-    def unet_call(self, batch):
-        sample = self.latents.expand(batch, -1, -1, -1).contiguous()
-        context = self.embedding.expand(batch, -1, -1).contiguous()
-        timestep = torch.full((1,), 500.0)
-        return lambda: self.pipe.unet(sample, timestep, context).sample
+    def time_unet(self, part, iterations):
+        if self.unet is None:
+            self.unet = load_unet(self.path)  # a large model's other parts would only take memory
+        batch = int(part.split("-")[1])
+        sample, timestep, context = unet_inputs(self.unet, batch)
+        channels_last = part.endswith("channels-last")
+        if channels_last:
+            self.unet.to(memory_format=torch.channels_last)
+            sample = sample.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            call = lambda: self.unet(sample, timestep, context).sample
+            if channels_last:
+                call()  # the converted weights' first call
+            seconds = time_calls(iterations, call)
+        if channels_last:
+            self.unet.to(memory_format=torch.contiguous_format)
+        return seconds
 
     def generate(self):
         self.pipe(
@@ -86,50 +145,63 @@ class Bench:
         )
 
     def time_training(self, part, iterations):
-        """Imagic's step: draw a timestep and noise, loss, backward, Adam (as the public
+        """Imagic's step: draw timesteps and noise, loss, backward, Adam (as the public
         implementations do it with torch.optim.Adam)."""
-        unet, scheduler = self.pipe.unet, self.pipe.scheduler
+        unet = self.unet
         state = {name: value.clone() for name, value in unet.state_dict().items()}
         embedding = self.embedding.clone()
+        learns, rate, batch = self.learning(part, embedding)
+        step = self.training_step(embedding, torch.optim.Adam(learns, lr=rate), batch)
+        step()  # allocates Adam's state, as our clock starts after the first step too
+        seconds = time_calls(iterations, step)
+        if part == "train-lora":
+            unet.unload_lora()
+        unet.requires_grad_(False)
+        unet.load_state_dict(state)
+        return seconds
+
+    def learning(self, part, embedding):
+        """What learns in this part, its rate and its batch size."""
+        unet = self.unet
+        unet.requires_grad_(False)
+        if part == "train-embedding":
+            return [embedding.requires_grad_(True)], 2e-3, 1
         if part == "train-all":
             unet.requires_grad_(True)
-            optimiser = torch.optim.Adam(unet.parameters(), lr=5e-7)
-        else:
-            unet.requires_grad_(False)
-            embedding.requires_grad_(True)
-            optimiser = torch.optim.Adam([embedding], lr=2e-3)
+            return list(unet.parameters()), 5e-7, 1
+        if part == "train-lora":
+            from peft import LoraConfig
+
+            unet.add_adapter(
+                LoraConfig(r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=LORA_LAYERS), "bench"
+            )
+            return [value for value in unet.parameters() if value.requires_grad], 2e-3, LORA_BATCH
+        raise ValueError(f"{part}: no such part")
+
+    def training_step(self, embedding, optimiser, batch):
+        unet, schedule = self.unet, self.pipe.scheduler
+        latents = self.latents.expand(batch, -1, -1, -1)
 
         def step():
-            timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (1,))
-            noise = torch.randn_like(self.latents)
-            noisy = scheduler.add_noise(self.latents, noise, timesteps)
-            prediction = unet(noisy, timesteps, embedding).sample
-            loss = torch.nn.functional.mse_loss(prediction, self.target(noise, timesteps))
+            timesteps = torch.randint(0, schedule.config.num_train_timesteps, (batch,))
+            noise = torch.randn_like(latents)
+            noisy = schedule.add_noise(latents, noise, timesteps)
+            prediction = unet(noisy, timesteps, embedding.expand(batch, -1, -1)).sample
+            wanted = target(schedule, latents, noise, timesteps)
+            loss = torch.nn.functional.mse_loss(prediction, wanted)
             loss.item()
             loss.backward()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
-        step()  # allocates Adam's state, as our clock starts after the first step too
-        seconds = time_calls(iterations, step)
-        unet.requires_grad_(False)
-        unet.load_state_dict(state)
-        return seconds
-
-    def target(self, noise, timesteps):
-        if self.pipe.scheduler.config.prediction_type == "epsilon":
-            return noise
-        alpha = self.pipe.scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
-        return alpha.sqrt() * noise - (1 - alpha).sqrt() * self.latents
+        return step
 
 
 def main():
     model, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    bench = Bench(model)
-    for line in sys.stdin:
-        part, iterations = line.split()
-        print(f"{bench.time(part, int(iterations)):.9f}", flush=True)
+    be_quiet()
+    answer_lines(Bench(model).time)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+"""The rows of Stable Diffusion 1.5's size (random weights, 512 x 512): speed of the U-Net beside
+OpenVINO and diffusers, and what the program's three jobs need of memory."""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import environment
+from edit_rows import PHOTO, TEXT
+from programs import Program, Row, Side, measure, run, timing_row
+
+MODEL = environment.ROOT / "build" / "bench-sd15"
+# Peak resident memory at most, and what a job must find free to be tried at all, GiB.
+BARS = {"render": 5, "lora": 8, "full": 19}
+NEEDED = {"unet": 16, "render": 7, "lora": 11, "full": 21}
+PAIRS = 3  # a call takes 10 s and more; compare.py --pairs can only make it fewer
+# One step of each stage: Adam's state and gradients are there, and another step needs no more.
+ONE_STEP = ["--embedding-steps", "1", "--finetune-steps", "1"]
+
+
+class Large:
+    def __init__(self, options, python):
+        self.options, self.python = options, python
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keepsake-bench-"))
+        self.session = None
+        if not MODEL.exists():
+            subprocess.run([python, environment.BENCH / "large_model.py", MODEL], check=True)
+
+    def close(self):
+        shutil.rmtree(self.folder)
+
+    def lacks_memory(self, job, what):
+        """The row that says so, or None."""
+        free = environment.available_gib()
+        if free >= NEEDED[job]:
+            return None
+        bar = f"<= {BARS[job]} GiB" if job in BARS else ">= 1 x"
+        return Row(what, f"not measured: {NEEDED[job]} GiB must be free, {free:.0f} are", bar=bar)
+
+    def unet_rows(self):
+        what = "U-Net forward, batch 2, SD 1.5 layout at 512x512"
+        lacking = self.lacks_memory("unet", what)
+        if lacking:
+            return [lacking]
+        arguments, where = [MODEL, self.options.threads], self.options.environment
+        bench, part = environment.BENCH, "unet-2"
+        sides = []
+        # OpenVINO first: it needs three copies of the weights for a moment when it compiles.
+        if environment.has_openvino(self.python):
+            program = Program([self.python, bench / "openvino_peer.py", *arguments], where)
+            program.time(part, 1)
+            sides.append(Side("OpenVINO", program, part))
+        eager = Program([self.python, bench / "peer.py", *arguments], where)
+        sides.append(Side("diffusers eager", eager, part))
+        sides.append(Side("diffusers eager, channels_last", eager, part + "-channels-last"))
+        ours = Program([self.options.bench, *arguments], where)
+        times, calls = measure([Side("ours", ours, part), *sides],
+                               min(PAIRS, self.options.pairs), self.options.seconds)
+        for program in {id(side.program): side.program for side in sides}.values():
+            program.close()
+        ours.close()
+        return [
+            timing_row(what, times[0], (side.name, theirs), 1 if side.name == "OpenVINO" else None,
+                       calls)
+            for side, theirs in zip(sides, times[1:])
+        ]
+
+    def edit(self, mode):
+        session = self.folder / f"{mode}.keepsake"
+        done = run([
+            self.options.keepsake, "edit", PHOTO, TEXT, "--mode", mode, *ONE_STEP, "--model", MODEL,
+            "--eta", "1", "--steps", "2", "--session", session, "--out",
+            self.folder / f"{mode}.png", "--threads", self.options.threads, "--quiet",
+        ], self.options.environment)
+        return done, session
+
+    def memory_row(self, job, what, measure_job):
+        what = f"peak memory, SD 1.5 layout at 512x512: {what} (1 process)"
+        lacking = self.lacks_memory(job, what)
+        if lacking:
+            return lacking
+        peak = measure_job().peak_gib
+        return Row(what, f"{peak:.2f} GiB", bar=f"<= {BARS[job]} GiB", holds=peak <= BARS[job])
+
+    def lora_edit(self):
+        done, self.session = self.edit("fast")
+        return done
+
+    def lora_rows(self):
+        return [self.memory_row("lora", "keepsake edit --mode fast", self.lora_edit)]
+
+    def full_rows(self):
+        return [self.memory_row("full", "keepsake edit --mode paper, all weights",
+                                lambda: self.edit("paper")[0])]
+
+    def render_rows(self):
+        """From words alone; and from a session, whose LoRA is put on the weights, if there is one."""
+        run_ours = lambda words: run([self.options.keepsake, *words, "--steps", "2", "--model",
+                                      MODEL, "--out", self.folder / "render.png", "--threads",
+                                      self.options.threads, "--quiet"], self.options.environment)
+        rows = [self.memory_row("render", "keepsake generate", lambda: run_ours(["generate", TEXT]))]
+        if self.session:
+            rows.append(self.memory_row(
+                "render", "keepsake render of a session with a LoRA",
+                lambda: run_ours(["render", self.session, "--eta", "1"]),
+            ))
+        return rows

@@ -1,0 +1,76 @@
+"""The U-Net of a diffusers folder in OpenVINO, float32. Usage: python openvino_peer.py MODEL THREADS
+
+As peer.py: each line on stdin is "PART ITERATIONS", PART unet-1 or unet-2 (the batch); the answer
+is the seconds of one call. The network is converted from diffusers' own by openvino.convert_model,
+with fixed shapes, latency hint, the asked number of threads, and float32 asked for (the default on
+some processors is bfloat16).
+"""
+
+import gc
+import pathlib
+import sys
+import warnings
+
+import openvino
+import torch
+from peer import answer_lines, load_unet, time_calls, unet_inputs
+
+
+class Prediction(torch.nn.Module):
+    def __init__(self, unet):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, sample, timestep, context):
+        return self.unet(sample, timestep, encoder_hidden_states=context, return_dict=False)[0]
+
+
+def compile_unet(path, batch, threads, timesteps=1):
+    """A call (sample, timestep, context) -> numpy array, for inputs of exactly this batch and this
+    many timesteps, all float32; and inputs to call it with."""
+    unet = load_unet(path)
+    sample, timestep, context = unet_inputs(unet, batch)
+    inputs = (sample, timestep.expand(timesteps).contiguous(), context)
+    with torch.no_grad(), warnings.catch_warnings():
+        # Shapes that diffusers asks for in `if`s become constants, as they are here.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        model = openvino.convert_model(
+            Prediction(unet), example_input=inputs, input=[tuple(x.shape) for x in inputs]
+        )
+    compiled = openvino.Core().compile_model(model, "CPU", {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+    })
+    request = compiled.create_infer_request()
+    del unet, model
+    gc.collect()
+
+    def call(*tensors):
+        arrays = [tensor.numpy() for tensor in tensors]
+        return next(iter(request.infer(arrays, share_inputs=True).values()))
+
+    return call, inputs
+
+
+class Bench:
+    def __init__(self, path, threads):
+        self.path, self.threads, self.calls = path, threads, {}
+
+    def time(self, part, iterations):
+        if part not in self.calls:
+            batch = {"unet-1": 1, "unet-2": 2}[part]
+            self.calls[part] = compile_unet(self.path, batch, self.threads)
+        call, inputs = self.calls[part]
+        return time_calls(iterations, lambda: call(*inputs))
+
+
+def main():
+    model, threads = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    bench = Bench(pathlib.Path(model), int(threads))
+    answer_lines(bench.time)
+
+
+if __name__ == "__main__":
+    main()
