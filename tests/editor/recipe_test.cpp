@@ -174,7 +174,7 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
 TEST(ModelDefaults, LieBesideASingleFileToo) {
     const TemporaryFolder folder;
     testing::write_bytes(folder.path / "sd15.safetensors", "x");
-    EXPECT_FALSE(load_model_defaults(folder.path / "sd15.safetensors").eta);
+    EXPECT_FALSE(load_model_defaults(folder.path / "sd15.safetensors").paper.eta);
     write_file_atomically(folder.path / "sd15.keepsake.json", R"({"sample": {"steps": 20}})");
     EXPECT_EQ(load_model_defaults(folder.path / "sd15.safetensors").sample.steps, 20);
 }
