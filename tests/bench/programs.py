@@ -6,6 +6,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -48,16 +49,19 @@ class Finished:
 
 
 def run(command, environment):
-    """Runs a process to its end. A status other than 0 ends the benchmark with its message."""
+    """Runs a process to its end. A status other than 0 ends the benchmark with what it wrote."""
     start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
-                               env=environment, text=True)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}: ended with status {process.returncode}")
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
+                                   stderr=messages, env=environment, text=True)
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            messages.seek(0)
+            sys.exit(f"{' '.join(map(str, command))}: ended with status {process.returncode}: "
+                     + messages.read()[-3000:])
     return Finished(output, seconds, usage.ru_maxrss / 1024**2)
 
 
