@@ -120,7 +120,8 @@ TEST_F(BadInput, WrongUsage) {
     refused({"generate", ""}, {"text: is empty"});
     refused(edit(photo, {"--sampler", "magic"}),
             {"--sampler", "'magic'", "ddim, pndm, lms, euler, dpmpp_2m"});
-    refused(edit(photo, {"--mode", "fast"}), {"--mode: fast is not in this version; use paper"});
+    refused(edit(photo, {"--rank", "-1"}), {"--rank: is not from 0 to 1024"});
+    refused(edit(photo, {"--from", ""}), {"--from: is empty"});
     refused(edit(photo, {"--mode", "slow"}), {"--mode: 'slow' is none of fast, paper"});
     refused(edit(photo, {"--frobnicate"}), {"--frobnicate"});
     refused({"render", session.string(), "--eta", "1:2"}, {"--eta", "1:2"});
@@ -189,9 +190,9 @@ TEST_F(BadInput, DamagedWeights) {
 TEST_F(BadInput, DiskFullWhileSaving) {
     // The photo, the recipe and the embeddings fit; the weights do not.
     const ProgramRun full = run_program(edit(photo), {.largest_file = 1 << 20});
-    expect_refused(full, 1, {"s.keepsake/unet.safetensors", "File too large"});
+    expect_refused(full, 1, {"s.keepsake/lora.safetensors", "File too large"});
     EXPECT_TRUE(fs::exists(session / "embeddings.safetensors"));
-    EXPECT_FALSE(fs::exists(session / "unet.safetensors"));
+    EXPECT_FALSE(fs::exists(session / "lora.safetensors"));
     for (const auto& entry : fs::directory_iterator(session)) {
         EXPECT_FALSE(entry.path().filename().string().starts_with(".")) << entry.path();
     }
@@ -212,15 +213,15 @@ TEST_F(BadInput, DiskReallyFull) {
     const ProgramRun run = run_program(arguments);
     EXPECT_TRUE(fs::exists(disk / "s.keepsake/recipe.json"));
     EXPECT_TRUE(fs::exists(disk / "s.keepsake/embeddings.safetensors"));
-    EXPECT_FALSE(fs::exists(disk / "s.keepsake/unet.safetensors"));
+    EXPECT_FALSE(fs::exists(disk / "s.keepsake/lora.safetensors"));
     EXPECT_EQ(::umount(disk.c_str()), 0);
-    expect_refused(run, 1, {"unet.safetensors", "No space left on device"});
+    expect_refused(run, 1, {"lora.safetensors", "No space left on device"});
 }
 
 TEST_F(BadInput, SessionFolderWithoutWritePermission) {
     ASSERT_EQ(run_program(edit(photo)).status, 0);
     const std::string recipe = read_file(session / "recipe.json");
-    fs::remove(session / "unet.safetensors");
+    fs::remove(session / "lora.safetensors");
     fs::remove(session / "lock");
     fs::permissions(session, fs::perms::owner_read | fs::perms::owner_exec);
     const ProgramRun run = run_program(edit(photo), {.obey_permissions = true});
@@ -228,7 +229,7 @@ TEST_F(BadInput, SessionFolderWithoutWritePermission) {
     expect_refused(run, 1,
                    {"session " + session.string() + ": cannot be written: Permission denied"});
     EXPECT_EQ(read_file(session / "recipe.json"), recipe);
-    EXPECT_FALSE(fs::exists(session / "unet.safetensors"));
+    EXPECT_FALSE(fs::exists(session / "lora.safetensors"));
 
     // A new one where no folder may be made.
     const fs::path closed = folder.path / "closed";

@@ -154,11 +154,10 @@ TEST_F(CommandLine, ModelDefaultsAreUsed) {
     const fs::path model = folder.path / "model";
     link_model(model);
     fs::remove(model / "keepsake.json");
-    write_bytes(
-        model / "keepsake.json",
-        R"({"paper": {"embedding": {"steps": 1, "learning_rate": 0.003}, "finetune": {"steps": 1}},
-                    "sample": {"sampler": "euler", "steps": 3, "guidance_scale": 2},
-                    "edit": {"eta": "0.25:0.75:3"}})");
+    write_bytes(model / "keepsake.json",
+                R"({"fast": {"embedding": {"steps": 1, "learning_rate": 0.003},
+                     "finetune": {"steps": 1, "rank": 2}, "eta": "0.25:0.75:3"},
+            "sample": {"sampler": "euler", "steps": 3, "guidance_scale": 2}})");
     const ProgramRun run = run_program({"edit", photo.string(), "a red rose", "--out", out.string(),
                                         "--json", "--quiet", "--steps", "2"},
                                        {.environment = {{"KEEPSAKE_MODEL", model.string()}}});
@@ -169,6 +168,8 @@ TEST_F(CommandLine, ModelDefaultsAreUsed) {
     const json recipe =
         json::parse(read_file(folder.path / "my photo.keepsake/recipe.json"))["keepsake"];
     EXPECT_EQ(recipe["embedding"]["learning_rate"], 0.003);
+    EXPECT_EQ(recipe["finetune"]["rank"], 2);
+    EXPECT_EQ(recipe["mode"], "fast");
     EXPECT_EQ(recipe["sample"]["sampler"], "euler");
     EXPECT_EQ(recipe["sample"]["guidance_scale"], 2.0);
     EXPECT_EQ(recipe["sample"]["steps"], 2);

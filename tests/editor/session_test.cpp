@@ -12,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "editor/recipe.h"
 #include "pipeline/atomic_file.h"
 #include "tests/editor/run_program.h"
 #include "tests/editor/test_model.h"
@@ -67,7 +68,7 @@ class SessionRuns : public ::testing::Test {
         if (!editor::is_session(session)) return;
         const auto opened = editor::open_session(session, editor::SessionLock::Access::read);
         EXPECT_EQ(read_file(editor::photo_path(opened)), read_file(photo));
-        for (const char* name : {"checkpoint", "embeddings", "unet"}) {
+        for (const char* name : {"checkpoint", "embeddings", "unet", "lora"}) {
             const fs::path path = session / (std::string(name) + ".safetensors");
             if (fs::exists(path)) {
                 EXPECT_NO_THROW(pipeline::read_safetensors(path)) << path;
@@ -78,7 +79,7 @@ class SessionRuns : public ::testing::Test {
 
     // Files of the same tuning, byte for byte.
     void expect_same_result(const fs::path& a, const fs::path& b) {
-        for (const char* name : {"embeddings.safetensors", "unet.safetensors", "losses.json"}) {
+        for (const char* name : {"embeddings.safetensors", "lora.safetensors", "losses.json"}) {
             EXPECT_TRUE(read_file(a / name) == read_file(b / name)) << name << " differs";
         }
         EXPECT_FALSE(fs::exists(a / "checkpoint.safetensors"));
@@ -157,11 +158,11 @@ TEST_F(SessionRuns, CtrlCSavesAndTheSameCommandGoesOn) {
 
 TEST_F(SessionRuns, ReopenedDoesOnlyWhatIsMissing) {
     ASSERT_EQ(run_program(edit(whole)).status, 0);
-    const auto tuned = fs::last_write_time(whole / "unet.safetensors");
+    const auto tuned = fs::last_write_time(whole / "lora.safetensors");
     const auto reopened = [&](const std::vector<std::string>& more) {
         const ProgramRun run = run_program(edit(whole, more));
         EXPECT_EQ(run.status, 0) << run.err;
-        EXPECT_EQ(fs::last_write_time(whole / "unet.safetensors"), tuned);
+        EXPECT_EQ(fs::last_write_time(whole / "lora.safetensors"), tuned);
         return run;
     };
     // Sampling differs: a render. Tuning options that are not given are the session's own.
@@ -174,19 +175,19 @@ TEST_F(SessionRuns, ReopenedDoesOnlyWhatIsMissing) {
                                           whole.string(), "--steps", "2", "--eta", "1", "--quiet"});
     EXPECT_EQ(plain.status, 0) << plain.err;
     EXPECT_TRUE(fs::exists(whole / "renders/photo-eta1.00-seed0.png"));
-    EXPECT_EQ(fs::last_write_time(whole / "unet.safetensors"), tuned);
+    EXPECT_EQ(fs::last_write_time(whole / "lora.safetensors"), tuned);
 }
 
 TEST_F(SessionRuns, AnotherTuningIsRefusedUntilRestart) {
     ASSERT_EQ(run_program(edit(whole)).status, 0);
-    const std::string unet = read_file(whole / "unet.safetensors");
+    const std::string unet = read_file(whole / "lora.safetensors");
     const auto refused = [&](std::vector<std::string> arguments, const std::string& part) {
         const ProgramRun run = run_program(arguments);
         EXPECT_EQ(run.status, 1);
         ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
         EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
         EXPECT_NE(run.err.find("--restart"), std::string::npos) << run.err;
-        EXPECT_TRUE(read_file(whole / "unet.safetensors") == unet);
+        EXPECT_TRUE(read_file(whole / "lora.safetensors") == unet);
     };
     std::vector<std::string> other = edit(whole);
     other[2] = "a blue rose";
@@ -202,7 +203,7 @@ TEST_F(SessionRuns, AnotherTuningIsRefusedUntilRestart) {
     const ProgramRun restarted =
         run_program(edit(whole, {"--restart", "--embedding-steps", "1", "--finetune-steps", "1"}));
     EXPECT_EQ(restarted.status, 0) << restarted.err;
-    EXPECT_FALSE(read_file(whole / "unet.safetensors") == unet);
+    EXPECT_FALSE(read_file(whole / "lora.safetensors") == unet);
 }
 
 TEST_F(SessionRuns, AnotherModelIsNamed) {
@@ -268,6 +269,54 @@ TEST_F(SessionRuns, RenderNeverTrains) {
     EXPECT_NE(info.out.find("target text: a red rose\n"), std::string::npos) << info.out;
     EXPECT_NE(info.out.find(" done\nfinetune: 6 steps at 0.0001, not begun\n"), std::string::npos)
         << info.out;
+}
+
+TEST_F(SessionRuns, PaperModeTunesAllWeights) {
+    const std::vector<std::string> paper = {"--mode",           "paper", "--embedding-steps", "2",
+                                            "--finetune-steps", "2"};
+    ASSERT_EQ(run_program(edit(whole, paper)).status, 0);
+    EXPECT_TRUE(fs::exists(whole / "unet.safetensors"));
+    EXPECT_FALSE(fs::exists(whole / "lora.safetensors"));
+    // Without --mode the session's own; another mode is another tuning.
+    EXPECT_EQ(
+        run_program({"render", whole.string(), "--steps", "2", "--eta", "1", "--quiet"}).status, 0);
+    const ProgramRun other = run_program(edit(whole, {"--mode", "fast"}));
+    EXPECT_EQ(other.status, 1);
+    EXPECT_NE(other.err.find("the mode (the session has paper)"), std::string::npos) << other.err;
+    // Its weights are no LoRA that another text could start from.
+    const ProgramRun from = run_program(
+        edit(broken, {"--mode", "fast", "--from", whole.string(), "--embedding-steps", "1"}));
+    EXPECT_EQ(from.status, 1);
+    EXPECT_NE(from.err.find("only a fast tuning starts from another"), std::string::npos)
+        << from.err;
+    EXPECT_FALSE(fs::exists(broken / "recipe.json"));
+}
+
+TEST_F(SessionRuns, AnotherTextStartsFromWhatTheFirstLearned) {
+    const std::vector<std::string> few = {"--embedding-steps", "2",   "--finetune-steps", "4",
+                                          "--finetune-lr",     "1e-2"};
+    ASSERT_EQ(run_program(edit(whole, few)).status, 0);
+    std::vector<std::string> second = edit(broken, {"--from", whole.string(), "--json"});
+    second[2] = "a yellow rose";
+    const ProgramRun run = run_program(second);
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_TRUE(read_file(broken / "start.safetensors") == read_file(whole / "lora.safetensors"));
+    EXPECT_FALSE(read_file(broken / "lora.safetensors") == read_file(whole / "lora.safetensors"));
+    const json recipe = json::parse(read_file(broken / "recipe.json"))["keepsake"];
+    EXPECT_EQ(recipe["start"], editor::tuning_tag(editor::load_recipe(whole / "recipe.json")));
+    // It needs the first session no more.
+    fs::remove_all(whole);
+    EXPECT_EQ(
+        run_program({"render", broken.string(), "--steps", "2", "--eta", "1", "--quiet"}).status,
+        0);
+    // Another photo cannot start from it.
+    save_photo(photo, quarters(64, 96));
+    second[4] = (folder.path / "third.keepsake").string();
+    second.insert(second.end(), {"--from", broken.string()});
+    const ProgramRun other = run_program(second);
+    EXPECT_EQ(other.status, 1);
+    EXPECT_NE(other.err.find("cannot be the start: it has another photo"), std::string::npos)
+        << other.err;
 }
 
 TEST_F(SessionRuns, FilesOfAnotherRecipeAreNotMixed) {

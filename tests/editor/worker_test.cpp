@@ -133,10 +133,10 @@ TEST_F(WorkerTest, NothingIsTunedOrRenderedTwice) {
     EXPECT_EQ(files, 13);
     worker->send(editor::CloseRequest{});
     wait("an empty window", [](const Document& d) { return !d.photo; });
-    const auto written = fs::last_write_time(first->session / "unet.safetensors");
+    const auto written = fs::last_write_time(first->session / "lora.safetensors");
     const auto second = apply(open(1));
     EXPECT_EQ(second->session, first->session);
-    EXPECT_EQ(fs::last_write_time(first->session / "unet.safetensors"), written);
+    EXPECT_EQ(fs::last_write_time(first->session / "lora.safetensors"), written);
     EXPECT_EQ(std::distance(fs::directory_iterator(cache), {}), files);
 }
 
