@@ -49,7 +49,7 @@ TEST(Recipe, SurvivesJsonExactly) {
 TEST(Recipe, IsReadableText) {
     const std::string text = to_json(unusual());
     EXPECT_NE(text.find("\"sampler\": \"dpmpp_2m\""), std::string::npos) << text;
-    EXPECT_NE(text.find("\"mode\": \"paper\""), std::string::npos);
+    EXPECT_NE(text.find("\"mode\": \"fast\""), std::string::npos);
     EXPECT_NE(text.find("\u82b1"), std::string::npos);
     EXPECT_NE(text.find("5e-7"), std::string::npos);
 }
@@ -187,7 +187,7 @@ TEST(ModelDefaults, FaultsAreNamed) {
         {R"({"paper": {"embedding": {"rate": 1}}})", "the key 'paper.embedding.rate' is unknown"},
         {R"({"sample": {"steps": "many"}})", "'sample.steps' is \"many\""},
         {R"({"sample": {"sampler": "magic"}})", "magic"},
-        {R"({"edit": {"eta": "1:2"}})", "eta '1:2'"},
+        {R"({"fast": {"eta": "1:2"}})", "eta '1:2'"},
         {R"({"paper": {"finetune": {"steps": -1}}})", "'steps' is out of range"},
         {R"({"paper": 3})", "'paper' is no object"},
         {R"({"paper")", "is not JSON"}};

@@ -130,7 +130,7 @@ TEST_F(WorkerTest, NothingIsTunedOrRenderedTwice) {
     const auto first = apply(open(1));
     const fs::path cache = first->session / "renders/cache";
     const auto files = std::distance(fs::directory_iterator(cache), {});
-    EXPECT_EQ(files, 13);
+    EXPECT_EQ(files, 17);
     worker->send(editor::CloseRequest{});
     wait("an empty window", [](const Document& d) { return !d.photo; });
     const auto written = fs::last_write_time(first->session / "lora.safetensors");
