@@ -98,9 +98,9 @@ TEST(RecentSessions, TheLatestFirstAndThoseThatAreGoneLeftOut) {
         sessions.push_back(library.path / name);
         fs::create_directory(sessions.back());
         save_recipe(sessions.back() / "recipe.json", editor::Recipe{});
-        remember_session(library.path, sessions.back());
+        editor::remember_session(library.path, sessions.back());
     }
-    remember_session(library.path, sessions[0]);
+    editor::remember_session(library.path, sessions[0]);
     fs::remove_all(sessions[1]);
     const std::vector<fs::path> expected = {sessions[0], sessions[2]};
     EXPECT_EQ(editor::recent_sessions(library.path), expected);

@@ -62,9 +62,10 @@ TEST(RenderCache, ADamagedOrForeignFileCountsAsNone) {
     const std::string key = render_key(recipe(), 0.7, 1), other = render_key(recipe(), 0.8, 1);
     RenderCache writer;
     writer.add(folder.path, key, picture(40));
-    fs::copy_file(cached_render_path(folder.path, key), cached_render_path(folder.path, other));
+    fs::copy_file(editor::cached_render_path(folder.path, key),
+                  editor::cached_render_path(folder.path, other));
     EXPECT_EQ(RenderCache().find(folder.path, other), nullptr);
-    fs::resize_file(cached_render_path(folder.path, key), 40);
+    fs::resize_file(editor::cached_render_path(folder.path, key), 40);
     EXPECT_EQ(RenderCache().find(folder.path, key), nullptr);
 }
 
