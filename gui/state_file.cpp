@@ -16,6 +16,8 @@ constexpr std::array tuned_names = {"nothing", "partly", "fully"};
 constexpr std::array views = {"crop", "edit", "wipe", "side_by_side", "difference", "variations"};
 constexpr std::array exports = {"nothing", "exists", "under_way", "written", "failed"};
 
+constexpr std::array export_kinds = {"photo", "square", "strip", "before_after"};
+
 template <std::size_t n, class Value>
 const char* name_of(const std::array<const char*, n>& names, Value value) {
     return names.at(static_cast<std::size_t>(value));
@@ -65,6 +67,7 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     state["field_seed"] = frame.state.seed;
     state["crop"] = {frame.state.draft.tuning.crop.x, frame.state.draft.tuning.crop.y,
                      frame.state.draft.tuning.crop.width};
+    state["export_kind"] = name_of(export_kinds, frame.state.exporting.kind);
     state["help"] = frame.state.help;
     // What a person typed or a file is called may be any bytes.
     write_file_atomically(path, state.dump(-1, ' ', false, json::error_handler_t::replace));

@@ -89,12 +89,11 @@ class Window:
     def place(self, widget):
         """Its rectangle once it is drawn and stays where it is: x, y, width, height."""
         self.wait(f"the widget '{widget}'", lambda state: widget in state["widgets"])
-        before = None
+        seen = []
         while True:
-            now = self.state()["widgets"].get(widget)
-            if now and now == before:
-                return now
-            before = now
+            seen = [*seen[-2:], self.state()["widgets"].get(widget)]
+            if len(seen) == 3 and seen[0] and seen[0] == seen[1] == seen[2]:
+                return seen[0]
             time.sleep(0.05)
 
     def centre(self, widget):

@@ -145,11 +145,15 @@ class Journey:
         window.wait("the chosen one", lambda state: state["shown"] == [self.eta, 3])
         window.wait("its strip", lambda state: len(state["renders"]) >= 13)
 
+    def choose_export(self, label, kind):
+        self.window.click("export " + label)
+        self.window.wait(label, lambda state: state["export_kind"] == kind)
+
     def export(self):
         window = self.window
         self.exported = self.folder / "out.png"
         window.key("ctrl+e")
-        window.click("export The edited square")
+        self.choose_export("The edited square", "square")
         window.fill("export path", str(self.exported))
         self.look("export")
         window.click("Export now")
@@ -169,7 +173,8 @@ class Journey:
         for kind, name in [("The edited photo", "photo.png"), ("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
                            ("Before and after", "both.tif")]:
             window.key("ctrl+e")
-            window.click("export " + kind)
+            self.choose_export(kind, {"The edited photo": "photo", "The whole strip": "strip",
+                                      "Before and after": "before_after"}[kind])
             window.fill("export path", str(self.folder / name))
             window.click("Export now")
             window.wait(name, lambda state: state["exported"][:2] == ["written", str(self.folder / name)])

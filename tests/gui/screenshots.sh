@@ -10,7 +10,8 @@ out=$build/screenshots
 rm -rf "$out"
 python3 "$root/tests/gui/edit_test.py" "$build/gui/keepsake-gui" "$build/editor/keepsake" "$root" "$out/steps"
 python3 "$root/tests/gui/sample_tour.py" "$build/gui/keepsake-gui" "$out"
-for name in invitation learning result wipe variations export; do
-    convert "$out/$name.png" -quality 86 "$root/assets/readme/window-$name.jpg"
+# Without the status line, which names a folder of the machine.
+for name in invitation learning result wipe variations; do
+    convert "$out/$name.png" -crop 1280x692+0+0 +repage -quality 86 "$root/assets/readme/window-$name.jpg"
 done
 ls -l "$root"/assets/readme/window-*.jpg
