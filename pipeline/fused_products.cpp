@@ -270,7 +270,10 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
 Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
                        const Tensor& dy) {
     const Kernels& k = *best_kernels();
-    const Tensor gradient = at::zeros_like(weight);
+    // In the order of the kernel's result, whatever the weight's own.
+    const Tensor gradient = at::zeros_like(
+        weight, at::TensorOptions(),
+        weight.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
     kernels::WeightGradient job;
     job.a = prepared.const_data_ptr<float>();
     job.a_rows = input_rows(g);

@@ -3,7 +3,12 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cstdlib>
 #include <utility>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace keepsake::pipeline {
 
@@ -32,8 +37,23 @@ Tensor encode_image(const Model& model, const Tensor& image,
     return z.to(at::kFloat) * model.vae.config().scaling_factor;
 }
 
+namespace {
+
+// Gives what sampling has freed back to the system: glibc keeps it, and decoding a large picture is
+// the moment of the most memory.
+void give_back_memory() {
+#ifdef __GLIBC__
+    ::malloc_trim(0);
+#endif
+}
+
+constexpr std::int64_t large_latents = 4096;  // 512 pixels square
+
+}  // namespace
+
 Tensor decode_latents(const Model& model, const Tensor& latents) {
     const at::NoGradGuard no_grad;
+    if (latents.size(2) * latents.size(3) >= large_latents) give_back_memory();
     const Tensor z = latents.to(model.device, model.dtype) / model.vae.config().scaling_factor;
     const Tensor image = model.vae.decode(z).to(at::kCPU, at::kFloat);
     return (image / 2 + 0.5).clamp(0, 1).contiguous();

@@ -68,8 +68,7 @@ void dump_training(const Model& model, const TensorMap& inputs, TensorMap& outpu
     for (const auto& [name, tensor] : inputs) {
         if (!name.starts_with(prefix)) continue;
         // The format that make_loras gives and that the layers' gradients are written in.
-        tensors[name.substr(prefix.size())] =
-            tensor.dim() == 4 ? tensor.clone(at::MemoryFormat::ChannelsLast) : tensor.clone();
+        tensors[name.substr(prefix.size())] = tensor.clone();
     }
     with_lora.loras = pipeline::loras_from_tensors(tensors, "inputs");
     stage_b.rank = 4;

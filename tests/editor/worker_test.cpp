@@ -98,7 +98,8 @@ TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
     worker.reset();
     const fs::path out = folder.path / "out.png";
     const ProgramRun run =
-        run_program({"render", session.string(), "--eta", "0.3", "--out", out.string(), "--quiet"});
+        run_program({"render", session.string(), "--eta", "0.3", "--no-full", "--out", out.string(),
+                     "--quiet"});
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
     EXPECT_TRUE(editor::read_image_recipe(out) == render->recipe);
