@@ -97,8 +97,8 @@ TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
     const fs::path session = document->session;
     worker.reset();
     const fs::path out = folder.path / "out.png";
-    const ProgramRun run =
-        run_program({"render", session.string(), "--eta", "0.3", "--out", out.string(), "--quiet"});
+    const ProgramRun run = run_program({"render", session.string(), "--eta", "0.3", "--out",
+                                        out.string(), "--no-full", "--quiet"});
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
     EXPECT_TRUE(editor::read_image_recipe(out) == render->recipe);
@@ -192,7 +192,9 @@ TEST_F(WorkerTest, ExportAsksBeforeItOverwrites) {
     editor::ExportRequest request{editor::ExportKind::square, out, std::nullopt, false};
     const auto sent = [&](editor::ExportState::Kind kind) {
         worker->send(request);
-        wait("the export", [&](const Document& d) { return d.exported.kind == kind; });
+        wait("the export", [&](const Document& d) {
+            return d.exported.kind == kind && d.exported.path == request.path;
+        });
     };
     sent(editor::ExportState::Kind::exists);
     EXPECT_EQ(fs::file_size(out), 4u);
