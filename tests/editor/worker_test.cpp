@@ -1,6 +1,7 @@
 // The Worker with the bundled model, as a window uses it.
 #include "editor/worker.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -97,8 +98,9 @@ TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
     const fs::path session = document->session;
     worker.reset();
     const fs::path out = folder.path / "out.png";
-    const ProgramRun run = run_program({"render", session.string(), "--eta", "0.3", "--out",
-                                        out.string(), "--no-full", "--quiet"});
+    const ProgramRun run =
+        run_program({"render", session.string(), "--eta", "0.3", "--out", out.string(), "--no-full",
+                     "--quiet", "--threads", std::to_string(at::get_num_threads())});
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
     EXPECT_TRUE(editor::read_image_recipe(out) == render->recipe);
