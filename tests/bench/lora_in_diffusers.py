@@ -155,7 +155,7 @@ def main():
         folder = pathlib.Path(scratch)
         session = options.session or make_session(options, folder)
         picture = folder / "ours.png"
-        run([options.keepsake, "render", str(session), "--eta", str(ETA), "--seed", "3", "--out",
+        run([options.keepsake, "render", str(session), "--eta", str(ETA), "--seed", "3", "--no-full", "--out",
              str(picture), "--quiet", "--model", options.model])
         ours = numpy.asarray(Image.open(picture).convert("RGB")).astype(float)
         pipe = StableDiffusionPipeline.from_pretrained(

@@ -1,6 +1,7 @@
 // The Worker with the bundled model, as a window uses it.
 #include "editor/worker.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -98,8 +99,8 @@ TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
     worker.reset();
     const fs::path out = folder.path / "out.png";
     const ProgramRun run =
-        run_program({"render", session.string(), "--eta", "0.3", "--no-full", "--out", out.string(),
-                     "--quiet"});
+        run_program({"render", session.string(), "--eta", "0.3", "--out", out.string(), "--no-full",
+                     "--quiet", "--threads", std::to_string(at::get_num_threads())});
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
     EXPECT_TRUE(editor::read_image_recipe(out) == render->recipe);
@@ -193,7 +194,9 @@ TEST_F(WorkerTest, ExportAsksBeforeItOverwrites) {
     editor::ExportRequest request{editor::ExportKind::square, out, std::nullopt, false};
     const auto sent = [&](editor::ExportState::Kind kind) {
         worker->send(request);
-        wait("the export", [&](const Document& d) { return d.exported.kind == kind; });
+        wait("the export", [&](const Document& d) {
+            return d.exported.kind == kind && d.exported.path == request.path;
+        });
     };
     sent(editor::ExportState::Kind::exists);
     EXPECT_EQ(fs::file_size(out), 4u);
