@@ -66,7 +66,7 @@ void tune_session(Bench& bench, Monitor& monitor);
 void render_next(Bench& bench, Monitor& monitor);
 bool wants_render(const Bench& bench);
 
-// What is rendered in which order, coarse first: 0 to 1.6, at each step the eta farthest from those
+// What is rendered in which order, coarse first: 0 to 1.2, at each step the eta farthest from those
 // that are done, of equally far ones that nearest to `middle`.
 std::vector<double> strip_etas(double middle);
 // The eta that is shown first.

@@ -10,7 +10,7 @@
 namespace keepsake::editor {
 namespace {
 
-constexpr int strip_last = 16;  // tenths
+constexpr int strip_last = 12;  // tenths
 
 bool has_render(const Bench& bench, double eta) {
     return exact_render(*bench.board.latest(), eta) != nullptr;

@@ -26,7 +26,7 @@ void draw_edit_panel(Frame& frame, const Rect& place);
 void draw_advanced(Frame& frame);
 void draw_progress(Frame& frame);
 void draw_history(Frame& frame);
-// The renders from 0 to 1.6 and the slider below them.
+// The renders from 0 to 1.2 and the slider below them.
 void draw_film_strip(Frame& frame, const Rect& place);
 void draw_open_dialog(Frame& frame);
 void draw_export_dialog(Frame& frame);
@@ -37,7 +37,7 @@ void open_file(Frame& frame, const std::filesystem::path& path);
 void apply(Frame& frame);
 bool can_apply(const Frame& frame);
 void set_view(Frame& frame, View view);
-void set_eta(Frame& frame, double eta);  // rounded to hundredths, within 0 to 1.6
+void set_eta(Frame& frame, double eta);  // rounded to hundredths, within 0 to 1.2
 void choose_seed(Frame& frame, std::uint64_t seed);
 void begin_open(Frame& frame);
 void begin_export(Frame& frame);
@@ -46,7 +46,7 @@ bool can_undo(const Frame& frame);
 // Sends the look that is waiting, once it has rested. Returns whether one still waits.
 bool send_rested_look(Frame& frame);
 
-constexpr double largest_eta = 1.6;
+constexpr double largest_eta = 1.2;
 constexpr std::size_t variation_count = 9;
 
 }  // namespace keepsake::gui

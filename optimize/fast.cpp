@@ -8,7 +8,7 @@ TuningOptions fast_options() {
     options.embedding.learning_rate = 2e-2;
     options.embedding.schedule = RateSchedule::cosine;
     options.embedding.draws = Draws::stratified;
-    options.finetune.steps = 60;
+    options.finetune.steps = 56;
     options.finetune.learning_rate = 2e-3;
     options.finetune.batch_size = 4;
     options.finetune.adam.beta1 = 0.8;

@@ -4,7 +4,7 @@
 // convolutions, which learns as well as all weights here and is a hundredth of them on disk;
 // stratified timesteps and antithetic noise (see Draws), so that a step of four pairs says as much
 // as many of the paper's; rates 10 to 100 times the paper's, brought down to zero, which is what
-// makes the last steps count; Adam with a shorter memory (beta 0.8, 0.95), for a run of 60 steps.
+// makes the last steps count; Adam with a shorter memory (beta 0.8, 0.95), for a run of 56 steps.
 // The measurements are in docs/fast-mode.md.
 #pragma once
 

@@ -78,11 +78,11 @@ class WorkerTest : public ::testing::Test {
 
 TEST(StripEtas, CoarseFirstAndEachOnce) {
     const std::vector<double> etas = editor::strip_etas(0.9);
-    ASSERT_EQ(etas.size(), 17u);
+    ASSERT_EQ(etas.size(), 13u);
     EXPECT_EQ(std::vector<double>(etas.begin(), etas.begin() + 4),
-              (std::vector<double>{0, 1.6, 0.8, 1.2}));
+              (std::vector<double>{0, 1.2, 0.6, 0.9}));
     std::set<double> each(etas.begin(), etas.end());
-    EXPECT_EQ(each.size(), 17u);
+    EXPECT_EQ(each.size(), 13u);
 }
 
 TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
@@ -133,7 +133,7 @@ TEST_F(WorkerTest, NothingIsTunedOrRenderedTwice) {
     const auto first = apply(open(1));
     const fs::path cache = first->session / "renders/cache";
     const auto files = std::distance(fs::directory_iterator(cache), {});
-    EXPECT_EQ(files, 17);
+    EXPECT_EQ(files, 13);
     worker->send(editor::CloseRequest{});
     wait("an empty window", [](const Document& d) { return !d.photo; });
     const auto written = fs::last_write_time(first->session / "lora.safetensors");

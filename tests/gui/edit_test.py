@@ -97,7 +97,7 @@ class Journey:
         state = window.wait("the stop", lambda state: state["activity"] == "idle")
         expect(state["tuned"] in ("partly", "fully"), "what was learned was not kept")
         window.click("Apply")
-        state = window.wait("the strip", lambda state: len(state["renders"]) == 17)
+        state = window.wait("the strip", lambda state: len(state["renders"]) == 13)
         expect(state["tuned"] == "fully" and state["shown"] == [state["eta"], 0],
                "the strip is there without an edit")
         self.session = pathlib.Path(state["session"])
@@ -107,7 +107,7 @@ class Journey:
     def slide(self):
         window = self.window
         x, y, width, height = window.place("slider")
-        at = lambda eta: (x + width * eta / 1.6, y + height / 2)
+        at = lambda eta: (x + width * eta / 1.2, y + height / 2)
         window.drag(at(0.9), at(0.74))
         state = window.wait("the slider", lambda state: state["field_eta"] < 0.8)
         eta = state["field_eta"]
