@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace keepsake::pipeline::fused {
@@ -63,6 +64,48 @@ std::int64_t norm_parts(const kernels::GroupNorm& job) {
     return job.batch * (job.channels / kernels::norm_block(job.channels, job.groups));
 }
 
+// Mean and scale of every group, from moments that the threads take of parts of each picture.
+void measure(const kernels::GroupNorm& norm) {
+    const Kernels& k = *best_kernels();
+    const std::int64_t pixels = norm.height * norm.width, channels = norm.channels;
+    constexpr std::int64_t enough = 16384;  // floats a part: less is not worth another thread
+    const std::int64_t parts = std::clamp<std::int64_t>(
+        pixels * channels / enough, 1, std::min<std::int64_t>(4 * at::get_num_threads(), pixels));
+    std::vector<float> sums(static_cast<std::size_t>(norm.batch * parts * 2 * channels));
+    const auto sums_of = [&](std::int64_t picture, std::int64_t part) {
+        return sums.data() + (picture * parts + part) * 2 * channels;
+    };
+    share(norm.batch * parts, at::get_num_threads(), [&](std::int64_t i) {
+        const std::int64_t picture = i / parts, part = i % parts;
+        k.group_norm_moments(norm, picture, part * pixels / parts, (part + 1) * pixels / parts,
+                             sums_of(picture, part));
+    });
+    const std::int64_t size = channels / norm.groups;
+    const double count = static_cast<double>(pixels);
+    std::vector<double> mean(static_cast<std::size_t>(size)), spread(mean.size());
+    for (std::int64_t i = 0; i < norm.batch * norm.groups; ++i) {
+        const std::int64_t picture = i / norm.groups, first = i % norm.groups * size;
+        double group_mean = 0, variance = 0;
+        for (std::int64_t c = 0; c < size; ++c) {
+            double sum = 0, square = 0;
+            for (std::int64_t part = 0; part < parts; ++part) {
+                sum += static_cast<double>(sums_of(picture, part)[first + c]);
+                square += static_cast<double>(sums_of(picture, part)[channels + first + c]);
+            }
+            const auto at = static_cast<std::size_t>(c);
+            mean[at] =
+                static_cast<double>(norm.x[picture * pixels * channels + first + c]) + sum / count;
+            spread[at] = square / count - sum / count * (sum / count);
+            group_mean += mean[at] / static_cast<double>(size);
+        }
+        for (std::size_t c = 0; c < mean.size(); ++c)
+            variance += (spread[c] + (mean[c] - group_mean) * (mean[c] - group_mean)) /
+                        static_cast<double>(size);
+        norm.mean[i] = static_cast<float>(group_mean);
+        norm.rscale[i] = static_cast<float>(1 / std::sqrt(std::max(variance, 0.0) + norm.eps));
+    }
+}
+
 // What the product reads: x itself, or normalised and with its border.
 Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats) {
     const Kernels& k = *best_kernels();
@@ -72,7 +115,7 @@ Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, cons
         kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
         job.border = g.padding;
         job.y = y.mutable_data_ptr<float>();
-        share(norm_parts(job), threads, [&](std::int64_t i) { k.group_norm_stats(job, i, i + 1); });
+        measure(job);
         const std::int64_t rows = g.batch * g.padded_height();
         const std::int64_t run = std::max<std::int64_t>(1, 64 / g.padded_width());
         share((rows + run - 1) / run, threads,

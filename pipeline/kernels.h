@@ -134,9 +134,11 @@ struct Kernels {
     void (*product)(const Product& product, const Part& part, float* scratch);
     // Outs [begin, end).
     void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end);
-    // mean and rscale. Channel blocks [begin, end) of batch * channels / norm_block(channels,
-    // groups).
-    void (*group_norm_stats)(const GroupNorm& norm, std::int64_t begin, std::int64_t end);
+    // Of pixels [begin, end) of one picture, by channel: the sum of x - s and of its square, s
+    // being the picture's first pixel, so that a mean far from zero costs no accuracy. sums: (2,
+    // channels).
+    void (*group_norm_moments)(const GroupNorm& norm, std::int64_t picture, std::int64_t begin,
+                               std::int64_t end, float* sums);
     // y, from them. Rows with their border [begin, end) of batch * (height + 2 border).
     void (*group_norm)(const GroupNorm& norm, std::int64_t begin, std::int64_t end);
     void (*group_norm_gradient)(const GroupNorm& norm, const GroupNormGradient& gradient,

@@ -44,41 +44,6 @@ struct Norms {
         }
     }
 
-    // Two passes: the mean first, then the squares of what is left, so that nothing cancels.
-    static void measure(const GroupNorm& norm, Block& block) {
-        const std::int64_t pixels = norm.height * norm.width;
-        const float scale = 1.0f / static_cast<float>(pixels * block.group_size);
-        fill(block.mean, block.count, 0.0f);
-        fill(block.rscale, block.count, 0.0f);
-        for (std::int64_t i = 0; i < pixels; ++i) {
-            const float* x = row_of(norm, block, norm.x, i);
-            for (std::int64_t c = 0; c < block.count; c += Width)
-                V::store(block.mean + c, V::load(block.mean + c) + V::load(x + c));
-        }
-        spread(block, block.mean);
-        for (std::int64_t c = 0; c < block.count; ++c) block.mean[c] *= scale;
-        for (std::int64_t i = 0; i < pixels; ++i) {
-            const float* x = row_of(norm, block, norm.x, i);
-            for (std::int64_t c = 0; c < block.count; c += Width) {
-                const Floats d = V::load(x + c) - V::load(block.mean + c);
-                V::store(block.rscale + c, V::load(block.rscale + c) + d * d);
-            }
-        }
-        spread(block, block.rscale);
-        for (std::int64_t c = 0; c < block.count; ++c)
-            block.rscale[c] = static_cast<float>(
-                1.0 / __builtin_sqrt(static_cast<double>(block.rscale[c] * scale) + norm.eps));
-    }
-
-    static void remember(const GroupNorm& norm, const Block& block) {
-        for (std::int64_t c = 0; c < block.count; c += block.group_size) {
-            const std::int64_t at =
-                block.picture * norm.groups + (block.first + c) / block.group_size;
-            norm.mean[at] = block.mean[c];
-            norm.rscale[at] = block.rscale[c];
-        }
-    }
-
     static void recall(const GroupNorm& norm, Block& block) {
         for (std::int64_t c = 0; c < block.count; ++c) {
             const std::int64_t at =
@@ -88,11 +53,30 @@ struct Norms {
         }
     }
 
-    static void group_norm_stats(const GroupNorm& norm, std::int64_t begin, std::int64_t end) {
-        for (std::int64_t index = begin; index < end; ++index) {
-            Block block = block_at(norm, index);
-            measure(norm, block);
-            remember(norm, block);
+    static void group_norm_moments(const GroupNorm& norm, std::int64_t picture, std::int64_t begin,
+                                   std::int64_t end, float* sums) {
+        const float* first = norm.x + picture * norm.height * norm.width * norm.channels;
+        constexpr int block = 4;  // vectors whose sums stay in registers over the pixels
+        for (std::int64_t c = 0; c < norm.channels; c += block * Width) {
+            const std::int64_t left = norm.channels - c;
+            const int count = static_cast<int>(smaller(block, (left + Width - 1) / Width));
+            Floats shift[block], sum[block], square[block];
+            for (int v = 0; v < count; ++v) {
+                shift[v] = V::load(first + c + v * Width);
+                sum[v] = square[v] = Floats{};
+            }
+            for (std::int64_t i = begin; i < end; ++i) {
+                const float* x = first + i * norm.channels + c;
+                for (int v = 0; v < count; ++v) {
+                    const Floats d = V::load(x + v * Width) - shift[v];
+                    sum[v] += d;
+                    square[v] += d * d;
+                }
+            }
+            for (int v = 0; v < count; ++v) {
+                V::store(sums + c + v * Width, sum[v]);
+                V::store(sums + norm.channels + c + v * Width, square[v]);
+            }
         }
     }
 

@@ -42,16 +42,22 @@ struct Products {
     // One panel: element (k, j) of B is weights[rows[j] * depth + k]; rows[j] < 0 gives zeros.
     static void pack_panel(const float* weights, const std::int64_t* rows, std::int64_t width,
                            std::int64_t depth, float* out) {
-        constexpr std::int64_t block = 64;  // so that what is read stays in the first-level cache
-        for (std::int64_t begin = 0; begin < depth; begin += block) {
-            const std::int64_t end = smaller(begin + block, depth);
-            for (std::int64_t j = 0; j < width; ++j) {
-                if (rows[j] < 0) {
-                    for (std::int64_t k = begin; k < end; ++k) out[k * width + j] = 0;
-                    continue;
+        for (std::int64_t first = 0; first < width; first += Width) {
+            std::int64_t k = 0;
+            for (; k + Width <= depth; k += Width) {
+                Floats block[Width];
+                for (int i = 0; i < Width; ++i) {
+                    const std::int64_t row = rows[first + i];
+                    block[i] = row < 0 ? Floats{} : V::load(weights + row * depth + k);
                 }
-                const float* source = weights + rows[j] * depth;
-                for (std::int64_t k = begin; k < end; ++k) out[k * width + j] = source[k];
+                V::transpose(block);
+                for (int i = 0; i < Width; ++i) V::store(out + (k + i) * width + first, block[i]);
+            }
+            for (; k < depth; ++k) {
+                for (int i = 0; i < Width; ++i) {
+                    const std::int64_t row = rows[first + i];
+                    out[k * width + first + i] = row < 0 ? 0.0f : weights[row * depth + k];
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ constexpr Kernels table(const char* name) {
             P::pack_transposed,
             P::product,
             P::weight_gradient,
-            N::group_norm_stats,
+            N::group_norm_moments,
             N::group_norm,
             N::group_norm_gradient,
             N::pad,

@@ -57,6 +57,29 @@ struct Vectors {
         return total;
     }
 
+    // A square of Width vectors, rows for columns: blocks of half the side change places, then
+    // blocks of half of that.
+    static inline void transpose(Floats (&rows)[Width]) {
+#pragma GCC unroll 4
+        for (int side = Width / 2; side >= 1; side /= 2) {
+            Ints low, high;
+            for (int lane = 0; lane < Width; ++lane) {
+                low[lane] = lane & side ? Width + lane - side : lane;
+                high[lane] = lane & side ? Width + lane : lane + side;
+            }
+#pragma GCC unroll 16
+            for (int i = 0; i < Width; ++i) {
+                if (i & side) continue;
+                const Floats a = rows[i], b = rows[i + side];
+                rows[i] = shuffle(a, b, low);
+                rows[i + side] = shuffle(a, b, high);
+            }
+        }
+    }
+    static inline Floats shuffle(Floats a, Floats b, Ints from) {
+        return __builtin_shuffle(a, b, from);
+    }
+
     // e^x, relative error below 2e-7: e^x = 2^n e^r with |r| <= ln(2)/2, e^r by Cephes' expf
     // polynomial (Moshier). Clamped where float32 overflows or becomes subnormal.
     static inline Floats exp(Floats x) {
@@ -76,7 +99,9 @@ struct Vectors {
         const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
         return reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
     }
-    static inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
+    static inline Floats sigmoid(Floats x) {
+        return 1.0f / (1.0f + exp(-x));
+    }
 
     // The standard normal distribution function, absolute error below 2e-7 (Abramowitz & Stegun,
     // 7.1.26), and its density, which comes out on the way.

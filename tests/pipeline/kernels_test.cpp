@@ -174,7 +174,21 @@ TEST_P(KernelsTest, GroupNormAndItsGradient) {
         norm.rscale = norm.mean + batch * groups;
         const std::int64_t parts = batch * channels / norm_block(channels, groups);
         ASSERT_GT(parts, batch);
-        k.group_norm_stats(norm, 0, parts);
+        // Mean and scale are worked out from the moments by fused_products.cpp; here by ATen.
+        const Tensor groups64 = x.to(at::kDouble)
+                                    .reshape({batch, height * width, groups, channels / groups})
+                                    .permute({0, 2, 1, 3})
+                                    .flatten(2);
+        stats[0].copy_(groups64.mean(2));
+        stats[1].copy_(1 / (groups64.var(2, /*unbiased=*/false) + norm.eps).sqrt());
+        for (std::int64_t picture = 0; picture < batch; ++picture) {
+            const Tensor moments = at::empty({2, channels});
+            k.group_norm_moments(norm, picture, 2, 11, moments.mutable_data_ptr<float>());
+            const Tensor pixels = x[picture].reshape({-1, channels}).to(at::kDouble);
+            const Tensor shifted = pixels.slice(0, 2, 11) - pixels[0];
+            EXPECT_LT(worst(moments[0], shifted.sum(0)), 1e-6);
+            EXPECT_LT(worst(moments[1], (shifted * shifted).sum(0)), 1e-6);
+        }
         k.group_norm(norm, 0, 3);  // across the border between two pictures
         k.group_norm(norm, 3, batch * (height + 2));
 
