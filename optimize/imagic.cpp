@@ -254,6 +254,9 @@ void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& t
         Stage::finetune,       "finetune",       options.steps,          options.batch_size,
         options.learning_rate, options.schedule, options.warmup_steps,   options.draws,
         options.adam,          learns,           &tuning.finetune_steps, &tuning.finetune_losses};
+    // The network and the embedding are still those that stage A ended with.
+    if (tuning.finetune_steps == 0 && !tuning.finetune_losses.before)
+        tuning.finetune_losses.before = tuning.embedding_losses.after;
     run_stage(task, run, *tuning.unet, tuning.optimised_embedding, tuning, controls);
     if (options.rank > 0) tuning.unet = pipeline::apply_loras(task.unet, tuning.loras);
 }
