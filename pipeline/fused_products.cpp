@@ -149,8 +149,10 @@ void run_product(const kernels::Product& job) {
     const Kernels& k = *best_kernels();
     const std::int64_t panels = (job.columns + k.panel_width - 1) / k.panel_width;
     const std::int64_t threads = at::get_num_threads();
-    // Where panels are packed on the way, a panel is one part: packing it twice costs more.
-    std::int64_t run = job.panels ? 96 : job.rows;
+    // Where panels are packed on the way, a part packs its panel anew, so that runs are long: no
+    // shorter than what makes eight parts a thread, nor than 512 rows.
+    const std::int64_t even = (job.rows * panels + 8 * threads - 1) / (8 * threads);
+    std::int64_t run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
     while (job.panels && run > 12 && panels * ((job.rows + run - 1) / run) < 4 * threads) run /= 2;
     const std::int64_t runs = (job.rows + run - 1) / run;
     const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
