@@ -82,13 +82,6 @@ StageLosses losses_of(const TensorMap& group) {
     return losses;
 }
 
-// As a layer wants its matrices: convolutions in channels_last.
-Tensor in_layers_format(const Tensor& tensor, const Model& model) {
-    return tensor.to(model.device)
-        .contiguous(tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast
-                                      : at::MemoryFormat::Contiguous);
-}
-
 pipeline::UNet make_unet(const std::filesystem::path& path, const Model& model, TensorMap weights) {
     pipeline::Weights source = pipeline::Weights::from_tensors(std::move(weights), path.string());
     source.set_target(model.dtype, model.device);
@@ -146,7 +139,8 @@ void read_checkpoint(const std::filesystem::path& path, const std::string& tag, 
         tuning.unet = make_unet(path, model, std::move(weights));
     }
     TensorMap loras = read_group(file, "lora.");
-    for (auto& [name, tensor] : loras) tensor = in_layers_format(tensor, model);
+    for (auto& [name, tensor] : loras)
+        tensor = tensor.to(model.device).contiguous(pipeline::layer_format(tensor));
     tuning.loras = pipeline::loras_from_tensors(loras, path.string());
     for (auto& [name, tensor] : read_group(file, "adam.")) {
         tuning.adam[name] = tensor.to(model.device);

@@ -13,7 +13,6 @@ namespace keepsake::pipeline {
 
 using namespace fused;
 using kernels::best_kernels;
-using kernels::share;
 
 namespace {
 
@@ -55,7 +54,7 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         FusedLayer layer = saved->layer;
         layer.weight = weight;
         layer.bias = given(bias);
-        const Tensor stats = make_stats(layer, x);
+        const Tensor stats = norm_stats(layer, x);
         if (layer.lora) layer.lora = with_matrices(*layer.lora, down, up);
         const Forward result =
             fused::forward(layer, x, {given(group_bias), given(residual)}, stats);
@@ -137,9 +136,6 @@ struct GegluFunction : torch::autograd::Function<GegluFunction> {
         return job;
     }
     static constexpr std::int64_t rows_a_part = 16;
-    static std::int64_t parts(const kernels::Geglu& job) {
-        return (job.rows + rows_a_part - 1) / rows_a_part;
-    }
 
     static Tensor forward(AutogradContext* context, const Tensor& h) {
         context->save_for_backward({h});
@@ -148,8 +144,8 @@ struct GegluFunction : torch::autograd::Function<GegluFunction> {
         const Tensor y = at::empty(shape, h.options());
         kernels::Geglu job = job_of(h);
         job.y = y.mutable_data_ptr<float>();
-        share(parts(job), at::get_num_threads(), [&](std::int64_t i) {
-            best_kernels()->geglu(job, i * rows_a_part, std::min(job.rows, (i + 1) * rows_a_part));
+        share_runs(job.rows, rows_a_part, [&](std::int64_t begin, std::int64_t end) {
+            best_kernels()->geglu(job, begin, end);
         });
         return y;
     }
@@ -161,9 +157,8 @@ struct GegluFunction : torch::autograd::Function<GegluFunction> {
         kernels::Geglu job = job_of(h);
         job.dy = dy.const_data_ptr<float>();
         job.dh = dh.mutable_data_ptr<float>();
-        share(parts(job), at::get_num_threads(), [&](std::int64_t i) {
-            best_kernels()->geglu_gradient(job, i * rows_a_part,
-                                           std::min(job.rows, (i + 1) * rows_a_part));
+        share_runs(job.rows, rows_a_part, [&](std::int64_t begin, std::int64_t end) {
+            best_kernels()->geglu_gradient(job, begin, end);
         });
         return {dh};
     }
@@ -171,12 +166,13 @@ struct GegluFunction : torch::autograd::Function<GegluFunction> {
 
 }  // namespace
 
+bool runs_on_kernels(const Tensor& t) {
+    return best_kernels() && t.scalar_type() == at::kFloat && t.device().is_cpu();
+}
+
 bool can_fuse(const Tensor& x, const FusedLayer& layer) {
-    if (layer.lora && layer.lora->down.scalar_type() != at::kFloat) return false;
-    const auto fits = [](const Tensor& t) {
-        return !t.defined() || (t.scalar_type() == at::kFloat && t.device().is_cpu());
-    };
-    if (!best_kernels() || !fits(x) || !fits(layer.weight) || x.numel() == 0) return false;
+    if (!runs_on_kernels(x) || !runs_on_kernels(layer.weight) || x.numel() == 0) return false;
+    if (layer.lora && !runs_on_kernels(layer.lora->down)) return false;
     if (layer.weight.dim() == 4 && x.dim() == 4 && layer.weight.size(2) != layer.weight.size(3))
         return false;
     if (layer.norm && (x.dim() != 4 || layer.upscale != 1 ||
@@ -193,7 +189,7 @@ bool can_fuse(const Tensor& x, const FusedLayer& layer) {
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras) {
     const Tensor input = in_rows(x);
     if (!at::GradMode::is_enabled())
-        return forward(layer, input, extras, make_stats(layer, input)).y;
+        return forward(layer, input, extras, norm_stats(layer, input)).y;
     auto saved = c10::make_intrusive<SavedLayer>();
     saved->layer = layer;
     const Tensor none = at::empty({0}, at::TensorOptions().dtype(at::kFloat));
@@ -251,8 +247,8 @@ Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bia
     job.bias = bias.const_data_ptr<float>();
     job.y = y.mutable_data_ptr<float>();
     constexpr std::int64_t rows = 64;
-    share((job.rows + rows - 1) / rows, at::get_num_threads(), [&](std::int64_t i) {
-        best_kernels()->layer_norm(job, i * rows, std::min(job.rows, (i + 1) * rows));
+    share_runs(job.rows, rows, [&](std::int64_t begin, std::int64_t end) {
+        best_kernels()->layer_norm(job, begin, end);
     });
     return y;
 }

@@ -40,6 +40,9 @@ struct FusedLayer {
     std::int64_t upscale = 1;  // nearest-neighbour, before the convolution; without `norm`
 };
 
+// Whether there are kernels for this tensor: float32 on a CPU that has them.
+bool runs_on_kernels(const Tensor& t);
+
 // Whether the kernels take this: float32 on a CPU that has them, channels that divide.
 bool can_fuse(const Tensor& x, const FusedLayer& layer);
 

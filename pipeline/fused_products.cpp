@@ -32,8 +32,13 @@ Geometry geometry_of(const FusedLayer& layer, const Tensor& x) {
 }
 
 Tensor in_rows(const Tensor& x) {
-    return x.contiguous(x.dim() == 4 ? at::MemoryFormat::ChannelsLast
-                                     : at::MemoryFormat::Contiguous);
+    return x.contiguous(layer_format(x));
+}
+
+void share_runs(std::int64_t count, std::int64_t run,
+                const std::function<void(std::int64_t, std::int64_t)>& work) {
+    share((count + run - 1) / run, at::get_num_threads(),
+          [&](std::int64_t i) { work(i * run, std::min(count, (i + 1) * run)); });
 }
 
 Tensor empty_picture(std::int64_t batch, std::int64_t channels, std::int64_t height,
@@ -106,20 +111,24 @@ void measure(const kernels::GroupNorm& norm) {
     }
 }
 
+Tensor norm_stats(const FusedLayer& layer, const Tensor& x) {
+    if (!layer.norm) return {};
+    const Tensor stats =
+        at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
+    measure(norm_job(*layer.norm, geometry_of(layer, x), x, stats, layer.silu));
+    return stats;
+}
+
 // What the product reads: x itself, or normalised and with its border.
 Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats) {
     const Kernels& k = *best_kernels();
-    const int threads = at::get_num_threads();
     if (layer.norm) {
         const Tensor y = empty_picture(g.batch, g.in, g.padded_height(), g.padded_width());
         kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
         job.border = g.padding;
         job.y = y.mutable_data_ptr<float>();
-        measure(job);
-        const std::int64_t rows = g.batch * g.padded_height();
-        const std::int64_t run = std::max<std::int64_t>(1, 64 / g.padded_width());
-        share((rows + run - 1) / run, threads,
-              [&](std::int64_t i) { k.group_norm(job, i * run, std::min(rows, (i + 1) * run)); });
+        share_runs(g.batch * g.padded_height(), std::max<std::int64_t>(1, 64 / g.padded_width()),
+                   [&](std::int64_t begin, std::int64_t end) { k.group_norm(job, begin, end); });
         return y;
     }
     if (g.padding == 0 && g.upscale == 1) return x;
@@ -127,7 +136,8 @@ Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, cons
     const kernels::Pad job{
         x.const_data_ptr<float>(),  g.batch, g.height, g.width, g.in, g.padding, g.upscale,
         y.mutable_data_ptr<float>()};
-    share(g.batch * g.padded_height(), threads, [&](std::int64_t i) { k.pad(job, i, i + 1); });
+    share_runs(g.batch * g.padded_height(), 1,
+               [&](std::int64_t begin, std::int64_t end) { k.pad(job, begin, end); });
     return y;
 }
 
@@ -165,14 +175,19 @@ void run_product(const kernels::Product& job) {
     });
 }
 
+kernels::InputMatrix input_matrix(const Geometry& g, const Tensor& prepared) {
+    kernels::InputMatrix input;
+    input.a = prepared.const_data_ptr<float>();
+    input.a_rows = input_rows(g);
+    input.segments = g.kernel;
+    input.segment_length = g.kernel * g.in;
+    input.segment_stride = g.padded_width() * g.in;
+    input.rows = g.rows();
+    return input;
+}
+
 kernels::Product product_job(const Geometry& g, const Tensor& prepared) {
-    kernels::Product job;
-    job.a = prepared.const_data_ptr<float>();
-    job.a_rows = input_rows(g);
-    job.segments = g.kernel;
-    job.segment_length = g.kernel * g.in;
-    job.segment_stride = g.padded_width() * g.in;
-    job.rows = g.rows();
+    kernels::Product job{input_matrix(g, prepared)};
     job.columns = g.out;
     job.c_rows = dense_rows(g.rows(), g.out);
     return job;
@@ -282,11 +297,6 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
 }
 
-Tensor make_stats(const FusedLayer& layer, const Tensor& x) {
-    if (!layer.norm) return {};
-    return at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
-}
-
 // dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
 // is g: the same product with the weights transposed and the taps reversed, over dy with a border
 // that makes the result as large as the input. Added to `dx` where that is defined.
@@ -316,23 +326,14 @@ Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& pr
                        const Tensor& dy) {
     const Kernels& k = *best_kernels();
     // In the order of the kernel's result, whatever the weight's own.
-    const Tensor gradient = at::zeros_like(
-        weight, at::TensorOptions(),
-        weight.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-    kernels::WeightGradient job;
-    job.a = prepared.const_data_ptr<float>();
-    job.a_rows = input_rows(g);
-    job.segments = g.kernel;
-    job.segment_length = g.kernel * g.in;
-    job.segment_stride = g.padded_width() * g.in;
-    job.rows = g.rows();
+    const Tensor gradient = at::zeros_like(weight, at::TensorOptions(), layer_format(weight));
+    kernels::WeightGradient job{input_matrix(g, prepared)};
     job.outs = g.out;
     job.d = dy.const_data_ptr<float>();
     job.gradient = gradient.mutable_data_ptr<float>();
     constexpr std::int64_t outs = 24;  // a multiple of every kernel's rows
-    share((g.out + outs - 1) / outs, at::get_num_threads(), [&](std::int64_t i) {
-        k.weight_gradient(job, i * outs, std::min(g.out, (i + 1) * outs));
-    });
+    share_runs(g.out, outs,
+               [&](std::int64_t begin, std::int64_t end) { k.weight_gradient(job, begin, end); });
     return gradient;
 }
 

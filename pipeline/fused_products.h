@@ -32,10 +32,14 @@ Tensor in_rows(const Tensor& x);  // channels_last, or contiguous
 const float* data_or_null(const Tensor& t);
 // Empty: (B, channels, out_height, out_width) channels_last, or x's shape with `channels` last.
 Tensor result_like(const Geometry& g, const Tensor& x, std::int64_t channels);
-// Where a group norm keeps its mean and scale: (2, B, groups); undefined without a norm.
-Tensor make_stats(const FusedLayer& layer, const Tensor& x);
+// Calls work(begin, end) for runs of `run` of `count` things, shared among LibTorch's threads.
+void share_runs(std::int64_t count, std::int64_t run,
+                const std::function<void(std::int64_t, std::int64_t)>& work);
 
-// What the product reads: x itself, or normalised, upscaled and with its border.
+// A group norm's mean and scale, measured: (2, B, groups); undefined without a norm.
+Tensor norm_stats(const FusedLayer& layer, const Tensor& x);
+
+// What the product reads: x itself, or normalised by `stats`, upscaled and with its border.
 Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats);
 
 kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns);

@@ -15,19 +15,30 @@ const Kernels* avx512_kernels() {
 }
 #endif
 
+std::vector<const Kernels*> usable_kernels() {
+    std::vector<const Kernels*> usable;
+#ifdef KEEPSAKE_X86_KERNELS
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        usable.push_back(avx2_kernels());
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        usable.push_back(avx512_kernels());
+#endif
+    return usable;
+}
+
 namespace {
 
 const Kernels* choose() {
     const char* asked = std::getenv("KEEPSAKE_KERNELS");
     const std::string_view limit = asked ? asked : "";
-    if (limit == "none") return nullptr;
-#ifdef KEEPSAKE_X86_KERNELS
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    if (avx512 && limit != "avx2") return avx512_kernels();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_kernels();
-#endif
-    return nullptr;
+    const Kernels* chosen = nullptr;
+    if (limit == "none") return chosen;
+    for (const Kernels* kernels : usable_kernels()) {
+        chosen = kernels;
+        if (limit == kernels->name) break;
+    }
+    return chosen;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace keepsake::pipeline::kernels {
 
@@ -23,16 +24,20 @@ struct RowLayout {
     std::int64_t pixel = 0, line = 0, picture = 0;  // floats from one to the next
 };
 
-// C = epilogue(A B), A: (rows, K), B: (K, columns).
-//
-// A row of A is read where it lies: `segments` runs of `segment_length` floats, `segment_stride`
-// apart. A 3x3 convolution over a padded picture is three runs of three pixels each; a matrix is
-// one run.
-struct Product {
+// A: (rows, K). A row is read where it lies: `segments` runs of `segment_length` floats,
+// `segment_stride` apart. A 3x3 convolution over a padded picture is three runs of three pixels
+// each; a matrix is one run.
+struct InputMatrix {
     const float* a = nullptr;
     RowLayout a_rows;
     std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
-    std::int64_t rows = 0, columns = 0;
+    std::int64_t rows = 0;
+    std::int64_t depth() const { return segments * segment_length; }  // K
+};
+
+// C = epilogue(A B), B: (K, columns).
+struct Product : InputMatrix {
+    std::int64_t columns = 0;
     const float* panels = nullptr;   // B, packed; or null, and then
     const float* weights = nullptr;  // B^T (columns, K), packed panel by panel on the way
     const float* bias = nullptr;     // (columns), added
@@ -45,18 +50,13 @@ struct Product {
     // geglu: columns are pairs (value, gate), interleaved by pack_pairs; C has half as many, value
     // * gelu(gate). Takes `panels` and neither group_bias nor residual.
     Activation activation = Activation::none;
-    std::int64_t depth() const { return segments * segment_length; }
 };
 
 // G (outs, K) += sum over rows of D[m]^T A[m]: the gradient of a product's weights.
-struct WeightGradient {
-    const float* a = nullptr;
-    RowLayout a_rows;
-    std::int64_t segments = 1, segment_length = 0, segment_stride = 0;
-    std::int64_t rows = 0, outs = 0;
+struct WeightGradient : InputMatrix {
+    std::int64_t outs = 0;
     const float* d = nullptr;  // (rows, outs)
     float* gradient = nullptr;
-    std::int64_t depth() const { return segments * segment_length; }
 };
 
 // Group norm (Wu & He, arXiv 1803.08494), with SiLU after it or not. x: (batch, height, width,
@@ -153,7 +153,9 @@ struct Kernels {
 // Each null where this build has none.
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
-// The widest that this processor runs, or null. The environment variable KEEPSAKE_KERNELS (none,
+// Those that this processor runs, the widest last.
+std::vector<const Kernels*> usable_kernels();
+// The widest of them, or null. The environment variable KEEPSAKE_KERNELS (none,
 // avx2, avx512) asks for less.
 const Kernels* best_kernels();
 

@@ -2,8 +2,6 @@
 
 #include <c10/core/GradMode.h>
 
-#include "pipeline/kernels.h"
-
 namespace keepsake::pipeline {
 
 namespace {
@@ -38,12 +36,7 @@ Linear Linear::from_pointwise(Weights& weights, const std::string& prefix, std::
 }
 
 FusedLayer Linear::fused() const {
-    FusedLayer layer;
-    layer.weight = weight;
-    layer.bias = bias;
-    layer.packed = packed;
-    layer.lora = lora;
-    return layer;
+    return {.weight = weight, .bias = bias, .packed = packed, .lora = lora};
 }
 
 Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
@@ -67,14 +60,12 @@ Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std
       lora(weights.lora(prefix)) {}
 
 FusedLayer Conv2d::fused() const {
-    FusedLayer layer;
-    layer.weight = weight;
-    layer.bias = bias;
-    layer.packed = packed;
-    layer.lora = lora;
-    layer.stride = stride;
-    layer.padding = padding;
-    return layer;
+    return {.weight = weight,
+            .bias = bias,
+            .packed = packed,
+            .lora = lora,
+            .stride = stride,
+            .padding = padding};
 }
 
 Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
@@ -105,8 +96,7 @@ LayerNorm::LayerNorm(Weights& weights, const std::string& prefix, std::int64_t c
       eps(eps_) {}
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
-    const bool fits = kernels::best_kernels() && x.device().is_cpu() && x.size(-1) % 16 == 0 &&
-                      x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
+    const bool fits = runs_on_kernels(x) && runs_on_kernels(weight) && x.size(-1) % 16 == 0;
     if (fits && !at::GradMode::is_enabled()) return fused_layer_norm(x, weight, bias, eps);
     return at::layer_norm(x, weight.sizes(), weight, bias, eps);
 }

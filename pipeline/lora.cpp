@@ -73,12 +73,10 @@ LoraSet make_loras(const UNet& unet, std::int64_t rank, at::Generator generator)
         up[0] = weight.size(0);
         const double fan_in = static_cast<double>(weight.numel() / weight.size(0));
         const auto options = at::TensorOptions().dtype(at::kFloat);
-        const auto format =
-            down.size() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
         Lora lora;
         lora.down = (at::randn(down, generator, options) / std::sqrt(fan_in))
                         .to(weight.device())
-                        .contiguous(format);
+                        .contiguous(layer_format(weight));
         lora.up = at::zeros(up, options.device(weight.device()));
         loras[layer] = std::move(lora);
     }
@@ -166,8 +164,7 @@ LoraSet load_loras(const std::filesystem::path& path, const UNet& unet) {
             alphas[layer->second] = file.read(name, at::kDouble).sum().item<double>();
         } else {
             const Tensor tensor = file.read(name, at::kFloat).to(any.device());
-            tensors[layer->second + part] = tensor.contiguous(
-                tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+            tensors[layer->second + part] = tensor.contiguous(layer_format(tensor));
         }
     }
     LoraSet loras = loras_from_tensors(tensors, path.string());

@@ -23,8 +23,7 @@ Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
     const bool transposed = kind == PackedWeights::Kind::transposed;
     const std::int64_t columns = transposed ? ins : outs;
     const std::int64_t depth = taps * (transposed ? outs : ins);
-    const Tensor contiguous = weight.contiguous(weight.dim() == 4 ? at::MemoryFormat::ChannelsLast
-                                                                  : at::MemoryFormat::Contiguous);
+    const Tensor contiguous = weight.contiguous(layer_format(weight));
     const float* from = contiguous.const_data_ptr<float>();
     const Tensor packed = at::empty({kernels::packed_size(k.panel_width, columns, depth)},
                                     at::TensorOptions().dtype(at::kFloat));
@@ -59,6 +58,10 @@ Tensor pack_upscaled(const Tensor& weight) {
 }
 
 }  // namespace
+
+at::MemoryFormat layer_format(const Tensor& t) {
+    return t.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
 
 Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
     const std::lock_guard lock(mutex_);

@@ -10,6 +10,10 @@ namespace keepsake::pipeline {
 
 using at::Tensor;
 
+// The order in memory in which layers and kernels keep a tensor: channels_last where it has four
+// dimensions, else contiguous.
+at::MemoryFormat layer_format(const Tensor& t);
+
 // A weight as the product kernels read it, made when it is first needed and again when the weight
 // was written since. Copies of a layer share the weight, so they share this.
 class PackedWeights {

@@ -12,18 +12,6 @@ namespace {
 
 using at::Tensor;
 
-std::vector<const Kernels*> usable_kernels() {
-    std::vector<const Kernels*> usable;
-    if (const Kernels* k = avx2_kernels();
-        k && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        usable.push_back(k);
-    if (const Kernels* k = avx512_kernels();
-        k && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-        usable.push_back(k);
-    return usable;
-}
-
 double worst(const Tensor& found, const Tensor& expected) {
     return ((found.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
 }
