@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "editor/colour_grid.h"
+#include "editor/pixel_mats.h"
 #include "editor/pixel_tensors.h"
 #include "pipeline/generate.h"
 
@@ -44,10 +45,7 @@ Mask auto_mask(const pipeline::Model& model, const optimize::Tuning& tuning, con
     const pipeline::UNet& unet = tuning.unet ? *tuning.unet : model.unet;
     at::Tensor map =
         pipeline::edit_mask(unet, model.schedule, input, options, monitor).contiguous();
-    const Mat bytes(square.height, square.width, CV_8UC3,
-                    const_cast<std::uint8_t*>(square.rgb.data()));
-    Mat photo;
-    bytes.convertTo(photo, CV_32F, 1.0 / 255);
+    const Mat photo = unit_mat(square);
     const Mat coarse(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32FC1,
                      map.mutable_data_ptr<float>());
     const Mat smooth = along_colours(coarse, photo);

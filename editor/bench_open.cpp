@@ -192,9 +192,7 @@ void open_path(Bench& bench, const OpenRequest& request) {
 void show_session(Bench& bench) {
     const Stage stage = next_stage(*bench.session);
     const Recipe& recipe = bench.session->recipe;
-    std::error_code code;
-    const bool begun = stage != Stage::embedding ||
-                       fs::exists(bench.session->folder / "checkpoint.safetensors", code);
+    const bool begun = is_begun(*bench.session);
     bench.board.change([&](Document& document) {
         document.session = bench.session->folder;
         document.tuned_draft = draft_of(recipe);

@@ -1,6 +1,5 @@
 // Rendering: the exact picture, the film strip around it, variations; undo and redo.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "editor/bench.h"

@@ -2,25 +2,20 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "editor/bench.h"
+#include "editor/clock.h"
 #include "editor/tune.h"
 
 namespace keepsake::editor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using optimize::Tuning;
 
 // Previews cost about a seventh of the time at most, and come no more often than one can look.
 constexpr double least_preview_seconds = 2;
 constexpr double preview_share = 0.15;
 constexpr int most_preview_steps = 8;
-
-double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 std::vector<float> floats(const std::vector<double>& values) {
     return {values.begin(), values.end()};

@@ -41,7 +41,7 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
 GenerateRequest generate_request(const GenerateArguments& arguments) {
     GenerateRequest request;
     request.prompt = checked_text("text", arguments.text);
-    require(has_image_extension(arguments.out), "--out",
+    require(has_photo_extension(arguments.out), "--out",
             "'" + checked_utf8(arguments.out) + "' does not end in .png, .jpg or .webp");
     request.out = arguments.out;
     if (arguments.size) request.size = checked_size(*arguments.size);

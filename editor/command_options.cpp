@@ -1,5 +1,7 @@
 #include "editor/command_options.h"
 
+#include "editor/device.h"
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
@@ -60,12 +62,7 @@ at::Device start_run(const RunArguments& arguments) {
     const std::string& device = arguments.device;
     require(device == "cpu" || device == "cuda" || device == "auto", "--device",
             "'" + device + "' is none of cpu, cuda, auto");
-    if (device == "cpu") return at::kCPU;
-    const bool has_cuda = at::globalContext().hasCUDA();
-    if (device == "cuda" && !has_cuda) {
-        throw Error("--device cuda", "there is no CUDA device, or LibTorch is its CPU build");
-    }
-    return has_cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+    return find_device(device, "--device cuda");
 }
 
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
@@ -156,7 +153,7 @@ OutputRequest output_request(const OutputArguments& arguments) {
             "is not between 1 and 100");
     if (arguments.format) {
         output.extension = "." + checked_utf8(*arguments.format);
-        require(has_export_extension("image" + *output.extension), "--format",
+        require(has_photo_extension("image" + *output.extension), "--format",
                 "'" + checked_utf8(*arguments.format) + "' is none of jpg, png, tif, webp");
     }
     const bool only_full = output.mask == MaskSource::none && !output.extension &&
@@ -177,9 +174,8 @@ EtaRange parse_eta_option(const std::string& text) {
 
 Destination parse_destination(const std::string& out, const RenderRequest& request) {
     const std::filesystem::path path(out);
-    const bool names_image =
-        request.output.full ? has_export_extension(path) : has_image_extension(path);
-    if (out.empty() || !names_image || std::filesystem::is_directory(path)) return {path, false};
+    if (out.empty() || !has_photo_extension(path) || std::filesystem::is_directory(path))
+        return {path, false};
     require(request.eta && request.eta->count == 1 && request.seeds.size() == 1, "--out",
             "'" + checked_utf8(out) +
                 "' is one image: give one --eta and one --seed, or a folder for several images");

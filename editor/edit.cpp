@@ -1,7 +1,6 @@
 #include "editor/edit.h"
 
-#include <chrono>
-
+#include "editor/clock.h"
 #include "editor/edit_recipe.h"
 #include "editor/pixel_tensors.h"
 #include "editor/render.h"
@@ -9,12 +8,7 @@
 namespace keepsake::editor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using optimize::Tuning;
-
-double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 LossSummary summary(const Tuning& tuning) {
     return {tuning.embedding_losses.before, tuning.embedding_losses.after,

@@ -1,16 +1,12 @@
 #include "editor/edit_draft.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 
 #include "editor/edit.h"
 
 namespace keepsake::editor {
 namespace {
-
-constexpr std::array all_samplers = {pipeline::Sampler::dpmpp_2m, pipeline::Sampler::ddim,
-                                     pipeline::Sampler::pndm, pipeline::Sampler::lms,
-                                     pipeline::Sampler::euler};
 
 void require(bool allowed, const char* field, const std::string& why) {
     if (!allowed) throw Error(field, why);
@@ -56,8 +52,12 @@ std::vector<std::string> offered_modes() {
 }
 
 std::vector<std::string> offered_samplers() {
+    std::vector<pipeline::Sampler> samplers = pipeline::all_samplers();
+    // The one that needs the fewest steps first.
+    std::ranges::stable_partition(
+        samplers, [](pipeline::Sampler s) { return s == pipeline::Sampler::dpmpp_2m; });
     std::vector<std::string> names;
-    for (const pipeline::Sampler sampler : all_samplers) {
+    for (const pipeline::Sampler sampler : samplers) {
         names.emplace_back(pipeline::sampler_name(sampler));
     }
     return names;
@@ -75,13 +75,18 @@ EditRequest request_of(const EditDraft& draft) {
     request.embedding.learning_rate = draft.tuning.embedding_rate;
     request.finetune.steps = draft.tuning.finetune_steps;
     request.finetune.learning_rate = draft.tuning.finetune_rate;
-    SampleOverrides& sample = request.render.sample;
-    sample.sampler = pipeline::parse_sampler(draft.sample.sampler);
-    sample.steps = draft.sample.steps;
-    sample.guidance_scale = draft.sample.guidance;
-    sample.negative_prompt = checked_utf8(draft.sample.negative);
-    sample.ddim_eta = draft.sample.ddim_eta;
+    const pipeline::SampleOptions sample = sample_options(draft.sample);
+    request.render.sample = {sample.sampler, sample.steps, sample.guidance_scale,
+                             sample.negative_prompt, sample.ddim_eta};
     return request;
+}
+
+pipeline::SampleOptions sample_options(const SampleDraft& draft) {
+    return {.sampler = pipeline::parse_sampler(draft.sampler),
+            .steps = draft.steps,
+            .guidance_scale = draft.guidance,
+            .negative_prompt = checked_utf8(draft.negative),
+            .ddim_eta = draft.ddim_eta};
 }
 
 }  // namespace keepsake::editor

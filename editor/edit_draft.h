@@ -7,6 +7,10 @@
 
 #include "editor/photo.h"
 
+namespace keepsake::pipeline {
+struct SampleOptions;
+}
+
 namespace keepsake::editor {
 
 struct Recipe;
@@ -55,5 +59,8 @@ std::vector<std::string> offered_samplers();
 // The request whose recipe is exactly this draft; its photo and session are left empty. Throws
 // Error naming the field that is out of range, e.g. "sampling steps: 0 is less than 1".
 EditRequest request_of(const EditDraft& draft);
+
+// As the model takes it; ranges are not looked at. Throws Error naming a sampler that there is not.
+pipeline::SampleOptions sample_options(const SampleDraft& draft);
 
 }  // namespace keepsake::editor

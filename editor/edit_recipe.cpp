@@ -66,6 +66,10 @@ fs::path recorded_model(const Session& session) {
 
 namespace {
 
+const TuningDefaults& tuning_defaults(const ModelDefaults& defaults, Mode mode) {
+    return mode == Mode::fast ? defaults.fast : defaults.paper;
+}
+
 // What a tuning that starts from another session does differently. Throws Error naming that
 // session.
 void start_again(const Session& start, const Photo& photo, const ModelDefaults& defaults,
@@ -116,7 +120,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
         recipe.embedding = fast.embedding;
         recipe.finetune = fast.finetune;
     }
-    const TuningDefaults& tuning = recipe.mode == Mode::fast ? defaults.fast : defaults.paper;
+    const TuningDefaults& tuning = tuning_defaults(defaults, recipe.mode);
     apply(tuning.embedding, recipe.embedding);
     apply(tuning.finetune, recipe.finetune);
     if (start) start_again(*start, photo, defaults, recipe);
@@ -128,8 +132,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
 }
 
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {
-    const TuningDefaults& tuning = mode == Mode::fast ? defaults.fast : defaults.paper;
-    return tuning.eta.value_or(EtaRange{});
+    return tuning_defaults(defaults, mode).eta.value_or(EtaRange{});
 }
 
 void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo) {

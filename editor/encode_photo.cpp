@@ -99,12 +99,6 @@ VipsHandle as_bytes(const std::filesystem::path& path, VipsImage* image) {
 
 }  // namespace
 
-std::string lower_extension(const std::filesystem::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension) c = static_cast<char>(g_ascii_tolower(c));
-    return extension;
-}
-
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options) {
     const std::string extension = lower_extension(path);

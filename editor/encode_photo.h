@@ -14,7 +14,4 @@ namespace keepsake::editor {
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options);
 
-// `path`'s extension in lower case, with its dot.
-std::string lower_extension(const std::filesystem::path& path);
-
 }  // namespace keepsake::editor

@@ -130,16 +130,10 @@ std::string export_extension(const Photo& photo) {
     return "." + photo.extension;
 }
 
-bool has_export_extension(const std::filesystem::path& path) {
-    const std::string extension = lower_extension(path);
-    return extension == ".jpg" || extension == ".jpeg" || extension == ".png" ||
-           extension == ".webp" || extension == ".tif" || extension == ".tiff";
-}
-
 void export_photo(const std::filesystem::path& path, const Photo& photo, const SquareEdit& edit,
                   const EditRegion& region, const ExportOptions& options) {
     start_vips();
-    if (!has_export_extension(path)) {
+    if (!has_photo_extension(path)) {
         throw Error(path.string(), "is no photo file name; end it in .jpg, .png, .webp or .tif");
     }
     check_squares(edit);

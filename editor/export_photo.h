@@ -20,10 +20,6 @@ struct ExportOptions {
 // its own (".jpg", ".png", ".webp", ".tif").
 std::string export_extension(const Photo& photo);
 
-// Whether `path` ends in an extension that export_photo writes: .jpg, .jpeg, .png, .webp, .tif,
-// .tiff.
-bool has_export_extension(const std::filesystem::path& path);
-
 // Writes the photo with the edit at its own size, whole (house rule 9), in the format of the path's
 // extension. Kept from the photo's file: 16-bit samples (where the format can hold them), the ICC
 // profile, in which the edit is applied, transparency, EXIF, XMP and IPTC (the orientation is

@@ -61,7 +61,7 @@ bool export_picture(const Document& document, const ExportRequest& request) {
     if (!render || !document.photo || !document.working_square) {
         throw Error("export", "there is no finished edit yet");
     }
-    if (!has_image_extension(request.path)) {
+    if (!has_photo_extension(request.path)) {
         throw Error(request.path.string(),
                     "is no image file name; end it in .png, .jpg, .webp or "
                     ".tif");

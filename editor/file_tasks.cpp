@@ -33,20 +33,12 @@ Picture session_thumbnail(const fs::path& folder, const Recipe& recipe) {
     if (!saved.items.empty()) {
         const HistoryItem& item = saved.items[saved.shown];
         Recipe shown = recipe;
-        shown.sample.sampler = pipeline::parse_sampler(item.draft.sample.sampler);
-        shown.sample.steps = item.draft.sample.steps;
-        shown.sample.guidance_scale = item.draft.sample.guidance;
-        shown.sample.negative_prompt = item.draft.sample.negative;
-        shown.sample.ddim_eta = item.draft.sample.ddim_eta;
+        shown.sample = sample_options(item.draft.sample);
         const std::string key = render_key(shown, item.eta, item.seed);
         if (Picture picture = thumbnail(cached_render_path(folder, key))) return picture;
     }
-    for (const char* extension : {"jpg", "png", "webp", "tif"}) {
-        const fs::path path = folder / (std::string("photo.") + extension);
-        std::error_code code;
-        if (fs::exists(path, code)) return thumbnail(path);
-    }
-    return nullptr;
+    const fs::path photo = photo_in(folder);
+    return photo.empty() ? nullptr : thumbnail(photo);
 }
 
 ShelfItem session_item(const fs::path& folder) {

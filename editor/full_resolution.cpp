@@ -4,23 +4,13 @@
 #include <opencv2/core.hpp>
 
 #include "editor/apply_change.h"
+#include "editor/pixel_mats.h"
 #include "editor/region_strength.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
-namespace {
 
 using cv::Mat;
-
-Mat in_unit_range(const Pixels& pixels) {
-    const Mat bytes(pixels.height, pixels.width, CV_8UC3,
-                    const_cast<std::uint8_t*>(pixels.rgb.data()));
-    Mat image;
-    bytes.convertTo(image, CV_32F, 1.0 / 255);
-    return image;
-}
-
-}  // namespace
 
 void check_squares(const SquareEdit& edit) {
     const auto size = [](const Pixels& pixels) {
@@ -40,8 +30,7 @@ Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRe
     check_squares(edit);
     Pixels result = photo;
     Mat picture(result.height, result.width, CV_8UC3, result.rgb.data());
-    apply_edit(picture, {edit.crop, in_unit_range(edit.reconstruction), in_unit_range(edit.edit)},
-               region);
+    apply_edit(picture, {edit.crop, unit_mat(edit.reconstruction), unit_mat(edit.edit)}, region);
     return result;
 }
 

@@ -1,7 +1,6 @@
 #include "editor/generate_files.h"
 
-#include <chrono>
-
+#include "editor/clock.h"
 #include "editor/edit_recipe.h"
 #include "editor/image_file.h"
 #include "editor/pixel_tensors.h"
@@ -13,12 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using at::Tensor;
-using Clock = std::chrono::steady_clock;
 using pipeline::Model;
-
-double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 std::string shape_text(const Tensor& tensor) {
     std::string text = "(";

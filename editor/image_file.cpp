@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "editor/photo.h"
 #include "editor/vips_image.h"
 #include "editor/xmp.h"
 #include "pipeline/atomic_file.h"
@@ -9,12 +10,6 @@
 
 namespace keepsake::editor {
 namespace {
-
-std::string lower_extension(const std::filesystem::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension) c = static_cast<char>(g_ascii_tolower(c));
-    return extension;
-}
 
 bool is_recipe_field(const char* field) {
     return g_str_has_prefix(field, "png-comment-") && g_str_has_suffix(field, "-keepsake");
@@ -41,16 +36,10 @@ int encode(const std::string& extension, std::optional<int> quality, VipsImage* 
 
 }  // namespace
 
-bool has_image_extension(const std::filesystem::path& path) {
-    const std::string extension = lower_extension(path);
-    return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
-           extension == ".webp" || is_tiff(extension);
-}
-
 void write_image(const std::filesystem::path& path, const Pixels& pixels, const std::string& recipe,
                  std::optional<int> quality) {
     start_vips();
-    if (!has_image_extension(path)) {
+    if (!has_photo_extension(path)) {
         throw Error(path.string(), "is no image file name; end it in .png, .jpg, .webp or .tif");
     }
     VipsImage* borrowed = vips_image_new_from_memory(

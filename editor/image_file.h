@@ -9,10 +9,6 @@
 
 namespace keepsake::editor {
 
-// Whether `path` ends in an extension that write_image knows: .png, .jpg, .jpeg, .webp, .tif,
-// .tiff.
-bool has_image_extension(const std::filesystem::path& path);
-
 // Writes a whole file (house rule 9) in the format of its extension. A PNG carries `recipe`, ASCII
 // JSON, in a text chunk (zTXt) of the keyword "keepsake"; the other formats do not. quality: 1 to
 // 100, of JPEG and WebP; none: 95 and 92. Throws Error naming the path when the extension is not

@@ -1,6 +1,7 @@
 #include "editor/photo.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "editor/decode_photo.h"
@@ -82,6 +83,17 @@ Pixels copy_pixels(const Photo& photo, VipsHandle image) {
 }
 
 }  // namespace
+
+std::string lower_extension(const std::filesystem::path& path) {
+    std::string extension = path.extension().string();
+    for (char& c : extension) c = static_cast<char>(g_ascii_tolower(c));
+    return extension;
+}
+
+bool has_photo_extension(const std::filesystem::path& path) {
+    static constexpr std::array known = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"};
+    return std::ranges::find(known, lower_extension(path)) != known.end();
+}
 
 Photo load_photo(const std::filesystem::path& path) {
     start_vips();

@@ -34,6 +34,13 @@ struct Crop {
 // than 268 megapixels (which would need more than 800 MB as 8-bit pixels).
 Photo load_photo(const std::filesystem::path& path);
 
+// The name's extension in lower case, with its dot.
+std::string lower_extension(const std::filesystem::path& path);
+
+// Whether a name ends as those of the pictures that Keepsake reads and writes do: .jpg, .jpeg,
+// .png, .webp, .tif, .tiff.
+bool has_photo_extension(const std::filesystem::path& path);
+
 // The largest centred square.
 Crop centred_square(const Photo& photo);
 

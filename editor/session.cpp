@@ -145,12 +145,19 @@ Session open_session(const fs::path& folder, SessionLock::Access access) {
     return session;
 }
 
-fs::path photo_path(const Session& session) {
+fs::path photo_in(const fs::path& folder) {
     for (const char* extension : photo_extensions) {
-        const fs::path path = session.folder / (std::string("photo.") + extension);
-        if (fs::exists(path)) return path;
+        const fs::path path = folder / (std::string("photo.") + extension);
+        std::error_code code;
+        if (fs::exists(path, code)) return path;
     }
-    throw Error(noun(session.folder), "its photo is missing");
+    return {};
+}
+
+fs::path photo_path(const Session& session) {
+    const fs::path path = photo_in(session.folder);
+    if (path.empty()) throw Error(noun(session.folder), "its photo is missing");
+    return path;
 }
 
 void save_session_recipe(Session& session, const Recipe& recipe) {
@@ -163,6 +170,12 @@ Stage next_stage(const Session& session) {
     const bool lora = session.recipe.finetune.rank > 0;
     return fs::exists(session.folder / (lora ? lora_file : unet_file)) ? Stage::done
                                                                        : Stage::finetune;
+}
+
+bool is_begun(const Session& session) {
+    std::error_code code;
+    return next_stage(session) != Stage::embedding ||
+           fs::exists(session.folder / checkpoint_file, code);
 }
 
 pipeline::LoraSet load_start(const Session& session, const pipeline::Model& model) {

@@ -66,7 +66,9 @@ pipeline::LoraSet load_start(const Session& session, const pipeline::Model& mode
 // Throws Error naming the folder or its file when it is no session, is damaged, or is in use.
 Session open_session(const std::filesystem::path& folder, SessionLock::Access access);
 
-// The photo's file in the session. Throws Error naming the folder when there is none.
+// The photo's file in a session's folder; empty when there is none.
+std::filesystem::path photo_in(const std::filesystem::path& folder);
+// Likewise; throws Error naming the folder when there is none.
 std::filesystem::path photo_path(const Session& session);
 
 void save_session_recipe(Session& session, const Recipe& recipe);
@@ -77,6 +79,8 @@ optimize::Tuning load_tuning(const Session& session, const pipeline::Model& mode
 
 // What is left to do, from the files alone.
 Stage next_stage(const Session& session);
+// Whether anything is done.
+bool is_begun(const Session& session);
 
 // Saves the tuning under way of `stage`; replaces the checkpoint before.
 void save_checkpoint(const Session& session, Stage stage, const optimize::Tuning& tuning);

@@ -1,6 +1,5 @@
 #include "editor/thumbnail.h"
 
-#include <array>
 #include <cstring>
 #include <string>
 
@@ -10,23 +9,12 @@
 namespace keepsake::editor {
 namespace {
 
-constexpr std::array photo_extensions = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"};
-
 VipsHandle checked(const std::filesystem::path& path, int status, VipsImage* made) {
     if (status != 0) throw Error(path.string(), "cannot be read as an image: " + vips_failure());
     return VipsHandle(made);
 }
 
 }  // namespace
-
-bool has_photo_extension(const std::filesystem::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension) c = static_cast<char>(g_ascii_tolower(c));
-    for (const char* known : photo_extensions) {
-        if (extension == known) return true;
-    }
-    return false;
-}
 
 Pixels load_thumbnail(const std::filesystem::path& path, int side) {
     start_vips();

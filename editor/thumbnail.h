@@ -11,7 +11,4 @@ namespace keepsake::editor {
 // that needs. Throws Error naming the path when it is no image that Keepsake opens.
 Pixels load_thumbnail(const std::filesystem::path& path, int side);
 
-// Whether the name ends as a photo's does: .jpg, .jpeg, .png, .webp, .tif, .tiff.
-bool has_photo_extension(const std::filesystem::path& path);
-
 }  // namespace keepsake::editor

@@ -1,20 +1,15 @@
 #include "editor/tune.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "editor/clock.h"
 #include "editor/pixel_tensors.h"
 #include "pipeline/generate.h"
 
 namespace keepsake::editor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using optimize::Tuning;
-
-double seconds_since(Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 // Says when a checkpoint is due. One costs gigabytes of writing for a large model, so it also waits
 // until saving takes no more than a fifth of the time.

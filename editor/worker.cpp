@@ -1,11 +1,11 @@
 #include "editor/worker.h"
 
-#include <ATen/Context.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "editor/bench.h"
 #include "editor/bundled_model.h"
+#include "editor/device.h"
 #include "editor/file_tasks.h"
 #include "editor/recent_sessions.h"
 
@@ -16,15 +16,6 @@ namespace {
 // cores is drawn first.
 void lower_priority() {
     setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 5);
-}
-
-at::Device device_of(const std::string& name) {
-    if (name == "cpu") return at::kCPU;
-    const bool has_cuda = at::globalContext().hasCUDA();
-    if (name == "cuda" && !has_cuda) {
-        throw Error("device cuda", "there is no CUDA device, or LibTorch is its CPU build");
-    }
-    return has_cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
 struct Handle {
@@ -97,7 +88,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         lower_priority();
         set_activity(board_, Activity::loading);
         guarded(*bench_, [&] {
-            bench_->device = device_of(options.device);
+            bench_->device = find_device(options.device, "device cuda");
             use_model(*bench_, options.model);
         });
         run_bench(stop);

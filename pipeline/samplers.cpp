@@ -62,6 +62,12 @@ std::string_view sampler_name(Sampler sampler) {
     return row_of(sampler).name;
 }
 
+std::vector<Sampler> all_samplers() {
+    std::vector<Sampler> samplers;
+    for (const SamplerRow& row : rows) samplers.push_back(row.sampler);
+    return samplers;
+}
+
 Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps) {
     const std::int64_t range = schedule.config.num_train_timesteps;
     if (num_inference_steps < 1 || num_inference_steps > range) {

@@ -28,6 +28,8 @@ enum class Sampler { ddim, pndm, lms, euler, dpmpp_2m };
 // choices.
 Sampler parse_sampler(std::string_view name);
 std::string_view sampler_name(Sampler sampler);
+// Every one.
+std::vector<Sampler> all_samplers();
 
 // When a sampler calls the model, as the reference's set_timesteps builds it.
 struct Timetable {

@@ -333,8 +333,8 @@ TEST_F(Export, RefusesOtherFormatsAndPlaces) {
     EXPECT_NE(message(folder.path / "a.bmp").find("a.bmp: is no photo file name"),
               std::string::npos);
     EXPECT_NE(message(folder.path / "none" / "a.png").find("a.png: "), std::string::npos);
-    EXPECT_TRUE(has_export_extension("A.TIFF"));
-    EXPECT_FALSE(has_export_extension("a.gif"));
+    EXPECT_TRUE(has_photo_extension("A.TIFF"));
+    EXPECT_FALSE(has_photo_extension("a.gif"));
 }
 
 TEST_F(Export, MaskFilesCoverThePhotoOrTheSquare) {
