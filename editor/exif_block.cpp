@@ -43,14 +43,7 @@ void* copy_exif_field(VipsImage*, const char* name, GValue* value, void* to) {
 }  // namespace
 
 std::string_view bare_exif(VipsImage* image) {
-    const void* data = nullptr;
-    std::size_t size = 0;
-    if (vips_image_get_typeof(image, VIPS_META_EXIF_NAME) == 0 ||
-        vips_image_get_blob(image, VIPS_META_EXIF_NAME, &data, &size) != 0) {
-        vips_error_clear();
-        return {};
-    }
-    const std::string_view block(static_cast<const char*>(data), size);
+    const std::string_view block = metadata_block(image, VIPS_META_EXIF_NAME);
     return block.starts_with(exif_prefix) ? std::string_view() : block;
 }
 

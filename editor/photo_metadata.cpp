@@ -32,19 +32,8 @@ bool is_unwanted(std::string_view field, const ExportOptions& options) {
     return options.strip_gps && field.starts_with("exif-ifd3-");
 }
 
-std::string packet_of(VipsImage* image) {
-    const void* data = nullptr;
-    std::size_t size = 0;
-    if (vips_image_get_typeof(image, VIPS_META_XMP_NAME) == 0 ||
-        vips_image_get_blob(image, VIPS_META_XMP_NAME, &data, &size) != 0) {
-        vips_error_clear();
-        return {};
-    }
-    return {static_cast<const char*>(data), size};
-}
-
 void update_xmp(VipsImage* image, const ExportOptions& options) {
-    const std::string before = packet_of(image);
+    const std::string before(metadata_block(image, VIPS_META_XMP_NAME));
     std::string packet = upright_xmp(before);
     if (options.strip_gps) packet = xmp_without_gps(std::move(packet));
     if (!options.recipe.empty()) {

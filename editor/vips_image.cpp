@@ -20,6 +20,17 @@ void start_vips() {
     (void)started;
 }
 
+std::string_view metadata_block(VipsImage* image, const char* name) {
+    const void* data = nullptr;
+    std::size_t size = 0;
+    if (vips_image_get_typeof(image, name) == 0 ||
+        vips_image_get_blob(image, name, &data, &size) != 0) {
+        vips_error_clear();
+        return {};
+    }
+    return {static_cast<const char*>(data), size};
+}
+
 std::string vips_failure() {
     std::string text = vips_error_buffer();
     vips_error_clear();

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace keepsake::editor {
 
@@ -17,6 +18,9 @@ using VipsHandle = std::unique_ptr<VipsImage, VipsRelease>;
 // Starts libvips once: no warnings on stderr (errors come as exceptions), no operation cache, and
 // only the decoders that libvips trusts with files from strangers. Throws Error.
 void start_vips();
+
+// A block of metadata as it lies in the image, e.g. VIPS_META_EXIF_NAME; empty when there is none.
+std::string_view metadata_block(VipsImage* image, const char* name);
 
 // The last failure as one line; empties libvips' error buffer.
 std::string vips_failure();

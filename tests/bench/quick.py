@@ -19,6 +19,9 @@ from diffusers import DPMSolverMultistepScheduler
 from peer import TEXT, be_quiet, load, target
 from safetensors.torch import load_file, save_file
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "goldens"))
+from keepsake_draws import draw  # noqa: E402
+
 # The largest difference, as a part of the reference's largest value. One forward pass in float32
 # differs by rounding alone; 20 steps of sampling with guidance and steps of Adam (whose first ones
 # are the rate times a gradient's sign) let it grow.
@@ -34,25 +37,7 @@ BOUNDS = {
     "finetune_losses": 1e-4,
     "lora_losses": 1e-4,
 }
-MASK = (1 << 64) - 1
-SEED = 42
 LORA_RANK = 4
-
-
-def mix(z):
-    """SplitMix64's finaliser."""
-    z = (z + 0x9E3779B97F4A7C15) & MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
-def draw(stage, step, batch, shape):
-    """Timesteps and noise as Keepsake draws them: from a generator of (seed, stage, step)."""
-    seed = mix((mix((mix(SEED) + stage) & MASK) + step) & MASK)
-    generator = torch.Generator().manual_seed(seed)
-    timesteps = torch.randint(1000, (batch,), generator=generator)
-    return timesteps, torch.randn((batch, *shape[1:]), generator=generator)
 
 
 def lora_layers(unet):
@@ -123,7 +108,7 @@ def train(pipe, inputs, embedding, learns, stage, rate, batch):
     optimiser = torch.optim.Adam(learns, lr=rate)
     losses = []
     for step in range(4):
-        timesteps, noise = draw(stage, step, batch, inputs["latents"].shape)
+        timesteps, noise = draw(stage, step, batch, inputs["latents"].shape[1:])
         latents = inputs["latents"].expand_as(noise)
         noisy = pipe.scheduler.add_noise(latents, noise, timesteps)
         prediction = pipe.unet(noisy, timesteps, embedding.expand(batch, -1, -1)).sample

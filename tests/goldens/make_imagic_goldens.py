@@ -11,25 +11,10 @@ from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
+from keepsake_draws import draw
 from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
-MASK = (1 << 64) - 1
-SEED = 42
-
-
-def mix(z):
-    """SplitMix64's finaliser."""
-    z = (z + 0x9E3779B97F4A7C15) & MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
-def draw(stage, step, batch, shape):
-    generator = torch.Generator("cpu").manual_seed(mix((mix((mix(SEED) + stage) & MASK) + step) & MASK))
-    timesteps = torch.randint(1000, (batch,), generator=generator)
-    return timesteps, torch.randn((batch,) + shape, generator=generator)
 
 
 def make(prediction_type, in_channels, linear):
