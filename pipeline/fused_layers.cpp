@@ -171,7 +171,7 @@ bool runs_on_kernels(const Tensor& t) {
 }
 
 bool can_fuse(const Tensor& x, const FusedLayer& layer) {
-    if (!runs_on_kernels(x) || !runs_on_kernels(layer.weight) || x.numel() == 0) return false;
+    if (!runs_on_kernels(x) || !is_stored_weight(layer.weight) || x.numel() == 0) return false;
     if (layer.lora && !runs_on_kernels(layer.lora->down)) return false;
     if (layer.weight.dim() == 4 && x.dim() == 4 && layer.weight.size(2) != layer.weight.size(3))
         return false;

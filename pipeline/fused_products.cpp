@@ -282,7 +282,7 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
         packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
         job.panels = packed.const_data_ptr<float>();
     } else {
-        job.weights = layer.weight.const_data_ptr<float>();
+        job.weights = stored(layer.weight);
     }
     const Tensor y = result_like(g, x, g.out);
     job.bias = data_or_null(layer.bias);

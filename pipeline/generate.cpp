@@ -3,12 +3,9 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
-#include <cstdlib>
 #include <utility>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
+#include "pipeline/kept_buffers.h"
 
 namespace keepsake::pipeline {
 
@@ -39,21 +36,14 @@ Tensor encode_image(const Model& model, const Tensor& image,
 
 namespace {
 
-// Gives what sampling has freed back to the system: glibc keeps it, and decoding a large picture is
-// the moment of the most memory.
-void give_back_memory() {
-#ifdef __GLIBC__
-    ::malloc_trim(0);
-#endif
-}
-
 constexpr std::int64_t large_latents = 4096;  // 512 pixels square
 
 }  // namespace
 
 Tensor decode_latents(const Model& model, const Tensor& latents) {
     const at::NoGradGuard no_grad;
-    if (latents.size(2) * latents.size(3) >= large_latents) give_back_memory();
+    // Decoding a large picture is the moment of the most memory.
+    if (latents.size(2) * latents.size(3) >= large_latents) give_back_buffers();
     const Tensor z = latents.to(model.device, model.dtype) / model.vae.config().scaling_factor;
     const Tensor image = model.vae.decode(z).to(at::kCPU, at::kFloat);
     return (image / 2 + 0.5).clamp(0, 1).contiguous();

@@ -18,7 +18,8 @@ const Kernels* avx512_kernels() {
 std::vector<const Kernels*> usable_kernels() {
     std::vector<const Kernels*> usable;
 #ifdef KEEPSAKE_X86_KERNELS
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c"))
         usable.push_back(avx2_kernels());
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))

@@ -17,6 +17,14 @@ namespace keepsake::pipeline::kernels {
 
 enum class Activation { none, geglu };
 
+// A weight as it is kept in memory. Half precision is read as it is packed: the same numbers in
+// half the room.
+enum class Stored { float32, float16, bfloat16 };
+struct StoredWeight {
+    const void* data = nullptr;
+    Stored as = Stored::float32;
+};
+
 // Where the rows of a matrix lie, counted through pictures of `height` rows of `width` pixels. A
 // plain matrix is one row of pixels.
 struct RowLayout {
@@ -38,9 +46,9 @@ struct InputMatrix {
 // C = epilogue(A B), B: (K, columns).
 struct Product : InputMatrix {
     std::int64_t columns = 0;
-    const float* panels = nullptr;   // B, packed; or null, and then
-    const float* weights = nullptr;  // B^T (columns, K), packed panel by panel on the way
-    const float* bias = nullptr;     // (columns), added
+    const float* panels = nullptr;  // B, packed; or null, and then
+    StoredWeight weights;           // B^T (columns, K), packed panel by panel on the way
+    const float* bias = nullptr;    // (columns), added
     // (rows / rows_per_group, columns), added: what a picture's time embedding gives its pixels.
     const float* group_bias = nullptr;
     std::int64_t rows_per_group = 1;
@@ -110,6 +118,19 @@ struct LayerNorm {
     float* y = nullptr;
 };
 
+// C = softmax(scale Q K^T) V of one head, a block of keys at a time, so that no matrix of rows x
+// keys is ever written (Dao et al., arXiv 2205.14135, algorithm 1). A row of q is `head_size`
+// floats, and rows are `..._row` floats apart; likewise of k, v and c.
+struct Attention {
+    const float *q = nullptr, *k = nullptr, *v = nullptr;
+    std::int64_t q_row = 0, k_row = 0, v_row = 0, c_row = 0;
+    std::int64_t rows = 0, keys = 0, head_size = 0;
+    float scale = 1;
+    float* packed_k = nullptr;  // packed_size(panel_width, keys, head_size)
+    float* packed_v = nullptr;  // packed_size(panel_width, head_size, keys)
+    float* c = nullptr;
+};
+
 // The part of a product that one call computes.
 struct Part {
     std::int64_t row_begin = 0, row_end = 0, panel_begin = 0, panel_end = 0;
@@ -121,14 +142,14 @@ struct Kernels {
     const char* name;          // "avx2", "avx512"
     std::int64_t panel_width;  // columns of a packed panel
     // (columns, K) row-major -> panels of B.
-    void (*pack)(const float* weights, std::int64_t columns, std::int64_t depth, float* panels,
+    void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, float* panels,
                  std::int64_t begin, std::int64_t end);
     // (2 * columns / 2, K), values then gates -> panels with both of a pair in one panel.
-    void (*pack_pairs)(const float* weights, std::int64_t columns, std::int64_t depth,
+    void (*pack_pairs)(StoredWeight weights, std::int64_t columns, std::int64_t depth,
                        float* panels, std::int64_t begin, std::int64_t end);
     // For the gradient of A: weights (outs, taps, ins) -> panels of B with `ins` columns and depth
     // taps * outs, the taps in reverse order.
-    void (*pack_transposed)(const float* weights, std::int64_t outs, std::int64_t taps,
+    void (*pack_transposed)(StoredWeight weights, std::int64_t outs, std::int64_t taps,
                             std::int64_t ins, float* panels, std::int64_t begin, std::int64_t end);
     // scratch: room for one panel where the product has none packed, else null.
     void (*product)(const Product& product, const Part& part, float* scratch);
@@ -148,6 +169,12 @@ struct Kernels {
     void (*geglu)(const Geglu& job, std::int64_t begin, std::int64_t end);
     void (*geglu_gradient)(const Geglu& job, std::int64_t begin, std::int64_t end);
     void (*layer_norm)(const LayerNorm& job, std::int64_t begin, std::int64_t end);
+    // k and v of panels of keys [begin, end), which attention() then reads.
+    void (*pack_attention)(const Attention& job, std::int64_t begin, std::int64_t end);
+    // Rows [begin, end); begin is a multiple of attention_rows.
+    void (*attention)(const Attention& job, std::int64_t begin, std::int64_t end, float* scratch);
+    std::int64_t attention_rows;                                // that go through the keys together
+    std::int64_t (*attention_scratch)(std::int64_t head_size);  // floats
 };
 
 // Each null where this build has none.

@@ -1,5 +1,6 @@
-// Compiled with AVX2 and FMA (pipeline/CMakeLists.txt): includes nothing whose inline functions
-// other files use, lest the linker take the ones made here for a processor that lacks these.
+// Compiled with AVX2, FMA and F16C (pipeline/CMakeLists.txt): includes nothing whose inline
+// functions other files use, lest the linker take the ones made here for a processor that lacks
+// these.
 #include "pipeline/kernels_table.h"
 
 namespace keepsake::pipeline::kernels {

@@ -39,44 +39,64 @@ struct Products {
         return columns - p * panel <= Width ? 1 : 2;
     }
 
-    // One panel: element (k, j) of B is weights[rows[j] * depth + k]; rows[j] < 0 gives zeros.
-    static void pack_panel(const float* weights, const std::int64_t* rows, std::int64_t width,
-                           std::int64_t depth, float* out) {
+    // Calls work with the numbers as they are kept and where they begin.
+    template <class Work>
+    static inline void with_numbers(StoredWeight weights, const Work& work) {
+        switch (weights.as) {
+            case Stored::float32:
+                return work(Float32{}, static_cast<const float*>(weights.data));
+            case Stored::float16:
+                return work(Float16{}, static_cast<const std::uint16_t*>(weights.data));
+            case Stored::bfloat16:
+                return work(Bfloat16{}, static_cast<const std::uint16_t*>(weights.data));
+        }
+    }
+
+    // B^T: `depth` numbers of row j begin at j * stride.
+    template <class Kept>
+    struct Columns {
+        const typename Kept::Value* weights;
+        std::int64_t stride, depth;
+    };
+
+    // One panel: element (k, j) of B is number k of row rows[j]; rows[j] < 0 gives zeros.
+    template <class Kept>
+    static void pack_panel(Kept kept, const Columns<Kept>& from, const std::int64_t* rows,
+                           std::int64_t width, float* out) {
         for (std::int64_t first = 0; first < width; first += Width) {
-            std::int64_t k = 0;
-            for (; k + Width <= depth; k += Width) {
+            for (std::int64_t k = 0; k < from.depth; k += Width) {
+                const std::int64_t count = smaller(Width, from.depth - k);
                 Floats block[Width];
                 for (int i = 0; i < Width; ++i) {
                     const std::int64_t row = rows[first + i];
-                    block[i] = row < 0 ? Floats{} : V::load(weights + row * depth + k);
+                    block[i] =
+                        row < 0 ? Floats{}
+                                : V::load_some(kept, from.weights + row * from.stride + k, count);
                 }
                 V::transpose(block);
-                for (int i = 0; i < Width; ++i) V::store(out + (k + i) * width + first, block[i]);
-            }
-            for (; k < depth; ++k) {
-                for (int i = 0; i < Width; ++i) {
-                    const std::int64_t row = rows[first + i];
-                    out[k * width + first + i] = row < 0 ? 0.0f : weights[row * depth + k];
-                }
+                for (std::int64_t i = 0; i < count; ++i)
+                    V::store(out + (k + i) * width + first, block[i]);
             }
         }
     }
 
-    static void pack_columns(const float* weights, std::int64_t columns, std::int64_t depth,
+    static void pack_columns(StoredWeight weights, std::int64_t columns, std::int64_t depth,
                              std::int64_t p, float* out) {
         std::int64_t rows[panel];
         for (std::int64_t j = 0; j < panel; ++j)
             rows[j] = p * panel + j < columns ? p * panel + j : -1;
-        pack_panel(weights, rows, vectors_of(columns, p) * Width, depth, out);
+        with_numbers(weights, [&](auto kept, const auto* numbers) {
+            pack_panel(kept, {numbers, depth, depth}, rows, vectors_of(columns, p) * Width, out);
+        });
     }
 
-    static void pack(const float* weights, std::int64_t columns, std::int64_t depth, float* panels,
+    static void pack(StoredWeight weights, std::int64_t columns, std::int64_t depth, float* panels,
                      std::int64_t begin, std::int64_t end) {
         for (std::int64_t p = begin; p < end; ++p)
             pack_columns(weights, columns, depth, p, panels + p * panel * depth);
     }
 
-    static void pack_pairs(const float* weights, std::int64_t columns, std::int64_t depth,
+    static void pack_pairs(StoredWeight weights, std::int64_t columns, std::int64_t depth,
                            float* panels, std::int64_t begin, std::int64_t end) {
         const std::int64_t half = columns / 2;
         for (std::int64_t p = begin; p < end; ++p) {
@@ -86,26 +106,28 @@ struct Products {
                 rows[j] = column < half ? column : -1;
                 rows[Width + j] = column < half ? half + column : -1;
             }
-            pack_panel(weights, rows, panel, depth, panels + p * panel * depth);
+            with_numbers(weights, [&](auto kept, const auto* numbers) {
+                pack_panel(kept, {numbers, depth, depth}, rows, panel, panels + p * panel * depth);
+            });
         }
     }
 
-    static void pack_transposed(const float* weights, std::int64_t outs, std::int64_t taps,
+    static void pack_transposed(StoredWeight weights, std::int64_t outs, std::int64_t taps,
                                 std::int64_t ins, float* panels, std::int64_t begin,
                                 std::int64_t end) {
-        for (std::int64_t p = begin; p < end; ++p) {
-            float* out = panels + p * panel * taps * outs;
-            const std::int64_t width = vectors_of(ins, p) * Width;
-            const std::int64_t first = p * panel, count = smaller(width, ins - first);
-            for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
-                for (std::int64_t o = 0; o < outs; ++o, out += width) {
-                    const float* source = weights + (o * taps + tap) * ins + first;
-                    std::int64_t j = 0;
-                    for (; j < count; ++j) out[j] = source[j];
-                    for (; j < width; ++j) out[j] = 0;
+        with_numbers(weights, [&](auto kept, const auto* numbers) {
+            for (std::int64_t p = begin; p < end; ++p) {
+                float* out = panels + p * panel * taps * outs;
+                const std::int64_t width = vectors_of(ins, p) * Width, first = p * panel;
+                for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
+                    for (std::int64_t o = 0; o < outs; ++o, out += width) {
+                        const auto* source = numbers + (o * taps + tap) * ins + first;
+                        for (std::int64_t j = 0; j < width; j += Width)
+                            V::store(out + j, V::load_some(kept, source + j, ins - first - j));
+                    }
                 }
             }
-        }
+        });
     }
 
     // Where rows row, row + 1, ... lie.
@@ -123,6 +145,22 @@ struct Products {
         }
     }
 
+    // sums += a[r][0, depth) times `depth` rows of a panel of Count vectors.
+    template <int N, int Count>
+    static inline void accumulate(const float* const (&a)[N], std::int64_t depth, const float* b,
+                                  Floats (&sums)[N][Count]) {
+        for (std::int64_t k = 0; k < depth; ++k, b += Count * Width) {
+            Floats parts[Count];
+            for (int v = 0; v < Count; ++v) parts[v] = V::load(b + v * Width);
+#pragma GCC unroll 16
+            for (int r = 0; r < N; ++r) {
+                const Floats x = V::all(a[r][k]);
+#pragma GCC unroll 2
+                for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
+            }
+        }
+    }
+
     template <int N, int Count>
     static inline void multiply(const Product& job, std::int64_t row, const float* b,
                                 Floats (&sums)[N][Count]) {
@@ -133,16 +171,8 @@ struct Products {
         for (std::int64_t s = 0; s < job.segments; ++s) {
             const float* a[N];
             for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
-            for (std::int64_t k = 0; k < job.segment_length; ++k, b += Count * Width) {
-                Floats parts[Count];
-                for (int v = 0; v < Count; ++v) parts[v] = V::load(b + v * Width);
-#pragma GCC unroll 16
-                for (int r = 0; r < N; ++r) {
-                    const Floats x = V::all(a[r][k]);
-#pragma GCC unroll 2
-                    for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
-                }
-            }
+            accumulate<N, Count>(a, job.segment_length, b, sums);
+            b += job.segment_length * Count * Width;
         }
     }
 

@@ -1,6 +1,7 @@
 // The table of kernels for one vector width, for the files that are compiled for one processor.
 #pragma once
 
+#include "pipeline/kernels_attention.h"
 #include "pipeline/kernels_norm.h"
 #include "pipeline/kernels_product.h"
 
@@ -11,6 +12,7 @@ template <int Width, int Rows>
 constexpr Kernels table(const char* name) {
     using P = Products<Width, Rows>;
     using N = Norms<Width>;
+    using A = Attentions<Width, Rows>;
     return {name,
             P::panel,
             P::pack,
@@ -24,7 +26,11 @@ constexpr Kernels table(const char* name) {
             N::pad,
             N::geglu,
             N::geglu_gradient,
-            N::layer_norm};
+            N::layer_norm,
+            A::pack,
+            A::attention,
+            A::block_rows,
+            A::scratch};
 }
 
 }  // namespace

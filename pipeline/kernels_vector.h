@@ -3,6 +3,8 @@
 // processor, and the linker must not take one's code for the other's.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -28,11 +30,34 @@ template <>
 struct Lanes<8> {
     typedef float Floats __attribute__((vector_size(32)));
     typedef std::int32_t Ints __attribute__((vector_size(32)));
+    typedef std::uint16_t Halves __attribute__((vector_size(16)));
+    static inline Floats widened(const std::uint16_t* p) {  // float16
+        return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
 };
 template <>
 struct Lanes<16> {
     typedef float Floats __attribute__((vector_size(64)));
     typedef std::int32_t Ints __attribute__((vector_size(64)));
+    typedef std::uint16_t Halves __attribute__((vector_size(32)));
+    // A template, so that a file compiled for less never makes it. Masked, because GCC 12 takes the
+    // plain one for reading what was never written (its bug 105593).
+    template <class Half>
+    static inline Floats widened(const Half* p) {
+        return _mm512_maskz_cvtph_ps(0xffff,
+                                     _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+};
+
+// The numbers of a weight as it is kept in memory.
+struct Float32 {
+    using Value = float;
+};
+struct Float16 {
+    using Value = std::uint16_t;
+};
+struct Bfloat16 {
+    using Value = std::uint16_t;
 };
 
 template <int Width>
@@ -44,6 +69,21 @@ struct Vectors {
         Floats v;
         std::memcpy(&v, p, sizeof v);
         return v;
+    }
+    static inline Floats load(Float32, const float* p) { return load(p); }
+    static inline Floats load(Float16, const std::uint16_t* p) { return Lanes<Width>::widened(p); }
+    static inline Floats load(Bfloat16, const std::uint16_t* p) {
+        typename Lanes<Width>::Halves upper;
+        std::memcpy(&upper, p, sizeof upper);
+        return reinterpret_cast<Floats>(__builtin_convertvector(upper, Ints) << 16);
+    }
+    // The first `count` of Width numbers, zeros beyond.
+    template <class Kept>
+    static inline Floats load_some(Kept kept, const typename Kept::Value* p, std::int64_t count) {
+        if (count >= Width) return load(kept, p);
+        typename Kept::Value some[Width] = {};
+        for (std::int64_t i = 0; i < count; ++i) some[i] = p[i];
+        return load(kept, some);
     }
     static inline void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
     static inline Floats all(float x) { return Floats{} + x; }

@@ -2,6 +2,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include "pipeline/fused_attention.h"
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -45,7 +47,7 @@ Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
     // The view is made here, at each call, because one made before requires_grad_() would be cut
     // off from the parameter's gradient.
     const auto matrix = [](const Tensor& t) { return t.dim() == 4 ? t.flatten(1) : t; };
-    Tensor y = at::linear(x, matrix(weight), bias);
+    Tensor y = at::linear(x, matrix(weight).to(x.scalar_type()), bias);
     if (lora) y = y + at::linear(at::linear(x, matrix(lora->down)), matrix(lora->up));
     return plus(y, residual);
 }
@@ -71,7 +73,8 @@ FusedLayer Conv2d::fused() const {
 Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
     const FusedLayer layer = fused();
     if (can_fuse(x, layer)) return run_fused(layer, x, extras);
-    Tensor y = at::conv2d(x, weight, bias, {stride, stride}, {padding, padding});
+    Tensor y =
+        at::conv2d(x, weight.to(x.scalar_type()), bias, {stride, stride}, {padding, padding});
     if (lora)
         y = y + at::conv2d(at::conv2d(x, lora->down, {}, {stride, stride}, {padding, padding}),
                            lora->up);
@@ -166,6 +169,9 @@ Tensor from_tokens(const Tensor& tokens, const Tensor& x) {
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
                  bool causal) {
+    const bool fits = runs_on_kernels(q) && runs_on_kernels(k) && runs_on_kernels(v);
+    if (fits && !causal && !at::GradMode::is_enabled() && q.numel() > 0 && k.numel() > 0)
+        return fused_attention(q, k, v, heads);
     const auto split = [heads](const Tensor& x) {
         return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
     };

@@ -25,9 +25,10 @@ std::string kohya_name(std::string layer) {
 }
 
 Weights share_weights(const UNet& unet) {
-    const Tensor& any = unet.parameters().begin()->second;
+    const Tensor& any = unet.parameters().begin()->second;  // a bias: in working precision
     Weights weights = Weights::from_tensors(unet.parameters(), "U-Net");
     weights.set_target(any.scalar_type(), any.device());
+    weights.keep_stored_precision();
     return weights;
 }
 

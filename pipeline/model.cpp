@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/kept_buffers.h"
 #include "pipeline/model_files.h"
 
 namespace keepsake::pipeline {
@@ -91,9 +92,9 @@ Weights lazy_weights(const ComponentFiles& component) {
     std::map<std::string, Weights::Source> sources;
     for (const auto& [name, tensor] : component.tensors) {
         const auto& info = tensor.file->tensors().at(tensor.from.source);
-        sources[name] = {ldm_shape(tensor.from, info.shape), [tensor](at::ScalarType as) {
-                             return read_ldm_tensor(*tensor.file, tensor.from, as);
-                         }};
+        sources[name] = {
+            ldm_shape(tensor.from, info.shape), info.dtype,
+            [tensor](at::ScalarType as) { return read_ldm_tensor(*tensor.file, tensor.from, as); }};
     }
     return Weights(std::move(sources), component.noun);
 }
@@ -108,12 +109,14 @@ ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& opti
 
 Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
     const at::NoGradGuard no_grad;
+    keep_large_buffers();
     const auto files = open_model(path, options);
     Tokenizer tokenizer = load_tokenizer(files);
     check_fit(files, tokenizer);
     const auto weights = [&](const ComponentFiles& component) {
         auto result = lazy_weights(component);
         result.set_target(options.dtype, options.device);
+        result.keep_stored_precision();
         return result;
     };
     return Model{

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "pipeline/kernels.h"
+#include "pipeline/error.h"
 
 namespace keepsake::pipeline {
 
@@ -24,7 +24,7 @@ Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
     const std::int64_t columns = transposed ? ins : outs;
     const std::int64_t depth = taps * (transposed ? outs : ins);
     const Tensor contiguous = weight.contiguous(layer_format(weight));
-    const float* from = contiguous.const_data_ptr<float>();
+    const kernels::StoredWeight from = stored(contiguous);
     const Tensor packed = at::empty({kernels::packed_size(k.panel_width, columns, depth)},
                                     at::TensorOptions().dtype(at::kFloat));
     float* to = packed.mutable_data_ptr<float>();
@@ -43,8 +43,9 @@ Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
 // The four 2x2 kernels of a 3x3 one after upsampling by two, packed: (4, packed size). Of three
 // taps in a line, the two that fall on one pixel of the small picture are added: the last two at
 // even places of the result, the first two at odd ones.
-Tensor pack_upscaled(const Tensor& weight) {
+Tensor pack_upscaled(const Tensor& kept) {
     const at::NoGradGuard no_grad;
+    const Tensor weight = kept.to(at::kFloat);
     const auto joined = [](const Tensor& w, std::int64_t dim, bool odd) {
         const Tensor a = w.narrow(dim, 0, 1), b = w.narrow(dim, 1, 1), c = w.narrow(dim, 2, 1);
         return odd ? at::cat({a + b, c}, dim) : at::cat({a, b + c}, dim);
@@ -61,6 +62,26 @@ Tensor pack_upscaled(const Tensor& weight) {
 
 at::MemoryFormat layer_format(const Tensor& t) {
     return t.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+bool is_stored_weight(const Tensor& weight) {
+    const at::ScalarType dtype = weight.scalar_type();
+    return weight.device().is_cpu() &&
+           (dtype == at::kFloat || dtype == at::kHalf || dtype == at::kBFloat16);
+}
+
+kernels::StoredWeight stored(const Tensor& weight) {
+    switch (weight.scalar_type()) {
+        case at::kFloat:
+            return {weight.const_data_ptr(), kernels::Stored::float32};
+        case at::kHalf:
+            return {weight.const_data_ptr(), kernels::Stored::float16};
+        case at::kBFloat16:
+            return {weight.const_data_ptr(), kernels::Stored::bfloat16};
+        default:
+            throw Error("weights",
+                        std::string("no kernel reads ") + at::toString(weight.scalar_type()));
+    }
 }
 
 Tensor PackedWeights::get(const Tensor& weight, Kind kind) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "pipeline/kernels.h"
+
 namespace keepsake::pipeline {
 
 using at::Tensor;
@@ -14,12 +16,17 @@ using at::Tensor;
 // dimensions, else contiguous.
 at::MemoryFormat layer_format(const Tensor& t);
 
+// Whether the kernels can read a weight of this dtype where it lies.
+bool is_stored_weight(const Tensor& weight);
+kernels::StoredWeight stored(const Tensor& weight);
+
 // A weight as the product kernels read it, made when it is first needed and again when the weight
 // was written since. Copies of a layer share the weight, so they share this.
 class PackedWeights {
   public:
     enum class Kind { plain, pairs, transposed, upscaled };
-    // weight: (out, in) or (out, in, k, k) channels_last.
+    // weight: (out, in) or (out, in, k, k) channels_last; float32, float16 or bfloat16. Panels are
+    // float32.
     Tensor get(const Tensor& weight, Kind kind);
 
   private:

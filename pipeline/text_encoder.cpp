@@ -119,8 +119,10 @@ Tensor TextEncoder::operator()(const Tensor& ids) const {
             throw Error("token ids", "out of range: the vocabulary has " +
                                          std::to_string(config_.vocab_size) + " tokens");
     }
-    Tensor x = at::embedding(token_embedding_, ids.to(token_embedding_.device())) +
-               position_embedding_.slice(0, 0, ids.size(1));
+    // The embeddings may be kept in half precision, the norms never are.
+    const at::ScalarType working = final_norm_.weight.scalar_type();
+    Tensor x = at::embedding(token_embedding_, ids.to(token_embedding_.device())).to(working) +
+               position_embedding_.slice(0, 0, ids.size(1)).to(working);
     for (const Layer& layer : layers_) {
         const Tensor h = layer.norm1(x);
         x = x + layer.out(attention(layer.q(h), layer.k(h), layer.v(h), config_.num_attention_heads,

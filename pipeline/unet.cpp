@@ -124,7 +124,7 @@ Tensor UNet::time_embedding(const Tensor& timestep) const {
     const Tensor sine = at::sin(angles), cosine = at::cos(angles);
     const Tensor waves =
         config_.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
-    return at::silu(time2_(at::silu(time1_(waves.to(time1_.weight.scalar_type())))));
+    return at::silu(time2_(at::silu(time1_(waves.to(conv_in_.weight.scalar_type())))));
 }
 
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
@@ -161,9 +161,11 @@ Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
 
 UNet UNet::clone() const {
     TensorMap copies;
-    for (const auto& [name, tensor] : parameters_) copies[name] = tensor.detach().clone();
+    const at::ScalarType working = conv_in_.weight.scalar_type();
+    for (const auto& [name, tensor] : parameters_)
+        copies[name] = tensor.detach().to(working, /*non_blocking=*/false, /*copy=*/true);
     Weights weights = Weights::from_tensors(std::move(copies), "U-Net");
-    weights.set_target(conv_in_.weight.scalar_type(), conv_in_.weight.device());
+    weights.set_target(working, conv_in_.weight.device());
     return UNet(config_, std::move(weights));
 }
 

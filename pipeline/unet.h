@@ -57,9 +57,11 @@ class UNet {
 
     const UNetConfig& config() const { return config_; }
     // Every weight by its diffusers name; the tensors are the layers' own, so requires_grad_() and
-    // in-place updates of these reach the model.
+    // in-place updates of these reach the model. In working precision, but for those that
+    // Weights::keep_stored_precision() left as they were stored.
     const TensorMap& parameters() const { return parameters_; }
-    // The same network on fresh copies of its weights: what fine-tuning starts from. A plain copy
+    // The same network on fresh copies of its weights, all in working precision: what fine-tuning
+    // starts from. A plain copy
     // of a UNet shares its weights with the original.
     UNet clone() const;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/kernels.h"
 
 namespace keepsake::pipeline {
 
@@ -46,7 +47,7 @@ Weights::Weights(std::map<std::string, Source> sources, std::string component)
 Weights Weights::from_tensors(TensorMap tensors, std::string component) {
     std::map<std::string, Source> sources;
     for (auto& [name, tensor] : tensors)
-        sources[name] = {tensor.sizes().vec(),
+        sources[name] = {tensor.sizes().vec(), tensor.scalar_type(),
                          [tensor](at::ScalarType as) { return tensor.to(as); }};
     return Weights(std::move(sources), std::move(component));
 }
@@ -98,11 +99,29 @@ std::shared_ptr<const Lora> Weights::lora(const std::string& layer) const {
     return found == loras_.end() ? nullptr : std::make_shared<const Lora>(found->second);
 }
 
-std::shared_ptr<PackedWeights> Weights::packed() const {
+bool Weights::is_large() const {
     constexpr std::int64_t most = 1 << 26;  // 256 MiB in float32; Stable Diffusion's VAE has more
     std::int64_t count = 0;
     for (const auto& [name, source] : sources_) count += c10::multiply_integers(source.shape);
-    return count <= most ? std::make_shared<PackedWeights>() : nullptr;
+    return count > most;
+}
+
+std::shared_ptr<PackedWeights> Weights::packed() const {
+    return is_large() ? nullptr : std::make_shared<PackedWeights>();
+}
+
+void Weights::keep_stored_precision() {
+    keeps_stored_ = kernels::best_kernels() && is_large();
+}
+
+at::ScalarType Weights::dtype_of(const Source& source) const {
+    const bool half = source.stored == at::kHalf || source.stored == at::kBFloat16;
+    const bool keeps = keeps_stored_ && half && dtype_ == at::kFloat && device_.is_cpu();
+    // Small ones (norms, biases, the first and last convolution) are not worth it.
+    constexpr std::int64_t small = 1 << 16;
+    return keeps && source.shape.size() >= 2 && c10::multiply_integers(source.shape) >= small
+               ? source.stored
+               : dtype_;
 }
 
 Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
@@ -120,10 +139,11 @@ Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
         taken_[name] = placeholder;
         return placeholder;
     }
-    Tensor tensor = found->second.read(dtype_).detach();
+    const at::ScalarType dtype = dtype_of(found->second);
+    Tensor tensor = found->second.read(dtype).detach();
     if (pointwise) tensor = tensor.reshape(shape);
     if (!all_finite(tensor)) not_finite_.push_back(name_in_file(name));
-    tensor = tensor.to(device_, dtype_);
+    tensor = tensor.to(device_, dtype);
     if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
     taken_[name] = tensor;
     return tensor;

@@ -23,15 +23,23 @@ class Weights {
     // From tensors in memory; take() shares their storage where dtype, device and layout fit.
     static Weights from_tensors(TensorMap tensors, std::string component = "weights");
 
-    // One entry per tensor: its shape, and a function that reads it as the given dtype on CPU.
+    // One entry per tensor: its shape, how it is stored, and a function that reads it as the given
+    // dtype on CPU.
     struct Source {
         std::vector<std::int64_t> shape;
+        at::ScalarType stored = at::kFloat;
         std::function<Tensor(at::ScalarType as)> read;
     };
     Weights(std::map<std::string, Source> sources, std::string component);
 
     // Working precision and device of every later take(). Default: float32 on CPU.
     void set_target(at::ScalarType dtype, at::Device device);
+
+    // Where the working precision is float32 and the component is large (see packed()), matrices
+    // and convolutions that are stored as float16 or bfloat16 stay so: layers compute in float32
+    // all the same, on the same numbers, and the weights take half the memory. Not for weights that
+    // learn.
+    void keep_stored_precision();
 
     // Gives every tensor the name that `new_name` makes of its present one; for files written under
     // older names. Errors go on naming surplus and misshapen tensors as the file does. Throws Error
@@ -67,12 +75,15 @@ class Weights {
     void finish(const std::function<bool(const std::string&)>& ignore = {}) const;
 
   private:
+    bool is_large() const;
+    at::ScalarType dtype_of(const Source& source) const;
     const std::string& name_in_file(const std::string& name) const;
 
     std::map<std::string, Source> sources_;
     std::map<std::string, std::string> names_in_file_;  // of the renamed ones
     std::string component_;
     at::ScalarType dtype_ = at::kFloat;
+    bool keeps_stored_ = false;
     at::Device device_ = at::kCPU;
     TensorMap taken_;
     std::map<std::string, Lora> loras_;

@@ -4,7 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keepsake::pipeline::kernels {
@@ -56,8 +58,8 @@ TEST_P(KernelsTest, ProductWithEverythingAdded) {
             const Tensor bias = random({columns}, 3), group = random({2, columns}, 4);
             const Tensor residual = random({rows * 2, columns}, 5);
             const Tensor packed = at::empty({packed_size(k.panel_width, columns, 37)});
-            k.pack(m.weights.const_data_ptr<float>(), columns, 37, packed.mutable_data_ptr<float>(),
-                   0, panels_of(k, columns));
+            k.pack({m.weights.const_data_ptr()}, columns, 37, packed.mutable_data_ptr<float>(), 0,
+                   panels_of(k, columns));
             const Tensor c = at::full({rows * 2, columns}, 1e9);
             job.panels = packed.const_data_ptr<float>();
             job.bias = bias.const_data_ptr<float>();
@@ -73,7 +75,7 @@ TEST_P(KernelsTest, ProductWithEverythingAdded) {
             // Packed on the way: the same numbers.
             const Tensor again = at::empty_like(c), scratch = at::empty({k.panel_width * 37});
             job.panels = nullptr;
-            job.weights = m.weights.const_data_ptr<float>();
+            job.weights = {m.weights.const_data_ptr()};
             job.c = again.mutable_data_ptr<float>();
             k.product(job, {0, rows * 2, 0, panels_of(k, columns)},
                       scratch.mutable_data_ptr<float>());
@@ -88,8 +90,8 @@ TEST_P(KernelsTest, ProductWithGeglu) {
         Product job = m.job();
         const Tensor bias = random({2 * half}, 3);
         const Tensor packed = at::empty({packed_size(k.panel_width, 2 * half, 40)});
-        k.pack_pairs(m.weights.const_data_ptr<float>(), 2 * half, 40,
-                     packed.mutable_data_ptr<float>(), 0, panels_of(k, 2 * half));
+        k.pack_pairs({m.weights.const_data_ptr()}, 2 * half, 40, packed.mutable_data_ptr<float>(),
+                     0, panels_of(k, 2 * half));
         const Tensor c = at::empty({19, half});
         job.panels = packed.const_data_ptr<float>();
         job.bias = bias.const_data_ptr<float>();
@@ -106,14 +108,41 @@ TEST_P(KernelsTest, TransposedPanelsReverseTheTaps) {
     constexpr std::int64_t outs = 5, taps = 3, ins = 61;
     const Tensor weights = random({outs, taps, ins}, 6);
     const Tensor packed = at::empty({packed_size(k.panel_width, ins, taps * outs)});
-    k.pack_transposed(weights.const_data_ptr<float>(), outs, taps, ins,
-                      packed.mutable_data_ptr<float>(), 0, panels_of(k, ins));
+    k.pack_transposed({weights.const_data_ptr()}, outs, taps, ins, packed.mutable_data_ptr<float>(),
+                      0, panels_of(k, ins));
     const Tensor panels = packed.reshape({-1, taps, outs, k.panel_width});
     for (std::int64_t i = 0; i < panels.size(0) * k.panel_width; ++i) {
         const Tensor column = panels[i / k.panel_width].select(2, i % k.panel_width);
         const Tensor expected =
             i < ins ? weights.select(2, i).t().flip(0) : at::zeros({taps, outs});
         EXPECT_TRUE(at::equal(column, expected)) << i;
+    }
+}
+
+// What is kept in half precision is packed as if it had been widened before.
+TEST_P(KernelsTest, PacksHalfPrecisionAsItsFloats) {
+    constexpr std::int64_t outs = 61, taps = 3, ins = 37;
+    const Tensor floats = random({outs, taps, ins}, 6) * 1e-3;
+    for (const auto& [dtype, as] :
+         {std::pair{at::kHalf, Stored::float16}, std::pair{at::kBFloat16, Stored::bfloat16}}) {
+        const Tensor half = floats.to(dtype), wide = half.to(at::kFloat);
+        const auto both = [&](const auto& pack, std::int64_t columns, std::int64_t depth) {
+            const std::int64_t size = packed_size(k.panel_width, columns, depth);
+            const Tensor from_half = at::zeros({size}), from_wide = at::zeros({size});
+            pack(StoredWeight{half.const_data_ptr(), as}, from_half.mutable_data_ptr<float>());
+            pack(StoredWeight{wide.const_data_ptr()}, from_wide.mutable_data_ptr<float>());
+            EXPECT_TRUE(at::equal(from_half, from_wide)) << dtype;
+            EXPECT_GT(from_half.abs().sum().item<float>(), 0);
+        };
+        constexpr std::int64_t depth = taps * ins;
+        both([&](StoredWeight w, float* to) { k.pack(w, outs, depth, to, 0, panels_of(k, outs)); },
+             outs, depth);
+        both([&](StoredWeight w,
+                 float* to) { k.pack_pairs(w, outs - 1, depth, to, 0, panels_of(k, outs - 1)); },
+             outs - 1, depth);
+        both([&](StoredWeight w,
+                 float* to) { k.pack_transposed(w, outs, taps, ins, to, 0, panels_of(k, ins)); },
+             ins, taps * outs);
     }
 }
 
@@ -245,6 +274,48 @@ TEST_P(KernelsTest, LayerNormOverAWideRange) {
     EXPECT_LT(worst(y, at::layer_norm(x.to(at::kDouble), {80}, weight.to(at::kDouble),
                                       bias.to(at::kDouble), job.eps)),
               1e-5);
+}
+
+// Keys that fill blocks and panels, and that leave every kind of rest; heads narrower and wider
+// than a panel; a first block whose scores are far below the second's.
+TEST_P(KernelsTest, AttentionOfOneHead) {
+    for (const std::int64_t keys : {1, 13, 77, 256, 300, 700}) {
+        for (const std::int64_t size : {8, 20, 40, 64, 160}) {
+            SCOPED_TRACE(std::to_string(keys) + " keys of " + std::to_string(size));
+            const std::int64_t rows = 2 * k.attention_rows + 5, row = 2 * size + 3;
+            const Tensor q = random({rows, row}, 18), v = random({keys, row}, 20);
+            const Tensor keys_in = random({keys, row}, 19);
+            const double scale = 1 / std::sqrt(static_cast<double>(size));
+            if (keys > 256) keys_in.slice(0, 256).mul_(8);
+            const Tensor c = at::full({rows, row}, 7.0);
+            Attention job;
+            job.q = q.const_data_ptr<float>();
+            job.k = keys_in.const_data_ptr<float>();
+            job.v = v.const_data_ptr<float>();
+            job.q_row = job.k_row = job.v_row = job.c_row = row;
+            job.rows = rows;
+            job.keys = keys;
+            job.head_size = size;
+            job.scale = static_cast<float>(scale);
+            const Tensor packed_k = at::empty({packed_size(k.panel_width, keys, size)});
+            const Tensor packed_v = at::empty({packed_size(k.panel_width, size, keys)});
+            const Tensor scratch = at::empty({k.attention_scratch(size)});
+            job.packed_k = packed_k.mutable_data_ptr<float>();
+            job.packed_v = packed_v.mutable_data_ptr<float>();
+            job.c = c.mutable_data_ptr<float>();
+            const std::int64_t panels = panels_of(k, keys), half = (panels + 1) / 2;
+            k.pack_attention(job, 0, half);
+            k.pack_attention(job, half, panels);
+            k.attention(job, 0, k.attention_rows, scratch.mutable_data_ptr<float>());
+            k.attention(job, k.attention_rows, rows, scratch.mutable_data_ptr<float>());
+            const auto head = [size](const Tensor& t) {
+                return t.slice(1, 0, size).to(at::kDouble);
+            };
+            const Tensor weights = at::softmax(head(q).mm(head(keys_in).t()) * scale, 1);
+            EXPECT_LT(worst(c.slice(1, 0, size), weights.mm(head(v))), 1e-5);
+            EXPECT_TRUE(at::equal(c.slice(1, size), at::full({rows, size + 3}, 7.0)));
+        }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Processors, KernelsTest, testing::ValuesIn(usable_kernels()),

@@ -107,7 +107,7 @@ TEST(TextEncoderConfig, NamesEveryUnsupportedKey) {
 
 Weights shapes_only(const std::map<std::string, std::vector<std::int64_t>>& shapes) {
     std::map<std::string, Weights::Source> sources;
-    for (const auto& [name, shape] : shapes) sources[name] = {shape, nullptr};
+    for (const auto& [name, shape] : shapes) sources[name] = {shape};
     return Weights(sources, "checkpoint");
 }
 

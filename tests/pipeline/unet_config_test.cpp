@@ -138,7 +138,7 @@ TEST(UNetConfig, DetectedFromWeightsIsTheConfigs) {
 TEST(UNetConfig, DetectedHeadsFollowStableDiffusion) {
     std::map<std::string, Weights::Source> sources;
     const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-        sources[name] = {std::move(shape), nullptr};
+        sources[name] = {std::move(shape)};
     };
     add("conv_in.weight", {320, 4, 3, 3});
     add("conv_out.weight", {4, 320, 3, 3});

@@ -101,6 +101,7 @@ TEST(Weights, KnowsShapesWithoutReading) {
     bool read = false;
     Weights weights({{"a",
                       {{2, 3},
+                       at::kFloat,
                        [&](at::ScalarType as) {
                            read = true;
                            return at::ones({2, 3}, as);

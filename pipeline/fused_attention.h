@@ -1,0 +1,18 @@
+// Attention by the kernels of kernels.h, without a gradient. layers.h uses it where it applies and
+// ATen's everywhere else; both compute the same.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+namespace keepsake::pipeline {
+
+using at::Tensor;
+
+// Multi-head scaled-dot-product attention: softmax(q k^T / sqrt(d)) v for each head. q: (B, N,
+// heads*d); k, v: (B, M, heads*d), M > 0 -> (B, N, heads*d). Float32 on a CPU with kernels,
+// gradients off.
+Tensor fused_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads);
+
+}  // namespace keepsake::pipeline
