@@ -269,6 +269,46 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
     return y;
 }
 
+// Whether Winograd's convolution pays: below so many tiles, turning the weights costs more than the
+// multiplications it saves. Kept weights are turned once.
+bool suits_winograd(const Geometry& g, bool kept) {
+    const std::int64_t tiles = g.batch * (g.out_height() / 2) * (g.out_width() / 2);
+    return g.kernel == 3 && g.stride == 1 && g.padding == 1 && g.upscale == 1 && g.in >= 32 &&
+           g.out >= 32 && g.out_height() % 2 == 0 && g.out_width() % 2 == 0 &&
+           tiles >= (kept ? 32 : 64);
+}
+
+// prepared: (B, in, H + 2, W + 2). What is added: as in Product.
+void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& panels,
+                  const kernels::Product& added) {
+    const Kernels& k = *best_kernels();
+    kernels::Winograd job;
+    job.x = prepared.const_data_ptr<float>();
+    job.batch = g.batch;
+    job.height = g.out_height();
+    job.width = g.out_width();
+    job.channels = g.in;
+    job.columns = g.out;
+    job.panels = panels.const_data_ptr<float>();
+    job.bias = added.bias;
+    job.group_bias = added.group_bias;
+    job.rows_per_group = added.rows_per_group;
+    job.residual = added.residual;
+    job.c = added.c;
+    const std::int64_t tiles = job.tiles(), threads = at::get_num_threads();
+    const std::int64_t panels_in_all = (g.out + k.panel_width - 1) / k.panel_width;
+    // Runs of tiles whose values stay in the second-level cache; several parts a thread.
+    std::int64_t run = std::clamp<std::int64_t>((std::int64_t{1} << 15) / g.in, 32, 96);
+    while (run > 16 && (tiles + run - 1) / run < 4 * threads) run /= 2;
+    const std::int64_t runs = (tiles + run - 1) / run;
+    share(runs, static_cast<int>(threads), [&](std::int64_t i) {
+        const std::int64_t begin = i * run, end = std::min(begin + run, tiles);
+        const Tensor scratch = at::empty({k.winograd_scratch(end - begin, g.in)},
+                                         at::TensorOptions().dtype(at::kFloat));
+        k.winograd(job, begin, end, 0, panels_in_all, scratch.mutable_data_ptr<float>());
+    });
+}
+
 Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
                 const Tensor& stats) {
     const Geometry g = geometry_of(layer, x);
@@ -277,13 +317,6 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
         return {convolve_upscaled(layer, g, x), Tensor()};
     const Tensor prepared = prepare(layer, g, x, stats);
     kernels::Product job = product_job(g, prepared);
-    Tensor packed;
-    if (layer.packed) {
-        packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
-        job.panels = packed.const_data_ptr<float>();
-    } else {
-        job.weights = stored(layer.weight);
-    }
     const Tensor y = result_like(g, x, g.out);
     job.bias = data_or_null(layer.bias);
     const Tensor group_bias =
@@ -293,7 +326,19 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     const Tensor residual = extras.residual.defined() ? in_rows(extras.residual) : Tensor();
     job.residual = data_or_null(residual);
     job.c = y.mutable_data_ptr<float>();
-    run_product(job);
+    PackedWeights once;
+    if (suits_winograd(g, layer.packed != nullptr)) {
+        const Tensor packed =
+            (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::winograd);
+        run_winograd(g, prepared, packed, job);
+    } else if (layer.packed) {
+        const Tensor packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
+        job.panels = packed.const_data_ptr<float>();
+        run_product(job);
+    } else {
+        job.weights = stored(layer.weight);
+        run_product(job);
+    }
     return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
 }
 
@@ -313,12 +358,19 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
     back.picture = g.picture;
     const Tensor prepared = prepare({}, back, dy, {});
     kernels::Product job = product_job(back, prepared);
-    const Tensor packed = packed_weight.get(weight, PackedWeights::Kind::transposed);
-    job.panels = packed.const_data_ptr<float>();
     const Tensor dx = add_to.defined() ? add_to : result_like(back, dy, g.in);
     job.c = dx.mutable_data_ptr<float>();
     if (add_to.defined()) job.residual = job.c;
-    run_product(job);
+    const bool winograd = suits_winograd(back, /*kept=*/true);
+    const Tensor packed =
+        packed_weight.get(weight, winograd ? PackedWeights::Kind::winograd_transposed
+                                           : PackedWeights::Kind::transposed);
+    if (winograd) {
+        run_winograd(back, prepared, packed, job);
+    } else {
+        job.panels = packed.const_data_ptr<float>();
+        run_product(job);
+    }
     return dx;
 }
 

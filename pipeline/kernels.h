@@ -131,6 +131,29 @@ struct Attention {
     float* c = nullptr;
 };
 
+// A 3x3 weight for Winograd's convolution: (outs, 9, ins).
+struct WinogradShape {
+    std::int64_t outs = 0, ins = 0;
+    bool transposed =
+        false;  // for the gradient of the input: taps reversed, outs and ins exchanged
+    std::int64_t columns() const { return transposed ? ins : outs; }
+    std::int64_t depth() const { return transposed ? outs : ins; }
+};
+
+// C = 3x3 convolution of x with stride 1, by tiles of 2x2 pixels (Lavin & Gray, arXiv 1509.09308).
+struct Winograd {
+    const float* x = nullptr;                       // (batch, height + 2, width + 2, channels)
+    std::int64_t batch = 1, height = 0, width = 0;  // of C, even
+    std::int64_t channels = 0, columns = 0;
+    const float* panels = nullptr;  // by pack_winograd
+    const float* bias = nullptr;
+    const float* group_bias = nullptr;  // these three as in Product
+    std::int64_t rows_per_group = 1;
+    const float* residual = nullptr;
+    float* c = nullptr;  // (batch, height, width, columns)
+    std::int64_t tiles() const { return batch * (height / 2) * (width / 2); }
+};
+
 // The part of a product that one call computes.
 struct Part {
     std::int64_t row_begin = 0, row_end = 0, panel_begin = 0, panel_end = 0;
@@ -175,6 +198,13 @@ struct Kernels {
     void (*attention)(const Attention& job, std::int64_t begin, std::int64_t end, float* scratch);
     std::int64_t attention_rows;                                // that go through the keys together
     std::int64_t (*attention_scratch)(std::int64_t head_size);  // floats
+    // Panels [begin, end); all of them take 16 * packed_size(panel_width, columns, depth).
+    void (*pack_winograd)(StoredWeight weights, const WinogradShape& shape, float* panels,
+                          std::int64_t begin, std::int64_t end);
+    // Tiles [begin, end) of panels [panel_begin, panel_end).
+    void (*winograd)(const Winograd& job, std::int64_t begin, std::int64_t end,
+                     std::int64_t panel_begin, std::int64_t panel_end, float* scratch);
+    std::int64_t (*winograd_scratch)(std::int64_t tiles, std::int64_t channels);  // floats
 };
 
 // Each null where this build has none.

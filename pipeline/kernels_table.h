@@ -4,6 +4,7 @@
 #include "pipeline/kernels_attention.h"
 #include "pipeline/kernels_norm.h"
 #include "pipeline/kernels_product.h"
+#include "pipeline/kernels_winograd.h"
 
 namespace keepsake::pipeline::kernels {
 namespace {
@@ -13,6 +14,7 @@ constexpr Kernels table(const char* name) {
     using P = Products<Width, Rows>;
     using N = Norms<Width>;
     using A = Attentions<Width, Rows>;
+    using W = Winograds<Width, Rows>;
     return {name,
             P::panel,
             P::pack,
@@ -30,7 +32,10 @@ constexpr Kernels table(const char* name) {
             A::pack,
             A::attention,
             A::block_rows,
-            A::scratch};
+            A::scratch,
+            W::pack,
+            W::convolve,
+            W::scratch};
 }
 
 }  // namespace

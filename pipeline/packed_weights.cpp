@@ -58,6 +58,32 @@ Tensor pack_upscaled(const Tensor& kept) {
     return at::stack(phases);
 }
 
+Tensor pack_winograd(const Tensor& weight, bool transposed) {
+    const Kernels& k = *best_kernels();
+    const kernels::WinogradShape shape{weight.size(0), weight.size(1), transposed};
+    const Tensor contiguous = weight.contiguous(layer_format(weight));
+    const kernels::StoredWeight from = stored(contiguous);
+    const std::int64_t size = kernels::packed_size(k.panel_width, shape.columns(), shape.depth());
+    const Tensor packed = at::empty({16 * size}, at::TensorOptions().dtype(at::kFloat));
+    float* to = packed.mutable_data_ptr<float>();
+    share((shape.columns() + k.panel_width - 1) / k.panel_width, at::get_num_threads(),
+          [&](std::int64_t p) { k.pack_winograd(from, shape, to, p, p + 1); });
+    return packed;
+}
+
+Tensor pack_as(const Tensor& weight, PackedWeights::Kind kind) {
+    switch (kind) {
+        case PackedWeights::Kind::upscaled:
+            return pack_upscaled(weight);
+        case PackedWeights::Kind::winograd:
+            return pack_winograd(weight, /*transposed=*/false);
+        case PackedWeights::Kind::winograd_transposed:
+            return pack_winograd(weight, /*transposed=*/true);
+        default:
+            return pack(weight, kind);
+    }
+}
+
 }  // namespace
 
 at::MemoryFormat layer_format(const Tensor& t) {
@@ -92,7 +118,7 @@ Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
     if (panels.tensor.defined() && panels.address == weight.const_data_ptr() &&
         panels.version == version)
         return panels.tensor;
-    const Tensor packed = kind == Kind::upscaled ? pack_upscaled(weight) : pack(weight, kind);
+    const Tensor packed = pack_as(weight, kind);
     panels = {packed, weight.storage(), weight.const_data_ptr(), version};
     return packed;
 }

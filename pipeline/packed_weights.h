@@ -24,7 +24,7 @@ kernels::StoredWeight stored(const Tensor& weight);
 // was written since. Copies of a layer share the weight, so they share this.
 class PackedWeights {
   public:
-    enum class Kind { plain, pairs, transposed, upscaled };
+    enum class Kind { plain, pairs, transposed, upscaled, winograd, winograd_transposed };
     // weight: (out, in) or (out, in, k, k) channels_last; float32, float16 or bfloat16. Panels are
     // float32.
     Tensor get(const Tensor& weight, Kind kind);
@@ -37,7 +37,7 @@ class PackedWeights {
         std::uint32_t version = 0;
     };
     std::mutex mutex_;
-    Panels panels_[4];
+    Panels panels_[6];
 };
 
 }  // namespace keepsake::pipeline

@@ -119,6 +119,57 @@ TEST_P(KernelsTest, TransposedPanelsReverseTheTaps) {
     }
 }
 
+// Channels that fill vectors and panels and that do not; several pictures; both directions.
+TEST_P(KernelsTest, WinogradIsTheConvolution) {
+    constexpr std::int64_t batch = 2, height = 6, width = 10;
+    for (const std::int64_t ins : {32, 61}) {
+        for (const std::int64_t outs : {32, 40, 61}) {
+            for (const bool transposed : {false, true}) {
+                SCOPED_TRACE(std::to_string(ins) + " to " + std::to_string(outs));
+                const WinogradShape shape{outs, ins, transposed};
+                const std::int64_t channels = shape.depth(), columns = shape.columns();
+                const Tensor x = random({batch, height + 2, width + 2, channels}, 21);
+                const Tensor weights = random({outs, 3, 3, ins}, 22);
+                const Tensor bias = random({columns}, 23), group = random({2, columns}, 24);
+                const Tensor residual = random({batch, height, width, columns}, 25);
+                const Tensor packed =
+                    at::empty({16 * packed_size(k.panel_width, columns, channels)});
+                const std::int64_t panels = panels_of(k, columns);
+                k.pack_winograd({weights.const_data_ptr()}, shape, packed.mutable_data_ptr<float>(),
+                                0, panels);
+                const Tensor c = at::full({batch, height, width, columns}, 1e9);
+                Winograd job;
+                job.x = x.const_data_ptr<float>();
+                job.batch = batch;
+                job.height = height;
+                job.width = width;
+                job.channels = channels;
+                job.columns = columns;
+                job.panels = packed.const_data_ptr<float>();
+                job.bias = bias.const_data_ptr<float>();
+                job.group_bias = group.const_data_ptr<float>();
+                job.rows_per_group = height * width;
+                job.residual = residual.const_data_ptr<float>();
+                job.c = c.mutable_data_ptr<float>();
+                const Tensor scratch = at::empty({k.winograd_scratch(job.tiles(), channels)});
+                float* room = scratch.mutable_data_ptr<float>();
+                k.winograd(job, 0, 13, 0, panels, room);  // ends in the first picture
+                k.winograd(job, 13, job.tiles(), 0, 1, room);
+                k.winograd(job, 13, job.tiles(), 1, panels, room);
+
+                const Tensor w64 = weights.to(at::kDouble);
+                const Tensor kernel =
+                    transposed ? w64.flip({1, 2}).permute({3, 0, 1, 2}) : w64.permute({0, 3, 1, 2});
+                const Tensor expected = at::conv2d(x.to(at::kDouble).permute({0, 3, 1, 2}), kernel,
+                                                   bias.to(at::kDouble))
+                                            .permute({0, 2, 3, 1}) +
+                                        group.reshape({batch, 1, 1, columns}) + residual;
+                EXPECT_LT(worst(c, expected), 2e-6);
+            }
+        }
+    }
+}
+
 // What is kept in half precision is packed as if it had been widened before.
 TEST_P(KernelsTest, PacksHalfPrecisionAsItsFloats) {
     constexpr std::int64_t outs = 61, taps = 3, ins = 37;
