@@ -72,22 +72,28 @@ int save_jpeg(VipsImage* image, const Photo& photo, const ExportOptions& options
     return status;
 }
 
-// libwebp's effort, 0 to 6 (its default is 4): less for large photos, which would take ten seconds
-// and more. Chosen by tests/bench/README.md, "Time and memory".
-int webp_effort(const VipsImage* image, bool lossless) {
+// How hard libwebp tries. Of lossless files its quality is effort, too.
+struct WebpEffort {
+    int effort, lossless_quality;
+};
+
+// Less for large photos, which would take ten seconds and more. Chosen by tests/bench/README.md,
+// "Time and memory".
+WebpEffort webp_effort(const VipsImage* image, bool lossless) {
     constexpr std::int64_t large = 6'000'000, huge = 14'000'000;
     const std::int64_t pixels = std::int64_t{image->Xsize} * image->Ysize;
-    if (pixels < large) return 4;
-    if (lossless) return pixels < huge ? 1 : 0;
-    return pixels < huge ? 2 : 1;
+    if (pixels < large) return {4, 75};
+    if (lossless) return {pixels < huge ? 1 : 0, 20};
+    return {pixels < huge ? 2 : 1, 20};
 }
 
 int save_webp(VipsImage* image, const Photo& photo, const ExportOptions& options, Encoded& out) {
     const bool lossless = !options.quality && is_lossless_webp(photo);
+    const WebpEffort effort = webp_effort(image, lossless);
+    const int quality = options.quality.value_or(webp_default_quality);
     return vips_webpsave_buffer(image, &out.data, &out.size, "Q",
-                                options.quality.value_or(webp_default_quality), "lossless",
-                                lossless ? TRUE : FALSE, "effort", webp_effort(image, lossless),
-                                nullptr);
+                                lossless ? effort.lossless_quality : quality, "lossless",
+                                lossless ? TRUE : FALSE, "effort", effort.effort, nullptr);
 }
 
 int save(const std::string& extension, VipsImage* image, const Photo& photo,

@@ -35,11 +35,15 @@ for source in "${sources[@]}"; do
     objects+=("$object")
     [ "$object" -nt "$root/$source" ] || stale+=("$source")
 done
-printf '%s\n' "${stale[@]}" | grep . | xargs -P "$(nproc)" -I{} sh -c '
-    source=$1; shift; exec "$@" -c "'"$root"'/$source" -o "objects/$(basename "$source" .cpp).o"' \
-    _ {} clang++ "${flags[@]}" "${vips[@]}"
+if [ ${#stale[@]} -gt 0 ]; then
+    printf '%s\n' "${stale[@]}" | xargs -P "$(nproc)" -I{} sh -c '
+        source=$1; shift; exec "$@" -c "'"$root"'/$source" -o "objects/$(basename "$source" .cpp).o"' \
+        _ {} clang++ "${flags[@]}" "${vips[@]}"
+fi
 read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg libtiff-4 libexif libpng16)"
-clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
+# A second run beside the first must not touch the program that runs.
+[ ${#stale[@]} -eq 0 ] && [ fuzz_loaders -nt "$root/build/release/editor/libkeepsake_editor.a" ] ||
+    clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
     "$root"/build/release/editor/libkeepsake_editor.a \
     "$root"/build/release/optimize/libkeepsake_optimize.a \
     "$root"/build/release/pipeline/libkeepsake_pipeline.a \
