@@ -36,15 +36,38 @@ Mat along_colours(const Mat& map, const Mat& square) {
     return result;
 }
 
+// One map of the two that are averaged: of `unet`, at `strength`, its mean brought to 1.
+at::Tensor map_of(const pipeline::Model& model, const pipeline::UNet& unet,
+                  const pipeline::EditMaskInput& input, const pipeline::EditMaskOptions& options,
+                  Monitor& monitor) {
+    const at::Tensor map = pipeline::edit_mask(unet, model.schedule, input, options, monitor);
+    const double mean = map.mean().item<double>();
+    return mean > 0 ? map / mean : map;
+}
+
 }  // namespace
 
 Mask auto_mask(const pipeline::Model& model, const optimize::Tuning& tuning, const Pixels& square,
-               const pipeline::EditMaskOptions& options, Monitor& monitor) {
+               const AutoMaskOptions& options, Monitor& monitor) {
     const pipeline::EditMaskInput input{pipeline::encode_image(model, to_tensor(square)),
-                                        tuning.target_embedding, tuning.optimised_embedding};
-    const pipeline::UNet& unet = tuning.unet ? *tuning.unet : model.unet;
-    at::Tensor map =
-        pipeline::edit_mask(unet, model.schedule, input, options, monitor).contiguous();
+                                        tuning.target_embedding,
+                                        pipeline::encode_text(model, "").to(at::kFloat)};
+    struct Pass {
+        const pipeline::UNet& unet;
+        double strength;
+    };
+    const Pass passes[] = {
+        {model.unet, options.model_strength},
+        {tuning.unet ? *tuning.unet : model.unet, options.tuned_strength},
+    };
+    at::Tensor map;
+    int done = 0;
+    for (const Pass& pass : passes) {
+        Monitor part([&](const Progress&) { monitor.step(++done, 2 * options.samples, "mask"); });
+        const at::Tensor one =
+            map_of(model, pass.unet, input, {pass.strength, options.samples, options.seed}, part);
+        map = map.defined() ? (map + one).contiguous() : one;
+    }
     const Mat photo = unit_mat(square);
     const Mat coarse(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32FC1,
                      map.mutable_data_ptr<float>());

@@ -12,12 +12,12 @@ namespace keepsake::editor {
 // tests/bench/full_resolution_bench.cpp.
 struct ChangeOptions {
     ColourGridOptions colours;
-    double rest_blur = 8;         // what the colour model leaves over is added this much softened
-    int novelty_cell = 32;        // structures are compared over cells of this many pixels
-    double novelty_blur = 5;      // softens away edges that lie a little elsewhere in the edit
-    double novelty_spread = 8;    // the neighbourhood whose novelty counts
-    double novelty_low = 0.075;   // rms of the structure that only the edit has: from here the
-    double novelty_high = 0.115;  // edit shows through, from here nothing else is seen
+    double rest_blur = 8;        // what the colour model leaves over is added this much softened
+    int novelty_cell = 32;       // structures are compared over cells of this many pixels
+    double novelty_blur = 5;     // softens away edges that lie a little elsewhere in the edit
+    double novelty_spread = 14;  // the neighbourhood whose novelty counts: regions, not patches
+    double novelty_low = 0.06;   // rms of the structure that only the edit has: from here the
+    double novelty_high = 0.11;  // edit shows through, from here nothing else is seen
 };
 
 // What is added to a photo's colours besides the colour grid's change, and what is seen instead of

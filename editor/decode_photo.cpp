@@ -1,10 +1,26 @@
 #include "editor/decode_photo.h"
 
 #include "editor/exif_block.h"
+#include "editor/iptc_block.h"
 #include "editor/png_exif.h"
+#include "editor/png_text.h"
+#include "editor/tiff_metadata.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
+namespace {
+
+// What libvips does not read of a file's metadata.
+void complete_metadata(VipsImage* image, const Photo& photo) {
+    if (photo.extension == "png") read_latin_text(image, photo.bytes);
+    if (photo.extension != "tif") return adopt_exif(image, bare_exif(image));
+    adopt_exif(image, tiff_exif(photo.bytes));
+    const std::string iptc = turned_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
+    if (iptc.empty()) return;
+    vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, iptc.data(), iptc.size());
+}
+
+}  // namespace
 
 VipsHandle checked(const Photo& photo, int status, VipsImage* made) {
     if (status != 0) throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
@@ -34,7 +50,7 @@ VipsHandle decode_upright(const Photo& photo) {
     VipsImage* made = nullptr;
     int status = vips_copy(image.get(), &made, nullptr);
     const VipsHandle copy = checked(photo, status, made);
-    adopt_exif(copy.get(), bare_exif(image.get()));
+    complete_metadata(copy.get(), photo);
     vips_image_set_int(copy.get(), VIPS_META_ORIENTATION, orientation_of(photo, image.get()));
     status = vips_autorot(copy.get(), &made, nullptr);
     return checked(photo, status, made);

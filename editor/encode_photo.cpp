@@ -3,9 +3,13 @@
 #include <webp/decode.h>
 
 #include <cstring>
+#include <vector>
 
 #include "editor/exif_block.h"
+#include "editor/iptc_block.h"
 #include "editor/jpeg_settings.h"
+#include "editor/png_text.h"
+#include "editor/tiff_metadata.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -14,6 +18,9 @@ namespace {
 // Where the photo itself gives no hint: visibly lossless, as cameras write.
 constexpr int jpeg_default_quality = 95;
 constexpr int webp_default_quality = 92;
+
+// So that a file of a hundred megabytes is not copied for what is added to it.
+constexpr std::size_t room_for_metadata = 1 << 18;
 
 struct Encoded {
     void* data = nullptr;
@@ -65,11 +72,28 @@ int save_jpeg(VipsImage* image, const Photo& photo, const ExportOptions& options
     return status;
 }
 
+// How hard libwebp tries. Of lossless files its quality is effort, too.
+struct WebpEffort {
+    int effort, lossless_quality;
+};
+
+// Less for large photos, which would take ten seconds and more. Chosen by tests/bench/README.md,
+// "Time and memory".
+WebpEffort webp_effort(const VipsImage* image, bool lossless) {
+    constexpr std::int64_t large = 6'000'000, huge = 14'000'000;
+    const std::int64_t pixels = std::int64_t{image->Xsize} * image->Ysize;
+    if (pixels < large) return {4, 75};
+    if (lossless) return {pixels < huge ? 1 : 0, 20};
+    return {pixels < huge ? 2 : 1, 20};
+}
+
 int save_webp(VipsImage* image, const Photo& photo, const ExportOptions& options, Encoded& out) {
     const bool lossless = !options.quality && is_lossless_webp(photo);
+    const WebpEffort effort = webp_effort(image, lossless);
+    const int quality = options.quality.value_or(webp_default_quality);
     return vips_webpsave_buffer(image, &out.data, &out.size, "Q",
-                                options.quality.value_or(webp_default_quality), "lossless",
-                                lossless ? TRUE : FALSE, nullptr);
+                                lossless ? effort.lossless_quality : quality, "lossless",
+                                lossless ? TRUE : FALSE, "effort", effort.effort, nullptr);
 }
 
 int save(const std::string& extension, VipsImage* image, const Photo& photo,
@@ -97,11 +121,49 @@ VipsHandle as_bytes(const std::filesystem::path& path, VipsImage* image) {
     return VipsHandle(made);
 }
 
+// IPTC as the format holds it. libvips passes on what it found, whatever format that was in.
+void adapt_iptc(VipsImage* image, const std::string& extension) {
+    const std::string_view block = metadata_block(image, VIPS_META_IPTC_NAME);
+    if (block.empty()) return;
+    const std::string adapted = is_jpeg(extension) ? jpeg_iptc(block) : "";
+    vips_image_remove(image, VIPS_META_IPTC_NAME);
+    if (adapted.empty()) return;
+    vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, adapted.data(), adapted.size());
+}
+
+// What libvips leaves out of a format; to be taken from an image before it is encoded.
+struct Remainder {
+    std::string iptc, exif, maker_note;  // of TIFF
+    std::vector<PngText> texts;          // of PNG
+};
+
+Remainder take_remainder(VipsImage* image, const Photo& photo, const std::string& extension) {
+    Remainder rest;
+    if (is_tiff(extension)) {
+        rest.iptc = bare_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
+        rest.exif = exif_of(image);
+        const bool has_note = has_field(image, "exif-ifd2-MakerNote");
+        if (has_note && photo.extension == "tif") rest.maker_note = tiff_maker_note(photo.bytes);
+    }
+    if (extension == ".png") rest.texts = take_unicode_text(image);
+    adapt_iptc(image, extension);
+    return rest;
+}
+
+std::string with_remainder(std::string file, const Remainder& rest, const std::string& extension) {
+    if (is_tiff(extension)) {
+        return tiff_with_metadata(std::move(file), {rest.exif, rest.maker_note, rest.iptc});
+    }
+    if (extension == ".png") return png_with_text(std::move(file), rest.texts);
+    return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
+}
+
 }  // namespace
 
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options) {
     const std::string extension = lower_extension(path);
+    const Remainder rest = take_remainder(image, photo, extension);
     const bool holds_bytes = is_jpeg(extension) || extension == ".webp";
     VipsHandle bytes;
     if (holds_bytes && image->BandFmt != VIPS_FORMAT_UCHAR) bytes = as_bytes(path, image);
@@ -109,9 +171,12 @@ std::string encode_photo(const std::filesystem::path& path, VipsImage* image, co
     if (save(extension, bytes ? bytes.get() : image, photo, options, out) != 0) {
         throw Error(path.string(), "cannot be encoded: " + vips_failure());
     }
-    const std::unique_ptr<void, void (*)(gpointer)> owned(out.data, g_free);
-    std::string file(static_cast<const char*>(out.data), out.size);
-    return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
+    std::unique_ptr<void, void (*)(gpointer)> owned(out.data, g_free);
+    std::string file;
+    file.reserve(out.size + room_for_metadata);
+    file.append(static_cast<const char*>(out.data), out.size);
+    owned.reset();
+    return with_remainder(std::move(file), rest, extension);
 }
 
 }  // namespace keepsake::editor

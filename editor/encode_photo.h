@@ -8,9 +8,9 @@
 
 namespace keepsake::editor {
 
-// In the format of `path`'s extension, compressed like `photo` where that is of the same format (a
-// JPEG's quality and chroma subsampling, whether a WebP is lossless), else near to lossless. Throws
-// Error naming the path.
+// Metadata that libvips does not write is taken off the image. In the format of `path`'s extension,
+// compressed like `photo` where that is of the same format (a JPEG's quality and chroma
+// subsampling, whether a WebP is lossless), else near to lossless. Throws Error naming the path.
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options);
 

@@ -2,6 +2,10 @@
 
 #include <webp/mux.h>
 
+#include <vector>
+
+#include "editor/exif_entries.h"
+
 namespace keepsake::editor {
 namespace {
 
@@ -40,6 +44,13 @@ void* copy_exif_field(VipsImage*, const char* name, GValue* value, void* to) {
     return nullptr;
 }
 
+void* collect_place_field(VipsImage*, const char* name, GValue*, void* to) {
+    if (g_str_has_prefix(name, "exif-ifd3-") || g_str_equal(name, "exif-ifd2-MakerNote")) {
+        static_cast<std::vector<std::string>*>(to)->emplace_back(name);
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 std::string_view bare_exif(VipsImage* image) {
@@ -57,6 +68,38 @@ void adopt_exif(VipsImage* image, std::string_view block) {
         vips_image_map(loaded.get(), copy_exif_field, &to);
     }
     vips_error_clear();
+}
+
+std::string exif_of(VipsImage* image) {
+    VipsImage* made = nullptr;
+    if (vips_black(&made, 8, 8, nullptr) != 0) return {};
+    const VipsHandle carrier(made);
+    CopyTo to{carrier.get()};
+    vips_image_map(image, copy_exif_field, &to);
+    vips_image_set_int(carrier.get(), VIPS_META_ORIENTATION, 1);
+    void* data = nullptr;
+    std::size_t size = 0;
+    if (vips_jpegsave_buffer(carrier.get(), &data, &size, nullptr) != 0) {
+        vips_error_clear();
+        return {};
+    }
+    const std::unique_ptr<void, void (*)(gpointer)> owned(data, g_free);
+    const ExifHandle exif = parsed_exif({static_cast<const char*>(data), size});
+    set_exif_size(exif.get(), image->Xsize, image->Ysize);
+    return exif_bytes(exif.get());
+}
+
+void drop_place(VipsImage* image) {
+    std::vector<std::string> fields;
+    vips_image_map(image, collect_place_field, &fields);
+    for (const std::string& field : fields) vips_image_remove(image, field.c_str());
+    const std::string_view block = metadata_block(image, VIPS_META_EXIF_NAME);
+    if (block.empty()) return;
+    const ExifHandle exif = parsed_exif(block);
+    drop_exif_place(exif.get());
+    std::string kept = exif_bytes(exif.get());
+    if (block.starts_with(exif_prefix)) kept.insert(0, exif_prefix);
+    vips_image_set_blob_copy(image, VIPS_META_EXIF_NAME, kept.data(), kept.size());
 }
 
 std::string webp_with_bare_exif(std::string webp) {

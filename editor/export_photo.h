@@ -11,7 +11,7 @@
 namespace keepsake::editor {
 
 struct ExportOptions {
-    bool strip_gps = false;      // leaves out where the photo was taken
+    bool strip_gps = false;      // leaves out where the photo was taken, and the maker's note
     std::optional<int> quality;  // 1 to 100, of JPEG and lossy WebP; none: like the photo's own
     std::string recipe;          // ASCII JSON, noted in the file; may be empty
 };

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "editor/decode_photo.h"
+#include "editor/png_exif.h"
 #include "editor/vips_image.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -46,7 +47,10 @@ void check_size(const Photo& photo, int width, int height) {
 
 // An animation edited by its first frame alone would lose the others without a word.
 void check_still(const Photo& photo, VipsImage* image) {
-    if (photo.extension == "webp" && vips_image_get_n_pages(image) > 1) {
+    const bool moves = photo.extension == "png"
+                           ? is_animated_png(photo.bytes)
+                           : photo.extension == "webp" && vips_image_get_n_pages(image) > 1;
+    if (moves) {
         throw Error(photo.path.string(), "is an animation; give a single picture");
     }
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "editor/exif_block.h"
 #include "editor/image_file.h"
 #include "editor/xmp.h"
 
@@ -21,15 +22,15 @@ std::vector<std::string> fields_of(VipsImage* image) {
     return names;
 }
 
-// Stale or telling: what other programs hid copies of the EXIF block in, and (libvips' names) the
-// thumbnail and the GPS directory of EXIF.
-bool is_unwanted(std::string_view field, const ExportOptions& options) {
+// Stale: what other programs hid copies of the EXIF block in, and (libvips' names) the thumbnail of
+// EXIF.
+bool is_unwanted(std::string_view field) {
     if (field == "jpeg-thumbnail-data") return true;
     if (field.starts_with("exif-ifd1-")) return true;
     if (field.starts_with("png-comment-")) {
         return field.find("Raw profile type") != field.npos || field.ends_with("-keepsake");
     }
-    return options.strip_gps && field.starts_with("exif-ifd3-");
+    return false;
 }
 
 void update_xmp(VipsImage* image, const ExportOptions& options) {
@@ -48,8 +49,9 @@ void update_xmp(VipsImage* image, const ExportOptions& options) {
 
 void update_metadata(VipsImage* image, const ExportOptions& options) {
     for (const std::string& field : fields_of(image)) {
-        if (is_unwanted(field, options)) vips_image_remove(image, field.c_str());
+        if (is_unwanted(field)) vips_image_remove(image, field.c_str());
     }
+    if (options.strip_gps) drop_place(image);
     vips_image_set_int(image, VIPS_META_ORIENTATION, 1);
     vips_image_set_string(image, "exif-ifd0-Software", "Keepsake " KEEPSAKE_VERSION);
     update_xmp(image, options);

@@ -9,7 +9,8 @@ namespace keepsake::editor {
 
 // Brings the metadata of the photo that hangs on `image` to what holds after the edit: upright,
 // made by this version of Keepsake, no thumbnail of the photo before, with the recipe (as XMP in
-// every format, and in a text chunk of its own in PNG) and, if asked for, without GPS.
+// every format, and in a text chunk of its own in PNG) and, if asked for, without GPS and maker's
+// note.
 void update_metadata(VipsImage* image, const ExportOptions& options);
 
 }  // namespace keepsake::editor

@@ -36,6 +36,10 @@ int png_orientation(std::string_view png) {
     return exif_orientation(chunk_named(png, "eXIf"));
 }
 
+bool is_animated_png(std::string_view png) {
+    return !chunk_named(png, "acTL").empty();
+}
+
 int exif_orientation(std::string_view tiff) {
     constexpr int upright = 1;
     constexpr std::uint32_t orientation_tag = 0x0112, short_type = 3;

@@ -1,4 +1,5 @@
-// The EXIF orientation of a PNG, which libvips 8.14 does not read.
+// What libvips 8.14 does not read of a PNG's chunks: its EXIF orientation, whether it is an
+// animation.
 #pragma once
 
 #include <string_view>
@@ -10,7 +11,10 @@ namespace keepsake::editor {
 // `png`.
 int png_orientation(std::string_view png);
 
-// The same from an EXIF block itself, which begins with its TIFF header.
+// Whether a PNG file says that it is an animation (the chunk acTL; PNG 3, section 11.3.6).
+bool is_animated_png(std::string_view png);
+
+// The orientation from an EXIF block itself, which begins with its TIFF header.
 int exif_orientation(std::string_view tiff);
 
 }  // namespace keepsake::editor

@@ -35,6 +35,7 @@ std::string vips_failure() {
     std::string text = vips_error_buffer();
     vips_error_clear();
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    if (text.empty()) return "the file is damaged";
     // Only the first line says what went wrong; the later ones say who else noticed.
     return text.substr(0, std::min(text.find('\n'), text.size()));
 }

@@ -44,7 +44,8 @@ TEST(AutoMask, FindsTheFlowerAndNotItsGround) {
     const double flower = ring_mean(mask, 0, 0.35), ground = ring_mean(mask, 0.55, 1);
     EXPECT_GT(flower, 2 * ground) << flower << " " << ground;
 
-    tuning.optimised_embedding = tuning.target_embedding;
+    // A text that says nothing is found nowhere.
+    tuning.target_embedding = pipeline::encode_text(model, "").to(at::kFloat);
     const Mask none = auto_mask(model, tuning, square, {.samples = 1}, monitor);
     EXPECT_EQ(none.values, std::vector<std::uint8_t>(128 * 128, 0));
 }

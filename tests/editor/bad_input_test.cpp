@@ -98,6 +98,49 @@ TEST_F(BadInput, TruncatedJpeg) {
     expect_no_session();
 }
 
+// Headers that promise more than there is.
+TEST_F(BadInput, AbsurdSizes) {
+    const auto big_endian = [](std::uint32_t n, int bytes) {
+        std::string text;
+        for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) text += char(n >> shift);
+        return text;
+    };
+    save_photo(folder.path / "good.jpg", quarters(80, 64));
+    const std::string png = read_file(photo), jpeg = read_file(folder.path / "good.jpg");
+    const auto huge_png = [&](std::uint32_t side) {
+        return png.substr(0, 8) +
+               png_chunk("IHDR", big_endian(side, 4) + big_endian(side, 4) + png.substr(24, 5)) +
+               png.substr(33);
+    };
+    write_bytes(folder.path / "huge.png", huge_png(65500));
+    write_bytes(folder.path / "most.png", huge_png(0x7fffffff));
+    write_bytes(folder.path / "none.png", huge_png(0));
+    std::string huge_jpeg = jpeg;
+    const std::size_t frame = jpeg.find("\xff\xc0");
+    ASSERT_NE(frame, jpeg.npos);
+    huge_jpeg.replace(frame + 5, 4, big_endian(65500, 2) + big_endian(65500, 2));
+    write_bytes(folder.path / "huge.jpg", huge_jpeg);
+    for (const char* name : {"huge.png", "huge.jpg"}) {
+        expect_refused(run_program(edit(folder.path / name)), 1,
+                       {std::string(name) + ": is 65500x65500 pixels; more than 268 megapixels"});
+    }
+    for (const char* name : {"most.png", "none.png"}) {
+        expect_refused(run_program(edit(folder.path / name)), 1,
+                       {std::string(name) + ": cannot be decoded: the file is damaged"});
+    }
+    expect_no_session();
+}
+
+TEST_F(BadInput, AnAnimatedPng) {
+    const std::string png = read_file(photo);
+    write_bytes(
+        folder.path / "moves.png",
+        png.substr(0, 33) + png_chunk("acTL", std::string("\0\0\0\2\0\0\0\0", 8)) + png.substr(33));
+    expect_refused(run_program(edit(folder.path / "moves.png")), 1,
+                   {"moves.png: is an animation; give a single picture"});
+    expect_no_session();
+}
+
 TEST_F(BadInput, ThirtyThousandPixelsWideIsNoTrouble) {
     save_photo(folder.path / "wide.jpg", quarters(30000, 64));
     const ProgramRun run = run_program(edit(folder.path / "wide.jpg"));

@@ -35,23 +35,26 @@ inline editor::VipsHandle vips_copy_of(const editor::Pixels& pixels) {
     return editor::VipsHandle(image);
 }
 
-// The PNG with an eXIf chunk of just an orientation, as cameras' converters write one.
-inline std::string with_exif_chunk(const std::string& png, int orientation) {
-    const std::string exif = std::string("eXIf", 4) +
-                             std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) +
-                             static_cast<char>(orientation) + std::string(6, '\0');
+// A chunk of a PNG: length, name, content, checksum.
+inline std::string png_chunk(const std::string& name, const std::string& content) {
+    const std::string checked = name + content;
     std::uint32_t crc = 0xFFFFFFFFu;  // PNG 3, annex D
-    for (const char c : exif) {
+    for (const char c : checked) {
         crc ^= static_cast<unsigned char>(c);
         for (int bit = 0; bit < 8; ++bit) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
     }
     const auto big_endian = [](std::uint32_t n) {
         return std::string{char(n >> 24), char(n >> 16), char(n >> 8), char(n)};
     };
-    const std::string chunk =
-        big_endian(static_cast<std::uint32_t>(exif.size() - 4)) + exif + big_endian(~crc);
+    return big_endian(static_cast<std::uint32_t>(content.size())) + checked + big_endian(~crc);
+}
+
+// The PNG with an eXIf chunk of just an orientation, as cameras' converters write one.
+inline std::string with_exif_chunk(const std::string& png, int orientation) {
+    const std::string exif = std::string("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19) +
+                             static_cast<char>(orientation) + std::string(6, '\0');
     constexpr std::size_t header = 8 + 25;  // signature and IHDR
-    return png.substr(0, header) + chunk + png.substr(header);
+    return png.substr(0, header) + png_chunk("eXIf", exif) + png.substr(header);
 }
 
 // Writes it as its extension says, with an EXIF orientation when that is not 0.

@@ -1,6 +1,6 @@
 // What reads files from strangers, under libFuzzer and the sanitizers: tests/fuzz/run.sh builds and
-// runs it. FUZZ_TARGET names what is fed: photo, exif, safetensors or recipe. A clear Error is a
-// good end; a crash, a hang or any other exception is a find.
+// runs it. FUZZ_TARGET names what is fed: photo, exif, tiff, safetensors or recipe. A clear Error
+// is a good end; a crash, a hang or any other exception is a find.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,9 +10,13 @@
 #include <map>
 #include <string>
 
+#include "editor/exif_entries.h"
 #include "editor/export_photo.h"
+#include "editor/image_file.h"
+#include "editor/iptc_block.h"
 #include "editor/png_exif.h"
 #include "editor/recipe.h"
+#include "editor/tiff_metadata.h"
 #include "editor/xmp.h"
 #include "pipeline/error.h"
 #include "pipeline/safetensors.h"
@@ -51,6 +55,10 @@ void feed_photo(const std::string& bytes) {
     editor::export_photo(out, photo, edit, {}, {.strip_gps = true, .recipe = "{}"});
     editor::load_photo(out);
     fs::remove(out);
+    // Its metadata in a TIFF.
+    const fs::path page = input_file().string() + "-page.tif";
+    editor::export_photo(page, photo, edit, {}, {.recipe = "{}"});
+    fs::remove(page);
 }
 
 void feed_exif(const std::string& bytes) {
@@ -58,6 +66,28 @@ void feed_exif(const std::string& bytes) {
     editor::exif_orientation(bytes);
     editor::recipe_in_xmp(bytes);
     editor::xmp_with_recipe(editor::xmp_without_gps(editor::upright_xmp(bytes)), "{}");
+}
+
+// A TIFF's metadata, or (the same bytes) an EXIF block's, into a TIFF and out again.
+void feed_tiff(const std::string& bytes) {
+    static const std::string page = [] {
+        const fs::path file = input_file().string() + ".tif";
+        editor::write_image(file, {16, 16, std::vector<std::uint8_t>(16 * 16 * 3, 99)});
+        std::ifstream stream(file, std::ios::binary);
+        std::string read(std::istreambuf_iterator<char>(stream), {});
+        fs::remove(file);
+        return read;
+    }();
+    const std::string iptc(editor::bare_iptc(bytes));
+    for (const std::string& block : {editor::tiff_exif(bytes), bytes}) {
+        const std::string note = editor::tiff_maker_note(bytes);
+        const std::string out = editor::tiff_with_metadata(page, {block, note, iptc});
+        editor::tiff_exif(out);
+        const editor::ExifHandle exif = editor::parsed_exif(block);
+        editor::drop_exif_place(exif.get());
+        editor::exif_bytes(exif.get());
+    }
+    editor::bare_iptc(editor::jpeg_iptc(bytes));
 }
 
 void feed_safetensors(const std::string& bytes) {
@@ -74,6 +104,7 @@ const std::function<void(const std::string&)>& target() {
         const std::map<std::string, std::function<void(const std::string&)>> targets = {
             {"photo", feed_photo},
             {"exif", feed_exif},
+            {"tiff", feed_tiff},
             {"safetensors", feed_safetensors},
             {"recipe", feed_recipe}};
         const char* name = std::getenv("FUZZ_TARGET");

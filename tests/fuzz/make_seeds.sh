@@ -3,7 +3,7 @@
 # photos and goldens; needs ImageMagick and exiftool)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"/{photo,exif,safetensors,recipe}
+mkdir -p "$1"/{photo,exif,tiff,safetensors,recipe}
 photo=$1/photo
 source=$root/assets/photos/daisy-19813618946.jpg
 tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
@@ -21,6 +21,24 @@ convert "$source" -resize 24x24! -colorspace CMYK "$photo/print.jpg"
 convert "$source" -resize 24x24! -colorspace Gray "$photo/grey.jpg"
 convert -size 20x20 xc:red xc:blue -loop 0 "$photo/two.webp"
 convert -size 20x20 xc:red xc:blue "$photo/two.gif"
+# TIFFs with every kind of value, in both byte orders; a JPEG with IPTC, a PNG with text.
+more=(-q -m -overwrite_original -EXIF:FNumber=2.8 -EXIF:ExposureCompensation=-2/3
+    -EXIF:LensInfo='24 70 2.8 4' -EXIF:UserComment=hello -EXIF:SubjectArea='10 20 30 40'
+    -EXIF:GPSTimeStamp=01:02:03.5 -EXIF:GPSAltitude=520.5 -EXIF:LensModel=EF50
+    -IPTC:City=Berlin -IPTC:Keywords=a -IPTC:Keywords=b)
+for order in lsb msb; do
+    convert "$source" -resize 20x20! -define tiff:endian=$order "$photo/$order.tif"
+    exiftool "${tags[@]}" "${more[@]}" "$photo/$order.tif"
+    convert -size 16x16 xc:grey -define tiff:endian=$order "$1/tiff/$order.tif"
+    exiftool "${tags[@]}" "${more[@]}" "$1/tiff/$order.tif"
+done
+convert -size 16x16 xc:red xc:blue "$photo/pages.tif"
+cp "$photo/tagged.jpg" "$photo/iptc.jpg"
+exiftool "${more[@]}" "$photo/iptc.jpg"
+exiftool -b -exif "$photo/iptc.jpg" >"$1/tiff/block"
+exiftool -b -iptc "$photo/iptc.jpg" >"$1/tiff/iptc"
+cp "$photo/plain.png" "$photo/text.png"
+exiftool -q -m -overwrite_original -PNG:Title='日本語' -PNG:Comment=plain "$photo/text.png"
 cp "$photo/tagged.png" "$1/exif/"
 exiftool -b -xmp "$photo/tagged.jpg" >"$1/exif/packet.xmp"
 # The headers of real files are megabytes of weights away from small: one tensor of each kind.

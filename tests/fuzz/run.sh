@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-150}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(photo exif safetensors recipe)
+[ ${#targets[@]} -gt 0 ] || targets=(photo exif tiff safetensors recipe)
 out=$root/build/fuzz
 mkdir -p "$out/objects"
 cd "$out"
@@ -20,30 +20,37 @@ flags=(-std=c++20 -O1 -g -w -I"$root" -isystem "$torch/include"
     -isystem "$torch/include/torch/csrc/api/include" -isystem /usr/include/opencv4
     -DKEEPSAKE_VERSION='"fuzz"' -fno-omit-frame-pointer
     -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr,function,pointer-overflow)
-read -ra vips <<<"$(pkg-config --cflags vips)"
+read -ra vips <<<"$(pkg-config --cflags vips libtiff-4 libexif libpng16)"
 # What is fuzzed is built with sanitizers and coverage; the rest comes from the release build.
 sources=(tests/fuzz/fuzz_loaders.cpp pipeline/safetensors.cpp)
-for name in photo decode_photo exif_block png_exif xmp jpeg_settings photo_metadata encode_photo \
+for name in photo decode_photo exif_block exif_entries png_exif png_text xmp jpeg_settings \
+    photo_metadata iptc_block tiff_file tiff_values tiff_metadata encode_photo \
     export_photo image_file apply_change change_model colour_grid region_strength full_resolution \
     recipe vips_image pixels; do
     sources+=("editor/$name.cpp")
 done
-objects=()
+objects=() stale=()
 for source in "${sources[@]}"; do
     object=objects/$(basename "$source" .cpp).o
     objects+=("$object")
-    [ "$object" -nt "$root/$source" ] ||
-        clang++ "${flags[@]}" "${vips[@]}" -c "$root/$source" -o "$object"
+    [ "$object" -nt "$root/$source" ] || stale+=("$source")
 done
-read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg)"
-clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
+if [ ${#stale[@]} -gt 0 ]; then
+    printf '%s\n' "${stale[@]}" | xargs -P "$(nproc)" -I{} sh -c '
+        source=$1; shift; exec "$@" -c "'"$root"'/$source" -o "objects/$(basename "$source" .cpp).o"' \
+        _ {} clang++ "${flags[@]}" "${vips[@]}"
+fi
+read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg libtiff-4 libexif libpng16)"
+# A second run beside the first must not touch the program that runs.
+[ ${#stale[@]} -eq 0 ] && [ fuzz_loaders -nt "$root/build/release/editor/libkeepsake_editor.a" ] ||
+    clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
     "$root"/build/release/editor/libkeepsake_editor.a \
     "$root"/build/release/optimize/libkeepsake_optimize.a \
     "$root"/build/release/pipeline/libkeepsake_pipeline.a \
     -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10 "${libraries[@]}" \
     -lopencv_imgproc -lopencv_core -licuuc -licui18n -o fuzz_loaders
 
-[ -d seeds ] || "$root/tests/fuzz/make_seeds.sh" seeds
+[ -d seeds/tiff ] || "$root/tests/fuzz/make_seeds.sh" seeds
 # LibTorch and the decoders' own start-up never end: leaks are not looked for.
 export VIPS_CONCURRENCY=1 OPENCV_FOR_THREADS_NUM=1
 export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1

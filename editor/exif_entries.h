@@ -1,0 +1,37 @@
+// An EXIF block taken apart into its directories, by libexif, and put together again.
+#pragma once
+
+#include <libexif/exif-data.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace keepsake::editor {
+
+struct ExifRelease {
+    void operator()(ExifData* data) const { exif_data_unref(data); }
+};
+using ExifHandle = std::unique_ptr<ExifData, ExifRelease>;
+
+// An empty block, in the byte order of this machine.
+ExifHandle new_exif();
+
+// A block that begins with its TIFF header, or a whole JPEG file with one in it. Never null; what
+// is damaged is left out.
+ExifHandle parsed_exif(std::string_view bytes);
+
+// The block with its TIFF header first, without JPEG's "Exif\0\0".
+std::string exif_bytes(ExifData* data);
+
+// Adds an entry whose value is already laid out in the byte order of `data`.
+void add_exif_entry(ExifData* data, ExifIfd directory, int tag, ExifFormat format,
+                    unsigned long components, std::string_view value);
+
+// The size of the picture that the EXIF directory tells, where it tells one.
+void set_exif_size(ExifData* data, int width, int height);
+
+// Removes the GPS directory and the maker's note.
+void drop_exif_place(ExifData* data);
+
+}  // namespace keepsake::editor
