@@ -39,7 +39,8 @@ Render rendered(Bench& bench, double eta, std::uint64_t seed, Monitor& monitor) 
     if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     if (!bench.conditions) {
-        bench.conditions = encode_conditions(*bench.model, *bench.tuning, recipe.sample);
+        bench.conditions =
+            encode_conditions(*bench.model, *bench.tuning, recipe.sample, *bench.square, monitor);
     }
     const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
     render.square = std::make_shared<const Pixels>(render_picture(job, eta, seed, monitor));

@@ -75,8 +75,10 @@ class Previews {
         const at::NoGradGuard no_gradients;
         Recipe recipe = sampled_recipe(bench_, bench_.look.sample);
         recipe.sample.steps = std::min(recipe.sample.steps, most_preview_steps);
-        const Conditions conditions = encode_conditions(*bench_.model, tuning, recipe.sample);
+        recipe.sample.noise_share = 1;  // an inversion would cost as much again
         Monitor silent({}, monitor_.stop());
+        const Conditions conditions =
+            encode_conditions(*bench_.model, tuning, recipe.sample, *bench_.square, silent);
         const double eta = bench_.look.eta;
         const PictureJob job{*bench_.model, tuning, recipe, conditions};
         const auto square =

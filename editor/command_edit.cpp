@@ -16,6 +16,7 @@ struct RenderArguments {
     SampleArguments sample;
     OutputArguments output;
     std::optional<std::string> eta;
+    std::optional<double> noise_share;
     std::string out;
 };
 
@@ -38,6 +39,10 @@ void add_render_options(CLI::App& command, RenderArguments& arguments) {
     command.add_option("--eta", arguments.eta,
                        "X or A:B:N: interpolation weight, or N evenly spaced from A to B; 0 is the "
                        "reconstruction, 1 the target text");
+    command.add_option("--noise-share", arguments.noise_share,
+                       "0..1: how much of what sampling starts from is the seed's noise. The rest "
+                       "is the photo's own, which keeps its structure; 1: noise alone, as the "
+                       "paper has it");
     add_output_options(command, arguments.output);
     add_sample_options(command, arguments.sample);
     add_run_options(command, arguments.run);
@@ -79,6 +84,9 @@ RenderRequest render_request(const RenderArguments& arguments) {
     if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);
     request.seeds = parse_seeds(arguments.sample.seed);
     request.sample = sample_overrides(arguments.sample);
+    request.sample.noise_share = arguments.noise_share;
+    const double share = arguments.noise_share.value_or(1);
+    require(share >= 0 && share <= 1, "--noise-share", "is not between 0 and 1");
     request.output = output_request(arguments.output);
     request.out = parse_destination(arguments.out, request);
     request.model = model_path(arguments.run);

@@ -56,8 +56,7 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
         session.emplace(create_session(request.session, recipe, photo, from));
     } else {
         Recipe recipe = session->recipe;
-        recipe.sample = {};
-        apply(defaults.sample, recipe.sample);
+        recipe.sample = default_sample(defaults, recipe.mode);
         apply(request.render.sample, recipe.sample);
         if (to_json(recipe) != to_json(session->recipe)) save_session_recipe(*session, recipe);
     }

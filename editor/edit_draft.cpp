@@ -30,6 +30,8 @@ void check(const EditDraft& draft) {
     require(sample.steps >= 1, "sampling steps", std::to_string(sample.steps) + " is less than 1");
     require_rate(sample.guidance, "guidance");
     require(sample.ddim_eta >= 0 && sample.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
+    require(sample.noise_share >= 0 && sample.noise_share <= 1, "fresh noise",
+            "is not between 0 and 1");
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ EditDraft draft_of(const Recipe& recipe) {
              recipe.embedding.steps, recipe.embedding.learning_rate, recipe.finetune.steps,
              recipe.finetune.learning_rate},
             {std::string(pipeline::sampler_name(recipe.sample.sampler)), recipe.sample.steps,
-             recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta}};
+             recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta,
+             recipe.sample.noise_share}};
 }
 
 std::vector<std::string> offered_modes() {
@@ -76,8 +79,8 @@ EditRequest request_of(const EditDraft& draft) {
     request.finetune.steps = draft.tuning.finetune_steps;
     request.finetune.learning_rate = draft.tuning.finetune_rate;
     const pipeline::SampleOptions sample = sample_options(draft.sample);
-    request.render.sample = {sample.sampler, sample.steps, sample.guidance_scale,
-                             sample.negative_prompt, sample.ddim_eta};
+    request.render.sample = {sample.sampler,         sample.steps,    sample.guidance_scale,
+                             sample.negative_prompt, sample.ddim_eta, sample.noise_share};
     return request;
 }
 
@@ -86,7 +89,8 @@ pipeline::SampleOptions sample_options(const SampleDraft& draft) {
             .steps = draft.steps,
             .guidance_scale = draft.guidance,
             .negative_prompt = checked_utf8(draft.negative),
-            .ddim_eta = draft.ddim_eta};
+            .ddim_eta = draft.ddim_eta,
+            .noise_share = draft.noise_share};
 }
 
 }  // namespace keepsake::editor

@@ -35,6 +35,7 @@ struct SampleDraft {
     double guidance = 0;
     std::string negative;
     double ddim_eta = 0;
+    double noise_share = 1;
     bool operator==(const SampleDraft&) const = default;
 };
 

@@ -126,9 +126,17 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     if (start) start_again(*start, photo, defaults, recipe);
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
-    apply(defaults.sample, recipe.sample);
+    recipe.sample = default_sample(defaults, recipe.mode);
     apply(request.render.sample, recipe.sample);
     return recipe;
+}
+
+pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode) {
+    pipeline::SampleOptions sample;
+    if (mode == Mode::fast) sample.noise_share = optimize::fast_options().noise_share;
+    apply(defaults.sample, sample);
+    sample.noise_share = tuning_defaults(defaults, mode).noise_share.value_or(sample.noise_share);
+    return sample;
 }
 
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {

@@ -13,6 +13,9 @@ ModelReference reference_to(const pipeline::Model& model);
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults, const Session* start = nullptr);
 
+// The sampling of a mode where nothing else is asked for.
+pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode);
+
 // The etas in which edits of this mode mostly lie.
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode);
 

@@ -81,7 +81,8 @@ void save_history(const fs::path& session, const History& history) {
                         {"steps", sample.steps},
                         {"guidance", sample.guidance},
                         {"negative", checked_utf8(sample.negative)},
-                        {"ddim_eta", sample.ddim_eta}});
+                        {"ddim_eta", sample.ddim_eta},
+                        {"noise_share", sample.noise_share}});
     }
     write_file_atomically(history_path(session),
                           json{{"results", list}, {"shown", shown}}.dump(1) + "\n");
@@ -104,6 +105,7 @@ SavedHistory load_history(const fs::path& session) {
             sample.guidance = entry.at("guidance").get<double>();
             sample.negative = entry.at("negative").get<std::string>();
             sample.ddim_eta = entry.at("ddim_eta").get<double>();
+            sample.noise_share = entry.value("noise_share", sample.noise_share);
             saved.items.push_back(std::move(item));
         }
         saved.shown = saved.items.empty() ? 0 : saved.items.size() - 1;

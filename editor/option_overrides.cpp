@@ -104,7 +104,10 @@ void read_tuning(const json* object, const std::string& name, const std::string&
     read_stage(fields.child("finetune"), name + ".finetune", file, tuning.finetune);
     std::optional<std::string> eta;
     fields.take("eta", eta);
+    fields.take("noise_share", tuning.noise_share);
     fields.finish();
+    require<double>(
+        tuning.noise_share, [](const auto& v) { return v >= 0 && v <= 1; }, "noise_share", file);
     if (eta) tuning.eta = parse_eta(*eta);
 }
 
@@ -205,6 +208,7 @@ void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options) {
     options.guidance_scale = overrides.guidance_scale.value_or(options.guidance_scale);
     options.negative_prompt = overrides.negative_prompt.value_or(options.negative_prompt);
     options.ddim_eta = overrides.ddim_eta.value_or(options.ddim_eta);
+    options.noise_share = overrides.noise_share.value_or(options.noise_share);
 }
 
 }  // namespace keepsake::editor

@@ -78,6 +78,9 @@ void serialize(Archive& archive, SampleOptions& options) {
             cereal::make_nvp("guidance_scale", options.guidance_scale),
             cereal::make_nvp("negative_prompt", options.negative_prompt),
             cereal::make_nvp("ddim_eta", options.ddim_eta));
+    // Left out where it is 1, as in recipes that are older than it: their tags stay what they were.
+    if (Archive::is_loading::value || options.noise_share != 1)
+        archive(cereal::make_nvp("noise_share", options.noise_share));
     if constexpr (Archive::is_loading::value) options.sampler = parse_sampler(sampler);
 }
 
@@ -155,6 +158,14 @@ std::string fault(const json& found, const json& expected, const std::string& na
     return {};
 }
 
+// A recipe with the field that is left out where it is 1.
+json with_noise_share(json recipe) {
+    const json::json_pointer sample("/keepsake/sample"), share("/keepsake/sample/noise_share");
+    if (recipe.contains(sample) && recipe[sample].is_object() && !recipe.contains(share))
+        recipe[share] = 1.0;
+    return recipe;
+}
+
 template <class Value>
 std::string write_json(const char* name, const Value& value) {
     std::ostringstream stream;
@@ -209,10 +220,12 @@ Recipe recipe_from_json(const std::string& text, const std::string& source) {
     try {
         // cereal stops at the first field it misses without a word on the others, and passes over
         // those it does not know.
-        const std::string wrong = fault(json::parse(text), json::parse(to_json(Recipe{})), "");
+        const json found = with_noise_share(json::parse(text));
+        const std::string wrong =
+            fault(found, with_noise_share(json::parse(to_json(Recipe{}))), "");
         if (!wrong.empty()) throw Error(source, "is not a recipe: " + wrong);
         Recipe recipe;
-        std::istringstream stream(text);
+        std::istringstream stream(found.dump());
         cereal::JSONInputArchive archive(stream);
         archive(cereal::make_nvp(root, recipe));
         return recipe;

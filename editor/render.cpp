@@ -127,10 +127,18 @@ fs::path write_sheet(const RenderJob& job, ContactSheet sheet) {
 }  // namespace
 
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const pipeline::SampleOptions& sample) {
-    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}};
+                             const pipeline::SampleOptions& sample, const Pixels& square,
+                             Monitor& monitor) {
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}};
     if (sample.guidance_scale > 1) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
+    }
+    if (sample.noise_share < 1) {
+        pipeline::GenerateInput photo;
+        photo.cond = conditions.optimised.to(model.dtype);
+        photo.init_latents = pipeline::encode_image(model, to_tensor(square));
+        const pipeline::UNet* tuned = tuning.unet ? &*tuning.unet : nullptr;
+        conditions.inverted = pipeline::invert_latents(model, photo, sample, monitor, tuned);
     }
     return conditions;
 }
@@ -144,6 +152,7 @@ Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Mon
         optimize::interpolate(job.conditions.target, job.conditions.optimised, eta).to(model.dtype);
     input.uncond = job.conditions.uncond;
     input.generator = generator;
+    input.inverted = job.conditions.inverted;
     const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
     const at::Tensor latents =
         pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
@@ -182,7 +191,8 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
 }
 
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
-    const Conditions conditions = encode_conditions(job.model, job.tuning, job.recipe.sample);
+    const Conditions conditions =
+        encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);
     const EditRegion region = job.output.full ? region_of(job) : EditRegion{};
     // What is rendered, in order: eta 0 first where something besides the list of etas needs it.
     const bool listed = std::find(job.etas.begin(), job.etas.end(), 0.0) != job.etas.end();

@@ -34,13 +34,16 @@ Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
-// What all renders of one tuning and sampling share: the text encoders' output.
+// What all renders of one tuning and sampling share.
 struct Conditions {
-    at::Tensor target, optimised;  // (1, T, D) float32
-    at::Tensor uncond;             // (1, T, D); undefined with guidance 1
+    at::Tensor target, optimised;        // (1, T, D) float32, of the text encoder
+    at::Tensor uncond;                   // (1, T, D); undefined with guidance 1
+    std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone
 };
+// square: the working square that was learned. Throws Cancelled.
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const pipeline::SampleOptions& sample);
+                             const pipeline::SampleOptions& sample, const Pixels& square,
+                             Monitor& monitor);
 
 // One picture of a tuning that is finished or under way (before stage B the model's own network
 // draws it), size x size pixels of `recipe`.

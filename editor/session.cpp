@@ -258,7 +258,8 @@ std::string describe_session(const fs::path& folder) {
     loss_line("embedding", tuning.embedding_losses);
     loss_line("finetune", tuning.finetune_losses);
     text << "sampling: " << pipeline::sampler_name(recipe.sample.sampler) << ", "
-         << recipe.sample.steps << " steps, guidance " << recipe.sample.guidance_scale << "\n";
+         << recipe.sample.steps << " steps, guidance " << recipe.sample.guidance_scale
+         << ", noise share " << recipe.sample.noise_share << "\n";
     return text.str();
 }
 

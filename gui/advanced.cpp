@@ -76,6 +76,7 @@ void mode(Frame& frame) {
         const editor::Crop crop = draft.tuning.crop;
         draft.tuning = defaults.tuning;
         draft.tuning.crop = crop;
+        draft.sample.noise_share = defaults.sample.noise_share;
     }
 }
 
@@ -94,6 +95,12 @@ void picture_settings(Frame& frame) {
     explained(frame, "Guidance",
               "How strictly the words are followed. More: stronger colours and a clearer subject, "
               "but harsh. 1: words count least, softest picture.");
+    ImGui::SetNextItemWidth(-1);
+    ImGui::SliderScalar("##noise", ImGuiDataType_Double, &sample.noise_share,
+                        std::array{0.0}.data(), std::array{1.0}.data(), "fresh noise %.2f");
+    explained(frame, "Fresh noise",
+              "How far the drawing starts from your photo. 0: from the photo alone, every seed the "
+              "same picture; 1: from noise alone, freest and least like the photo.");
     choice(frame, "Sampler", frame.document.model->samplers, sample.sampler,
            "The method that draws the picture. They differ in small details; dpmpp_2m needs the "
            "fewest steps.");

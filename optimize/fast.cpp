@@ -17,6 +17,7 @@ TuningOptions fast_options() {
     options.finetune.warmup_steps = 5;
     options.finetune.draws = Draws::stratified;
     options.finetune.rank = 16;
+    options.noise_share = 0.5;
     return options;
 }
 

@@ -15,6 +15,7 @@ namespace keepsake::optimize {
 struct TuningOptions {
     EmbeddingOptions embedding;
     FineTuneOptions finetune;
+    double noise_share = 1;  // stage C, pipeline::SampleOptions
 };
 
 // For a first text. Rates suit Stable Diffusion's scale of weights; a model that needs others says

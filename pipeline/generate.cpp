@@ -3,8 +3,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
 #include <utility>
 
+#include "pipeline/ddim_invert.h"
 #include "pipeline/kept_buffers.h"
 
 namespace keepsake::pipeline {
@@ -108,6 +110,12 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
     controls.monitor = &monitor;
     const Tensor noise = input.noise.to(model.device);
     Tensor latents = noise * timetable.init_noise_sigma;
+    if (options.noise_share < 1) {
+        if (!input.inverted) throw Error("noise_share", "below 1 needs inverted latents");
+        const double share = options.noise_share;
+        latents = to_sampler_scale(timetable, *input.inverted) * std::sqrt(1 - share * share) +
+                  latents * share;
+    }
     if (input.init_latents) {
         controls.begin = start_index(timetable, input.strength);
         const Tensor init = input.init_latents->to(model.device);
@@ -119,6 +127,17 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
     const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, input.cond, input.uncond,
                                              options.guidance_scale);
     return sample(denoise, model.schedule, timetable, latents, controls);
+}
+
+Tensor invert_latents(const Model& model, const GenerateInput& picture,
+                      const SampleOptions& options, Monitor& monitor, const UNet* unet) {
+    if (!picture.init_latents) throw Error("inversion", "needs the picture's latents");
+    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, picture.cond, {}, 1);
+    InversionOptions inversion;
+    inversion.monitor = &monitor;
+    return ddim_invert(denoise, model.schedule, inversion_timesteps(timetable),
+                       picture.init_latents->to(model.device), inversion);
 }
 
 }  // namespace keepsake::pipeline

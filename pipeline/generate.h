@@ -16,6 +16,9 @@ struct SampleOptions {
     double guidance_scale = 7.5;      // likewise; Ho & Salimans, arXiv 2207.12598. 1: no guidance
     std::string negative_prompt;      // likewise, empty: the unconditional text
     double ddim_eta = 0.0;            // Song et al., arXiv 2010.02502, eq. 16
+    // How much of what sampling starts from is the seed's noise, with GenerateInput::inverted: the
+    // start is sqrt(1 - share^2) inverted + share noise. 1: noise alone, as Imagic has it.
+    double noise_share = 1.0;
 };
 
 // The CPU generator of a seed: the same numbers as torch.Generator("cpu").manual_seed(seed).
@@ -51,10 +54,19 @@ struct GenerateInput {
     std::optional<Tensor> init_latents;  // image to image: the picture's scaled latents
     double strength = 1.0;               // with init_latents; as diffusers
     at::Generator generator;             // for ddim_eta > 0
+    std::optional<Tensor> inverted;      // of invert_latents, for noise_share below 1
 };
 
 // Returns the final latents. Uses `unet` in place of model.unet when given (a tuned one).
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
+
+// Where sampling without guidance would have to start to come out at `picture`.init_latents: DDIM
+// inversion (ddim_invert.h) with picture's `cond` up to the noise of the first timestep of these
+// options' sampler. (B, C, h, w) float32, alpha x0 + sigma noise of unit variance. Inverted with
+// guidance, the picture comes back more exactly when sampled with it, and edits tear it apart
+// (docs/fast-mode.md). Throws Error naming what is missing, and Cancelled.
+Tensor invert_latents(const Model& model, const GenerateInput& picture,
+                      const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
 
 }  // namespace keepsake::pipeline

@@ -118,6 +118,11 @@ Tensor add_noise_at(const Timetable& timetable, const Schedule& schedule, const 
     return x0 * std::sqrt(a) + noise * std::sqrt(1 - a);
 }
 
+Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents) {
+    if (row_of(timetable.sampler).scale == preserving) return latents;
+    return latents / alpha_of_sigma(timetable.sigmas.front());
+}
+
 Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable& timetable,
               Tensor latents, const SamplerControls& controls) {
     if (!latents.defined() || latents.dim() < 1 || latents.scalar_type() != at::kFloat) {

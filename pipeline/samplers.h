@@ -59,6 +59,10 @@ std::size_t start_index(const Timetable& timetable, double strength);
 Tensor add_noise_at(const Timetable& timetable, const Schedule& schedule, const Tensor& x0,
                     const Tensor& noise, std::size_t begin);
 
+// latents: (B, C, h, w) alpha x0 + sigma noise, alpha^2 + sigma^2 = 1, at the noise level of the
+// first timestep -> the same in the sampler's own scaling (lms and euler: x0 + sigma noise).
+Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents);
+
 struct SamplerControls {
     std::size_t begin = 0;  // first index of timetable.timesteps
     double ddim_eta = 0.0;  // DDIM eq. 16, in [0, 1]; 0 is deterministic, other samplers ignore it

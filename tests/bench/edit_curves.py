@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The fast mode beside the paper mode: ten photos, two texts each, over the whole range of eta.
 
-Usage: tests/bench/edit_curves.py --out FOLDER [--keepsake PATH] [--only N]
+Usage: tests/bench/edit_curves.py --out FOLDER [--keepsake PATH] [--only N] [--modes fast]
 
-Writes FOLDER/curves.json, FOLDER/table.md and FOLDER/fast-mode.png. Needs numpy, Pillow and
-matplotlib (tests/bench/requirements.txt). A session that is in FOLDER already is used again.
+Writes FOLDER/table.md and FOLDER/fast-mode.png, and as it goes FOLDER/results/*.json, one for each
+edit and mode; what is there already is not done again. With one mode: only its results. Needs
+numpy, Pillow and matplotlib (tests/bench/requirements.txt).
 
 Per edit and mode: the evaluation loss after tuning; PSNR of the reconstruction (eta 0) with the
 photo; and for eta 0, 0.2 ... 2 two numbers, on the model's own square:
@@ -88,6 +89,16 @@ def run_edit(options, photo, text, mode):
 
 
 def measure(options, photo, text, mode):
+    saved = options.out / "results" / f"{photo.stem}-{text.split()[-2]}-{mode}.json"
+    if saved.exists():
+        return json.loads(saved.read_text())
+    result = measure_anew(options, photo, text, mode)
+    saved.parent.mkdir(exist_ok=True)
+    saved.write_text(json.dumps(result, indent=1))
+    return result
+
+
+def measure_anew(options, photo, text, mode):
     results = run_edit(options, photo, text, mode)
     first = pixels(results[0]["file"])
     reference = pixels(photo, first.shape[0])
@@ -171,15 +182,18 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--keepsake", default=str(ROOT / "build" / "release" / "editor" / "keepsake"))
     parser.add_argument("--only", type=int, default=len(EDITS), help="the first N photos")
+    parser.add_argument("--modes", default=",".join(MODES))
     options = parser.parse_args()
+    modes = options.modes.split(",")
     options.out.mkdir(parents=True, exist_ok=True)
     edits = []
     for photo, flower, colours in EDITS[: options.only]:
         for colour in colours:
             text = f"a photo of a {colour} {flower}"
-            edits.append([measure(options, photo, text, mode) for mode in MODES])
+            edits.append([measure(options, photo, text, mode) for mode in modes])
             print(photo.stem, text, [round(run["loss"], 3) for run in edits[-1]], flush=True)
-    (options.out / "curves.json").write_text(json.dumps(edits, indent=1))
+    if modes != list(MODES):
+        return
     write_table(edits, options.out / "table.md")
     plot(edits, options.out / "fast-mode.png")
 

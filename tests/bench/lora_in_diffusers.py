@@ -156,7 +156,7 @@ def main():
         session = options.session or make_session(options, folder)
         picture = folder / "ours.png"
         run([options.keepsake, "render", str(session), "--eta", str(ETA), "--seed", "3", "--no-full", "--out",
-             str(picture), "--quiet", "--model", options.model])
+             str(picture), "--quiet", "--model", options.model, "--noise-share", "1"])
         ours = numpy.asarray(Image.open(picture).convert("RGB")).astype(float)
         pipe = StableDiffusionPipeline.from_pretrained(
             options.model, dtype=torch.float32, local_files_only=True

@@ -18,7 +18,7 @@ HistoryItem item(double eta, const fs::path& session = "s") {
     HistoryItem item;
     item.eta = eta;
     item.session = session;
-    item.draft.sample = {"ddim", 7, 2.5, "blurry \"and\" dark", 0.25};
+    item.draft.sample = {"ddim", 7, 2.5, "blurry \"and\" dark", 0.25, 0.75};
     return item;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "editor/edit_recipe.h"
 #include "editor/option_overrides.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -27,7 +28,7 @@ Recipe unusual() {
     recipe.seed = std::numeric_limits<std::uint64_t>::max();
     recipe.embedding = {7, 1.0 / 3.0, 2, {0.8, 0.95, 1e-7}};
     recipe.finetune = {11, 5e-7, 4, {}};
-    recipe.sample = {pipeline::Sampler::dpmpp_2m, 17, 3.25, "blurry", 0.5};
+    recipe.sample = {pipeline::Sampler::dpmpp_2m, 17, 3.25, "blurry", 0.5, 0.25};
     return recipe;
 }
 
@@ -43,7 +44,23 @@ TEST(Recipe, SurvivesJsonExactly) {
     EXPECT_EQ(read.finetune.batch_size, 4);
     EXPECT_EQ(read.sample.sampler, pipeline::Sampler::dpmpp_2m);
     EXPECT_EQ(read.sample.ddim_eta, 0.5);
+    EXPECT_EQ(read.sample.noise_share, 0.25);
     EXPECT_EQ(read.crop, recipe.crop);
+}
+
+// Recipes are older than the share of the noise; they meant noise alone, and their sessions' files
+// carry the tag of a recipe without it.
+TEST(Recipe, WithoutTheShareOfTheNoiseItIsNoiseAlone) {
+    json old = json::parse(to_json(unusual()));
+    old["keepsake"]["sample"].erase("noise_share");
+    const Recipe read = recipe_from_json(old.dump(), "old");
+    EXPECT_EQ(read.sample.noise_share, 1);
+    EXPECT_EQ(to_json(read).find("noise_share"), std::string::npos);
+    EXPECT_EQ(tuning_tag(read), tuning_tag(unusual()));
+    EXPECT_EQ(to_chunk(GenerateRender{.prompt = "x"}).find("noise_share"), std::string::npos);
+    old["keepsake"]["sample"]["noise_share"] = "much";
+    EXPECT_EQ(thrown_message<Error>([&] { recipe_from_json(old.dump(), "old"); }),
+              "old: is not a recipe: 'keepsake.sample.noise_share' is string, expected number");
 }
 
 TEST(Recipe, IsReadableText) {
@@ -143,7 +160,7 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
     write_file_atomically(folder.path / "keepsake.json", R"({
         "paper": {"embedding": {"steps": 150, "learning_rate": 5e-3}, "finetune": {"batch_size": 2},
                   "eta": "0.6:1.2:4"},
-        "fast": {"finetune": {"rank": 8}},
+        "fast": {"finetune": {"rank": 8}, "noise_share": 0.75},
         "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3}})");
     const ModelDefaults defaults = load_model_defaults(folder.path);
     optimize::EmbeddingOptions embedding;
@@ -162,6 +179,10 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
     EXPECT_EQ(sample.steps, pipeline::SampleOptions{}.steps);
     EXPECT_EQ(defaults.paper.eta->count, 4);
     EXPECT_FALSE(defaults.fast.eta);
+    EXPECT_EQ(default_sample(defaults, Mode::fast).noise_share, 0.75);
+    EXPECT_EQ(default_sample(defaults, Mode::fast).guidance_scale, 3);
+    EXPECT_EQ(default_sample(defaults, Mode::paper).noise_share, 1);
+    EXPECT_LT(default_sample({}, Mode::fast).noise_share, 1);
     EXPECT_EQ(finetune.rank, 0);
     apply(defaults.fast.finetune, finetune);
     EXPECT_EQ(finetune.rank, 8);
@@ -189,6 +210,7 @@ TEST(ModelDefaults, FaultsAreNamed) {
         {R"({"sample": {"sampler": "magic"}})", "magic"},
         {R"({"fast": {"eta": "1:2"}})", "eta '1:2'"},
         {R"({"paper": {"finetune": {"steps": -1}}})", "'steps' is out of range"},
+        {R"({"fast": {"noise_share": 1.5}})", "'noise_share' is out of range"},
         {R"({"paper": 3})", "'paper' is no object"},
         {R"({"paper")", "is not JSON"}};
     for (const auto& [content, why] : faults) {

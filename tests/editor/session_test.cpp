@@ -271,6 +271,31 @@ TEST_F(SessionRuns, RenderNeverTrains) {
         << info.out;
 }
 
+// Starting from the photo's own latents: the first mode's default, and no part of what was learned.
+TEST_F(SessionRuns, RendersFromThePhotosLatentsAndFromNoise) {
+    const fs::path session = folder.path / "s";
+    ASSERT_EQ(run_program(edit(session, {"--steps", "8"})).status, 0);
+    const auto share = editor::load_recipe(session / "recipe.json").sample.noise_share;
+    EXPECT_LT(share, 1);
+    const editor::Pixels square =
+        editor::working_square(editor::load_photo(photo), {0, 0, 64, 64}, 64);
+    const auto error_with = [&](const std::string& noise_share, const std::string& seed) {
+        const fs::path image = folder.path / ("share" + noise_share + "-" + seed + ".png");
+        const ProgramRun run =
+            run_program({"render", session.string(), "--eta", "0", "--seed", seed, "--noise-share",
+                         noise_share, "--no-full", "--quiet", "--out", image.string()});
+        EXPECT_EQ(run.status, 0) << run.err;
+        const std::vector<std::uint8_t> rgb = editor::load_photo(image).pixels.rgb;
+        double sum = 0;
+        for (std::size_t i = 0; i < rgb.size(); ++i) sum += std::abs(rgb[i] - square.rgb[i]);
+        return sum / static_cast<double>(rgb.size());
+    };
+    EXPECT_LT(error_with("0", "1"), 0.5 * error_with("1", "1"));
+    EXPECT_EQ(error_with("0", "1"), error_with("0", "2")) << "no noise, so no variations";
+    EXPECT_NE(error_with("0.5", "1"), error_with("0.5", "2"));
+    EXPECT_EQ(run_program({"render", session.string(), "--noise-share", "1.5"}).status, 2);
+}
+
 TEST_F(SessionRuns, PaperModeTunesAllWeights) {
     const std::vector<std::string> paper = {"--mode",           "paper", "--embedding-steps", "2",
                                             "--finetune-steps", "2"};
