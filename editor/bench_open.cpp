@@ -133,7 +133,47 @@ Session session_for(Bench& bench, const Recipe& recipe) {
             // Damaged or in use: not ours to touch.
         }
     }
-    return create_session(candidates.back(), recipe, photo);
+    try {
+        return create_session(candidates.back(), recipe, photo);
+    } catch (const Error& error) {
+        throw Error(error.what(),
+                    "mend that, or start keepsake-gui with --library and another folder to keep "
+                    "sessions in");
+    }
+}
+
+// The list of recent sessions is a convenience; without it the session is open all the same.
+void remember(Bench& bench, const fs::path& folder) {
+    try {
+        remember_session(bench.library, folder);
+    } catch (const Error& error) {
+        bench.board.tell(Notice::Kind::note, std::string("The session is not noted among the "
+                                                         "recent ones: ") +
+                                                 error.what());
+    }
+}
+
+// Opens the session, and where that fails says what can be done with what is there.
+Session open_with_way_out(const fs::path& folder) {
+    try {
+        load_recipe(folder / "recipe.json");
+    } catch (const Error& error) {
+        const fs::path photo = photo_in(folder);
+        if (photo.empty()) throw;
+        throw Error(error.what(), "the session is lost, but not its photo: open " + photo.string());
+    }
+    return open_session(folder, SessionLock::Access::write);
+}
+
+// Of the session's photo. Throws Error naming the session when it is another photo.
+Pixels session_square(const fs::path& folder, const Photo& photo, const Recipe& recipe) {
+    try {
+        return working_square(photo, recipe.crop, recipe.size);
+    } catch (const Error& error) {
+        throw Error("session " + folder.string(),
+                    "its photo is not the one that was edited; put that one back (" +
+                        std::string(error.what()) + ")");
+    }
 }
 
 }  // namespace
@@ -187,6 +227,11 @@ void open_path(Bench& bench, const OpenRequest& request) {
         throw Error(request.path.string(), "is a folder without a session; open a photo in it");
     }
     open_photo(bench, request);
+    if (request.others > 0) {
+        bench.board.tell(Notice::Kind::note,
+                         "One photo is edited at a time: of " + std::to_string(request.others + 1) +
+                             " that were dropped, " + bench.photo->name + " is open.");
+    }
 }
 
 void show_session(Bench& bench) {
@@ -208,7 +253,7 @@ void show_session(Bench& bench) {
 }
 
 void open_session_folder(Bench& bench, const fs::path& folder) {
-    Session session = open_session(folder, SessionLock::Access::write);
+    Session session = open_with_way_out(folder);
     if (!bench.model || bench.model->fingerprint != session.recipe.model.fingerprint) {
         RenderRequest request;
         request.device = bench.device;
@@ -220,7 +265,7 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
     }
     auto photo = view_photo(photo_path(session), session.recipe.photo);
     const Recipe recipe = session.recipe;
-    Pixels square = working_square(*photo->file, recipe.crop, recipe.size);
+    Pixels square = session_square(folder, *photo->file, recipe);
     forget_session(bench);
     bench.photo = std::move(photo);
     bench.square = std::make_shared<const Pixels>(std::move(square));
@@ -245,7 +290,7 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
         bench.look = {item.draft.sample, item.eta, item.seed};
         draft.sample = item.draft.sample;
     }
-    remember_session(bench.library, folder);
+    remember(bench, folder);
     show_photo(bench, draft);
     show_session(bench);
     if (next_stage(*bench.session) == Stage::done) look_at(bench, bench.look);
@@ -254,15 +299,17 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
 void apply_edit(Bench& bench, const EditDraft& draft) {
     if (!bench.photo) throw Error("apply", "no photo is open");
     if (!bench.model) throw Error("apply", "there is no model; choose one under Advanced");
-    const Recipe recipe =
+    Recipe recipe =
         make_recipe(request_of(draft), *bench.photo->file, *bench.model, bench.defaults);
+    recipe.photo = bench.photo->name;  // a session's copy is called photo.jpg
     const bool same = bench.session && tuning_tag(bench.session->recipe) == tuning_tag(recipe);
     if (!same) {
         Pixels square = working_square(*bench.photo->file, recipe.crop, recipe.size);
+        Session session = session_for(bench, recipe);  // throws while the old one is still open
         forget_session(bench);
-        bench.session.emplace(session_for(bench, recipe));
+        bench.session.emplace(std::move(session));
         bench.square = std::make_shared<const Pixels>(std::move(square));
-        remember_session(bench.library, bench.session->folder);
+        remember(bench, bench.session->folder);
         bench.look.eta = first_eta(bench.defaults);
     }
     if (to_json(recipe) != to_json(bench.session->recipe)) {

@@ -32,11 +32,21 @@ void insert_render(std::vector<Render>& renders, const Render& render) {
     renders.insert(at, render);
 }
 
+optimize::Tuning load_finished(const Bench& bench) {
+    try {
+        return load_tuning(*bench.session, *bench.model);
+    } catch (const Error& error) {
+        throw Error(error.what(),
+                    "remove that file and open the session again; what it held is learned anew "
+                    "when you press Go on");
+    }
+}
+
 // Renders what the cache does not have; of a tuning that is read when it is first needed.
 Render rendered(Bench& bench, double eta, std::uint64_t seed, Monitor& monitor) {
     Render render = cached(bench, eta, seed);
     if (render.square) return render;
-    if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
+    if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     if (!bench.conditions) {
         bench.conditions =

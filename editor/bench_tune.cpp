@@ -121,7 +121,14 @@ void tune_session(Bench& bench, Monitor& monitor) {
         previews.after_step(stage, tuning);
     };
     StageSeconds seconds;
-    bench.tuning.emplace(tune(*bench.session, *bench.model, *bench.square, controls, seconds));
+    try {
+        bench.tuning.emplace(tune(*bench.session, *bench.model, *bench.square, controls, seconds));
+    } catch (const Error& error) {
+        show_session(bench);
+        throw Error(error.what(),
+                    "mend that (make room, or remove a damaged file), then press Apply or Go on; "
+                    "what was saved before is kept");
+    }
     bench.conditions.reset();
     bench.wants_tuning = false;
     show_session(bench);

@@ -22,8 +22,14 @@ void complete_metadata(VipsImage* image, const Photo& photo) {
 
 }  // namespace
 
+void refuse_damaged(const Photo& photo) {
+    throw Error(
+        photo.path.string(),
+        "cannot be decoded, it seems to be damaged: try another copy (" + vips_failure() + ")");
+}
+
 VipsHandle checked(const Photo& photo, int status, VipsImage* made) {
-    if (status != 0) throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
+    if (status != 0) refuse_damaged(photo);
     return VipsHandle(made);
 }
 

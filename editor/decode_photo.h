@@ -22,6 +22,9 @@ VipsHandle decode_upright(const Photo& photo);
 // as viewers do.
 VipsHandle to_srgb(const Photo& photo, VipsHandle image, int bits);
 
+// Throws Error naming the photo, with what libvips noted of it.
+[[noreturn]] void refuse_damaged(const Photo& photo);
+
 // Whether an ICC profile hangs on the image.
 bool has_profile(const VipsHandle& image);
 

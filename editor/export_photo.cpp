@@ -26,9 +26,7 @@ bool is_plain_colour(VipsImage* image) {
 // In memory and this program's own, so that samples and metadata can be changed.
 VipsHandle own_copy(const Photo& photo, const VipsHandle& image) {
     VipsHandle copy(vips_image_new_memory());
-    if (vips_image_write(image.get(), copy.get()) != 0) {
-        throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
-    }
+    if (vips_image_write(image.get(), copy.get()) != 0) refuse_damaged(photo);
     return copy;
 }
 

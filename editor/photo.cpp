@@ -76,9 +76,7 @@ Pixels copy_pixels(const Photo& photo, VipsHandle image) {
                                                                  g_object_unref);
     for (int top = 0; top < pixels.height; top += 64) {
         const VipsRect strip{0, top, pixels.width, std::min(64, pixels.height - top)};
-        if (vips_region_prepare(region.get(), &strip) != 0) {
-            throw Error(photo.path.string(), "cannot be decoded: " + vips_failure());
-        }
+        if (vips_region_prepare(region.get(), &strip) != 0) refuse_damaged(photo);
         for (int y = top; y < top + strip.height; ++y) {
             std::memcpy(&pixels.rgb[y * row], VIPS_REGION_ADDR(region.get(), 0, y), row);
         }
@@ -105,6 +103,7 @@ Photo load_photo(const std::filesystem::path& path) {
     Photo photo;
     photo.path = path;
     photo.bytes = read_file(path);
+    if (photo.bytes.empty()) throw Error(path.string(), "is an empty file; try another copy");
     photo.extension = extension_of(photo.bytes);
     if (photo.extension.empty()) {
         throw Error(path.string(), "is not an image that can be read (JPEG, PNG, WebP or TIFF)");

@@ -15,8 +15,9 @@ namespace keepsake::editor {
 // Opens a photo or a session's folder. What was under way is saved first.
 struct OpenRequest {
     std::filesystem::path path;
-    std::string prompt;  // for a photo: what the text field shows then
-    bool apply = false;  // and tunes it at once
+    std::string prompt;      // for a photo: what the text field shows then
+    bool apply = false;      // and tunes it at once
+    std::size_t others = 0;  // that were dropped with it and stay closed: a note says so
 };
 
 // Back to where nothing is open.

@@ -156,7 +156,10 @@ fs::path photo_in(const fs::path& folder) {
 
 fs::path photo_path(const Session& session) {
     const fs::path path = photo_in(session.folder);
-    if (path.empty()) throw Error(noun(session.folder), "its photo is missing");
+    if (path.empty())
+        throw Error(noun(session.folder),
+                    "its photo is missing; put it back there as photo.jpg "
+                    "(or .png, .webp, .tif)");
     return path;
 }
 

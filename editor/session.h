@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <string>
 
+#include "editor/is_session.h"
 #include "editor/recipe.h"
 #include "optimize/imagic.h"
 #include "pipeline/model.h"
@@ -50,8 +51,6 @@ struct Session {
 };
 
 enum class Stage { embedding, finetune, done };  // what is to be worked on next
-
-bool is_session(const std::filesystem::path& folder);
 
 // Makes the folder (its parents too) and writes photo and recipe. A session that is there already
 // is replaced (its renders stay). Throws Error naming the folder when it is a file, holds other

@@ -186,7 +186,7 @@ void Worker::run_bench(std::stop_token stop) {
             const bool recent_changed = std::holds_alternative<OpenRequest>(*request) ||
                                         std::holds_alternative<ApplyRequest>(*request) ||
                                         std::holds_alternative<CloseRequest>(*request);
-            if (recent_changed) list_recent(board_, bench.library);
+            if (recent_changed) guarded(bench, [&] { list_recent(board_, bench.library); });
         } else if (bench.wants_tuning) {
             Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
             set_activity(board_, Activity::tuning);

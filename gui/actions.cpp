@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "editor/is_session.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {
@@ -12,9 +13,33 @@ constexpr double rest_seconds = 0.18;
 
 }  // namespace
 
+// An error that was answered by doing the next thing needs no longer be read.
+void close_notice(Frame& frame) {
+    frame.state.notice_closed = frame.document.notice.number;
+}
+
 void open_file(Frame& frame, const std::filesystem::path& path) {
     frame.state.open.showing = false;
+    close_notice(frame);
     frame.send(editor::OpenRequest{path, {}, false});
+}
+
+void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths) {
+    const auto opens = [](const std::filesystem::path& path) {
+        return editor::has_photo_extension(path) || editor::is_session(path);
+    };
+    const auto others = static_cast<std::size_t>(std::ranges::count_if(paths, opens));
+    const auto found = std::ranges::find_if(paths, opens);
+    const std::filesystem::path path = found == paths.end() ? paths.front() : *found;
+    std::error_code code;
+    if (found == paths.end() && std::filesystem::is_directory(path, code)) {
+        begin_open(frame);
+        frame.state.open.first = path;
+        return;
+    }
+    frame.state.open.showing = frame.state.exporting.showing = false;
+    close_notice(frame);
+    frame.send(editor::OpenRequest{path, {}, false, others > 0 ? others - 1 : 0});
 }
 
 bool can_apply(const Frame& frame) {
@@ -28,6 +53,7 @@ bool can_apply(const Frame& frame) {
 
 void apply(Frame& frame) {
     if (!can_apply(frame)) return;
+    close_notice(frame);
     frame.state.had_result = false;
     frame.state.view = View::edit;
     frame.send(editor::ApplyRequest{frame.state.draft});

@@ -68,7 +68,11 @@ std::string activity_text(const editor::Document& document) {
         case editor::Activity::idle:
             break;
     }
-    return document.session.empty() ? "" : "Saved in " + document.session.string();
+    if (!document.session.empty()) return "Saved in " + document.session.string();
+    if (!document.photo) return "";
+    const editor::Pixels& pixels = document.photo->file->pixels;
+    return document.photo->name + ", " + std::to_string(pixels.width) + " \u00d7 " +
+           std::to_string(pixels.height) + " pixels";
 }
 
 }  // namespace

@@ -192,8 +192,10 @@ void draw_canvas(Frame& frame, const Rect& whole) {
         caption(frame, area, "black: unchanged");
     } else {
         draw_picture(frame, holds_original() ? shown.before : shown.after, place, {area});
-        if (holds_original())
+        if (holds_original()) {
             tag(frame, {place.min.x + frame.px(12), place.min.y + frame.px(12)}, "original");
+            mark(frame, "original", place);
+        }
     }
     mark(frame, "picture", place);
     zoom_and_pan(frame, zoomed, aspect, width);

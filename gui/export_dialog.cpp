@@ -154,8 +154,11 @@ void draw_export_dialog(Frame& frame) {
     ImGui::SetNextWindowSize({frame.px(560), 0});
     ImGui::SetNextWindowPos({display.x / 2, display.y / 2}, 0, {0.5F, 0.5F});
     bool stays = dialog.showing;
-    if (!ImGui::BeginPopupModal(title, &stays, ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove))
+    if (!ImGui::BeginPopupModal(title, &stays,
+                                ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove)) {
+        dialog.showing = false;  // closed by another dialog
         return;
+    }
     choose_what(frame);
     ImGui::Separator();
     choose_format(frame);

@@ -37,6 +37,7 @@ class InputQueue {
     // pointer was for a button's event: it may have moved on since.
     std::optional<ImVec2> deliver(GLFWwindow* window);
     bool empty() const { return events_.empty(); }
+    std::size_t size() const { return events_.size(); }
 
   private:
     std::deque<Event> events_;

@@ -9,6 +9,8 @@
 namespace keepsake::gui {
 namespace {
 
+constexpr float card_text_height = 40;
+
 struct Card {
     std::string name;     // of the widget
     std::string caption;  // below the picture
@@ -18,7 +20,7 @@ struct Card {
 // A picture with a line below it that is one button. Returns whether it was pressed.
 bool draw_card(Frame& frame, const editor::ShelfItem& item, const Card& card, float side) {
     const ImVec2 from = ImGui::GetCursorScreenPos();
-    const float text_height = frame.px(40);
+    const float text_height = frame.px(card_text_height);
     ImGui::PushID(card.name.c_str());
     const bool pressed = ImGui::InvisibleButton("card", {side, side + text_height});
     ImGui::PopID();
@@ -66,18 +68,21 @@ void samples(Frame& frame, float width) {
         const Card card{"sample " + std::to_string(i), "\u201c" + items[i].prompt + "\u201d",
                         "Opens this photo and edits it into " + items[i].prompt};
         if (draw_card(frame, items[i], card, side)) {
+            close_notice(frame);
             frame.send(editor::OpenRequest{items[i].path, items[i].prompt, true});
         }
     }
 }
 
+// In the room that is left; where there is hardly any, the page scrolls.
 void recent(Frame& frame, float width) {
     const auto& items = frame.document.recent;
     if (items.empty()) return;
     ImGui::Dummy({0, frame.px(6)});
     centred(frame, frame.fonts.text, "Go on with", colour::text);
     ImGui::Dummy({0, frame.px(4)});
-    const float gap = frame.px(14), side = frame.px(104);
+    const float room = ImGui::GetContentRegionAvail().y - card_text_height * frame.scale;
+    const float gap = frame.px(14), side = std::clamp(room, frame.px(64), frame.px(104));
     const auto fits = static_cast<std::size_t>((width - 2 * frame.px(30)) / (side + gap));
     const std::size_t count = std::min(items.size(), std::max<std::size_t>(fits, 1));
     const auto shown = static_cast<float>(count);
@@ -92,9 +97,9 @@ void recent(Frame& frame, float width) {
 }  // namespace
 
 void draw_invitation(Frame& frame, const Rect& place) {
-    const Pane pane("##invitation", place, colour::canvas, ImGuiWindowFlags_NoScrollbar);
+    const Pane pane("##invitation", place, colour::canvas);
     const bool has_recent = !frame.document.recent.empty();
-    const float content = frame.px(has_recent ? 520 : 360);
+    const float content = frame.px(has_recent ? 640 : 400);
     ImGui::Dummy({0, std::max(frame.px(8), (place.height() - content) * 0.4F)});
     centred(frame, frame.fonts.title, "Edit a photo by words", colour::text);
     centred(frame, frame.fonts.text,
@@ -106,11 +111,11 @@ void draw_invitation(Frame& frame, const Rect& place) {
     mark(frame, "Open a photo");
     ImGui::Dummy({0, frame.px(16)});
     samples(frame, place.width());
-    recent(frame, place.width());
     if (frame.document.model && !frame.document.model->about.empty()) {
         ImGui::Dummy({0, frame.px(4)});
         centred(frame, frame.fonts.small, frame.document.model->about.c_str(), colour::faint);
     }
+    recent(frame, place.width());
 }
 
 }  // namespace keepsake::gui

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
+#include "editor/is_session.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {
@@ -21,11 +23,13 @@ fs::path home() {
 }
 
 // Where people keep photos: beside the one that is open, else Pictures, else home.
-fs::path first_folder(const Frame& frame) {
+fs::path first_folder(Frame& frame) {
     std::error_code code;
+    const fs::path asked = std::exchange(frame.state.open.first, {});
+    if (!asked.empty()) return asked;
     if (!frame.document.folder.path.empty()) return frame.document.folder.path;
     if (frame.document.photo && frame.document.session.empty()) {
-        return fs::absolute(frame.document.photo->file->path.parent_path());
+        return fs::absolute(frame.document.photo->file->path, code).parent_path();
     }
     const fs::path pictures = home() / "Pictures";
     return fs::is_directory(pictures, code) ? pictures : home();
@@ -54,7 +58,7 @@ void open_typed(Frame& frame) {
     if (text.starts_with("~/")) text = (home() / text.substr(2)).string();
     const fs::path path(text);
     std::error_code code;
-    const bool folder = fs::is_directory(path, code) && path.extension() != ".keepsake";
+    const bool folder = fs::is_directory(path, code) && !editor::is_session(path);
     open_item(frame, {path,
                       folder ? editor::ShelfItem::Kind::folder : editor::ShelfItem::Kind::photo,
                       {},
@@ -172,8 +176,11 @@ void draw_open_dialog(Frame& frame) {
     ImGui::SetNextWindowSize({display.x * 0.8F, display.y * 0.82F});
     ImGui::SetNextWindowPos({display.x / 2, display.y / 2}, 0, {0.5F, 0.5F});
     bool stays = dialog.showing;
-    if (!ImGui::BeginPopupModal(title, &stays, ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove))
+    if (!ImGui::BeginPopupModal(title, &stays,
+                                ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove)) {
+        dialog.showing = false;  // closed by another dialog
         return;
+    }
     path_line(frame);
     items(frame);
     if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) || !dialog.showing || !stays) {

@@ -33,7 +33,10 @@ void draw_export_dialog(Frame& frame);
 void draw_help(Frame& frame);
 
 // What shortcuts and buttons share.
+void close_notice(Frame& frame);
 void open_file(Frame& frame, const std::filesystem::path& path);
+// The first photo or session among them; a plain folder is shown in the dialog. paths: not empty.
+void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths);
 void apply(Frame& frame);
 bool can_apply(const Frame& frame);
 void set_view(Frame& frame, View view);

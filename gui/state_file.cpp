@@ -73,8 +73,11 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     write_file_atomically(path, state.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
-void FrameLog::add(double now, double milliseconds, editor::Activity activity) {
-    file_ << now << ' ' << milliseconds << ' ' << name_of(activities, activity) << std::endl;
+void FrameLog::add(const FrameTime& time, editor::Activity activity) {
+    const std::chrono::duration<double> begin = time.begin.time_since_epoch();
+    const std::chrono::duration<double, std::milli> taken = FrameTime::Clock::now() - time.begin;
+    file_ << std::fixed << begin.count() << ' ' << taken.count() << ' '
+          << name_of(activities, activity) << ' ' << time.inputs << std::endl;
 }
 
 }  // namespace keepsake::gui

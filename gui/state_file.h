@@ -1,6 +1,8 @@
 // For programs that drive and measure the window: what was drawn last, and how long it took.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -13,12 +15,18 @@ namespace keepsake::gui {
 // pixels, the state of the Document and of the fields.
 void write_state(const std::filesystem::path& path, const Frame& frame);
 
-// One line for each frame: seconds since the start, milliseconds that drawing took from the moment
-// its events were there until it was on the screen, and what the editor was doing.
+struct FrameTime {
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point begin;  // when its events were there
+    std::size_t inputs = 0;   // keys and buttons that it answers
+};
+
+// One line for each frame, once it is on the screen: when it began, in seconds of the system's
+// monotonic clock, the milliseconds from then on, what the editor was doing, and `inputs`.
 class FrameLog {
   public:
     explicit FrameLog(const std::filesystem::path& path) : file_(path) {}
-    void add(double now, double milliseconds, editor::Activity activity);
+    void add(const FrameTime& time, editor::Activity activity);
 
   private:
     std::ofstream file_;

@@ -26,7 +26,7 @@ constexpr int smallest_width = 900, smallest_height = 600;
 struct Events {
     InputQueue input;
     int frames = frames_after_event;  // still to be drawn
-    std::filesystem::path dropped;
+    std::vector<std::filesystem::path> dropped;
     bool scale_changed = false;
     double x = 0, y = 0;  // of the pointer, in the order of the events
 };
@@ -68,7 +68,7 @@ void set_callbacks(GLFWwindow* window) {
     glfwSetWindowContentScaleCallback(
         window, [](GLFWwindow* w, float, float) { events_of(w).scale_changed = true; });
     glfwSetDropCallback(window, [](GLFWwindow* w, int count, const char** paths) {
-        if (count > 0) events_of(w).dropped = paths[0];
+        if (count > 0) events_of(w).dropped.assign(paths, paths + count);
     });
 }
 
@@ -82,7 +82,10 @@ std::string glfw_failure() {
 class Screen {
   public:
     explicit Screen(const WindowOptions& options) {
-        if (!glfwInit()) throw Error("window", "cannot be opened: " + glfw_failure());
+        if (!glfwInit()) {
+            throw Error("window", "cannot be opened: " + glfw_failure() +
+                                      "; without a display, edit by `keepsake edit PHOTO TEXT`");
+        }
         glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
         glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 0);
         glfwWindowHint(GLFW_SCALE_TO_MONITOR, options.scale ? GLFW_FALSE : GLFW_TRUE);
@@ -138,6 +141,14 @@ class Screen {
     Fonts fonts;
 };
 
+// The task bar's name for it: several windows are told apart by their photos.
+void show_title(GLFWwindow* window, const editor::Document& document, std::string& shown) {
+    const std::string title = (document.photo ? document.photo->name + " - " : "") + "Keepsake";
+    if (title == shown) return;
+    glfwSetWindowTitle(window, title.c_str());
+    shown = title;
+}
+
 void show_on_screen(GLFWwindow* window) {
     ImGui::Render();
     int width = 0, height = 0;
@@ -178,14 +189,16 @@ void run_window(const WindowOptions& options) {
     if (!options.frame_log.empty()) log = std::make_unique<FrameLog>(options.frame_log);
     Textures textures;
     WindowState state;
+    std::string title = "Keepsake";
     bool waits = false;
     while (!glfwWindowShouldClose(screen.window) && !state.quit) {
         wait_for_events(screen.events, changed, waits);
         if (screen.events.frames <= 0 && screen.events.input.empty()) continue;
         screen.events.frames = std::max(0, screen.events.frames - 1);
-        const double begin = glfwGetTime();
+        FrameTime time{FrameTime::Clock::now(), screen.events.input.size()};
         if (screen.events.scale_changed) screen.use_scale(options);
         const auto pointer = screen.events.input.deliver(screen.window);
+        time.inputs -= screen.events.input.size();
         ImGui_ImplOpenGL3_NewFrame();
         ImGui_ImplGlfw_NewFrame();
         if (pointer) ImGui::GetIO().MousePos = *pointer;
@@ -198,15 +211,16 @@ void run_window(const WindowOptions& options) {
             screen.fonts,  screen.scale,
             glfwGetTime(), [&worker](editor::Request request) { worker.send(std::move(request)); }};
         if (!screen.events.dropped.empty()) {
-            open_file(frame, screen.events.dropped);
+            open_dropped(frame, screen.events.dropped);
             screen.events.dropped.clear();
         }
+        show_title(screen.window, *document, title);
         state.tooltip_waits = false;
         draw_window(frame);
         waits = send_rested_look(frame) || state.tooltip_waits;
         show_on_screen(screen.window);
         textures.end_frame();
-        if (log) log->add(begin, 1000 * (glfwGetTime() - begin), document->activity);
+        if (log) log->add(time, document->activity);
         if (!options.state_file.empty()) write_state(options.state_file, frame);
     }
 }

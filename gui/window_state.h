@@ -18,6 +18,7 @@ enum class View { crop, edit, wipe, side_by_side, difference, variations };
 struct OpenDialog {
     bool wanted = false;  // open it in the next frame
     bool showing = false;
+    std::filesystem::path first;   // the folder to begin with; empty: where photos are kept
     std::string path;              // in the text field
     std::filesystem::path listed;  // the folder that the field shows
     int selected = -1;

@@ -128,7 +128,7 @@ TEST(Photo, RefusesWhatIsNone) {
     testing::write_bytes(folder.path / "words.jpg", "not a picture at all");
     EXPECT_NE(message(folder.path / "words.jpg").find("not an image"), std::string::npos);
     testing::write_bytes(folder.path / "empty.jpg", "");
-    EXPECT_NE(message(folder.path / "empty.jpg").find("not an image"), std::string::npos);
+    EXPECT_NE(message(folder.path / "empty.jpg").find("is an empty file"), std::string::npos);
     testing::write_bytes(folder.path / "drawing.svg",
                          "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='64'/>");
     EXPECT_NE(message(folder.path / "drawing.svg").find("not an image"), std::string::npos);

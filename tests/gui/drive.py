@@ -44,14 +44,15 @@ class Display:
 class Window:
     """One run of keepsake-gui. What a person would do has a method; so has what they would see."""
 
-    def __init__(self, program, display, folder, *arguments, size=(1280, 720), scale=None):
+    def __init__(self, program, display, folder, *arguments, size=(1280, 720), scale=None, before=()):
+        """before: a command that ends in starting what follows it."""
         self.state_file = pathlib.Path(folder, "state.json")
         self.frame_log = pathlib.Path(folder, "frames.log")
         self.state_file.unlink(missing_ok=True)
         self.environment = {**os.environ, "DISPLAY": display.name, "LIBGL_ALWAYS_SOFTWARE": "1",
                             "OMP_WAIT_POLICY": "passive", "XDG_DATA_HOME": str(folder)}
         self.environment.pop("WAYLAND_DISPLAY", None)
-        command = [program, "--state-file", self.state_file, "--frame-log", self.frame_log,
+        command = [*before, program, "--state-file", self.state_file, "--frame-log", self.frame_log,
                    "--width", str(size[0]), "--height", str(size[1])]
         if scale:
             command += ["--scale", str(scale)]
@@ -59,8 +60,12 @@ class Window:
         self.process = subprocess.Popen([*map(str, command), *map(str, arguments)],
                                         env=self.environment, stderr=self.errors)
         self.wait("the first frame", lambda state: True)
-        # There is no window manager here that would give it the keyboard.
-        self.xdotool("search", "--sync", "--name", "Keepsake", "windowfocus", "--sync")
+        self.focus()
+
+    def focus(self):
+        """Gives it the keyboard, which no window manager does here."""
+        self.xdotool("search", "--sync", "--all", "--pid", self.process.pid, "--name", "Keepsake",
+                     "windowfocus", "--sync")
 
     def state(self):
         try:
@@ -148,7 +153,7 @@ class Window:
         self.key("ctrl+q")
         status = self.process.wait(timeout=PATIENCE)
         self.errors.close()
-        if status != 0:
+        if status != 0 and not only_unloaded_leaks(pathlib.Path(self.errors.name).read_text()):
             raise Failed(f"the window ended with {status}")
 
     def kill(self):
@@ -159,11 +164,21 @@ class Window:
     def frames(self, activity):
         """Milliseconds of the frames drawn during `activity`, sorted."""
         lines = [line.split() for line in self.frame_log.read_text().splitlines()]
-        return sorted(float(ms) for _, ms, what in lines if what == activity)
+        return sorted(float(ms) for _, ms, what, _ in lines if what == activity)
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def only_unloaded_leaks(report):
+    """Whether LeakSanitizer found nothing but what Mesa's swrast_dri.so keeps (240 bytes). GLFW has
+    unloaded that driver by then, so its frames have no names, which a suppression file would need; a
+    leak of our own has them."""
+    leaks = [part for part in report.split("\n\n") if "leak of" in part]
+    named = [line for leak in leaks for line in leak.splitlines()
+             if line.strip().startswith("#") and " in " in line and "interceptor" not in line]
+    return bool(leaks) and not named and "ERROR: AddressSanitizer" not in report
 
 
 def percentile(values, part):

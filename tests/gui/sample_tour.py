@@ -36,7 +36,7 @@ def main():
         print(f"idle: {100 * idle:.2f} % of a core over 10 s")
         window.click("sample 0")
         window.wait("the second part", lambda state: state["stage"] == "finetune" and
-                    state["done"] >= 150, 900)
+                    state["done"] >= 25 and state["has_preview"], 900)
         window.move(600, 300)
         look("learning")
         window.wait("the strip", lambda state: len(state["renders"]) == 13, 900)
