@@ -30,8 +30,8 @@ struct RegionView {
     SharedMask automatic;  // null: not found yet
     SharedMask painted;    // null: nothing was painted yet; kept while another mode is chosen
     SharedMask weights;    // for an overlay: 0 untouched, 255 edited in full; null: all of it is
-    bool reaches_nothing = false;  // by `weights`
-    bool finding = false;          // the automatic one is being looked for
+    bool reaches_nothing = false;             // by `weights`
+    bool finding = false;                     // the automatic one is being looked for
     bool can_undo = false, can_redo = false;  // of strokes and what else changes `painted`
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdio>
 #include <string>
 
 #include "gui/pane.h"
@@ -39,11 +41,27 @@ void choose(Frame& frame) {
     }
 }
 
-void slider(Frame& frame, const char* name, double& value, std::array<double, 2> range,
-            const char* format) {
+// Above its slider, whose grab would cover it.
+void title(Frame& frame, const char* name, const std::string& value) {
+    ImGui::PushFont(frame.fonts.small);
+    ImGui::TextUnformatted(name);
+    const float width = ImGui::CalcTextSize(value.c_str()).x;
+    ImGui::SameLine(ImGui::GetContentRegionMax().x - width);
+    ImGui::TextUnformatted(value.c_str());
+    ImGui::PopFont();
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() - frame.px(5));
     ImGui::SetNextItemWidth(-1);
+}
+
+std::string percent(double share) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.0f %%", 100 * share);
+    return text;
+}
+
+void slider(Frame& frame, const char* name, double& value, std::array<double, 2> range) {
     const std::string id = std::string("##") + name;
-    ImGui::SliderScalar(id.c_str(), ImGuiDataType_Double, &value, &range[0], &range[1], format,
+    ImGui::SliderScalar(id.c_str(), ImGuiDataType_Double, &value, &range[0], &range[1], "",
                         ImGuiSliderFlags_AlwaysClamp);
     mark(frame, name);
 }
@@ -51,11 +69,13 @@ void slider(Frame& frame, const char* name, double& value, std::array<double, 2>
 void edge(Frame& frame) {
     RegionSettings settings = region_settings(frame);
     ImGui::BeginDisabled(settings.mode == RegionMode::none);
-    slider(frame, "mask threshold", settings.threshold, {0.02, 0.98}, "threshold %.2f");
+    title(frame, "Threshold", percent(settings.threshold));
+    slider(frame, "mask threshold", settings.threshold, {0.02, 0.98});
     tooltip(frame,
             "How much a place must change to be inside. Higher: a smaller region, only where the "
             "change is strongest. What you painted or erased stays as it is.");
-    slider(frame, "mask feather", settings.feather, {0, 0.25}, "feather %.3f");
+    title(frame, "Feather", percent(settings.feather));
+    slider(frame, "mask feather", settings.feather, {0, 0.25});
     tooltip(frame,
             "How soft the region's edge is, as a part of the square's side: from the edge inwards "
             "the edit fades in over this length. 0: a hard edge.");
@@ -103,11 +123,10 @@ void whole_button(Frame& frame, const char* label, const char* hint, MaskRequest
 }
 
 void brush(Frame& frame) {
-    ImGui::TextUnformatted("Brush");
     float& radius = frame.state.mask.radius;
     float size = 2 * radius;
-    ImGui::SetNextItemWidth(-1);
-    ImGui::SliderFloat("##brush", &size, 2 * smallest_brush, 2 * largest_brush, "size %.0f",
+    title(frame, "Brush", std::to_string(std::lround(size)));
+    ImGui::SliderFloat("##brush", &size, 2 * smallest_brush, 2 * largest_brush, "",
                        ImGuiSliderFlags_AlwaysClamp | ImGuiSliderFlags_Logarithmic);
     radius = size / 2;
     mark(frame, "brush size");
