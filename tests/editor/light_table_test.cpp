@@ -116,15 +116,25 @@ TEST_F(LightTableTest, WhatIsPaintedIsShownExportedKeptAndTheCommandLinesToo) {
 
 TEST_F(LightTableTest, TheAutomaticMaskIsTheCommandLines) {
     save_photo(photo, daisy_pixels(120, 90));
-    apply(open(3));
+    const auto plain = apply(open(3));
     worker->send(editor::RegionRequest{{RegionMode::automatic, 0.3, 0.02}});
-    const auto document = shown_with("the mask", [](const Document& d) {
-        return d.region.automatic != nullptr && d.region.weights != nullptr;
+    const auto found =
+        wait("the mask", [](const Document& d) { return d.region.automatic != nullptr; });
+    // Half of the square.
+    std::vector<std::uint8_t> values = found->region.automatic->values;
+    std::ranges::nth_element(values, values.begin() + static_cast<int>(values.size() / 2));
+    const double threshold = values[values.size() / 2] / 255.0;
+    worker->send(editor::RegionRequest{{RegionMode::automatic, threshold, 0.02}});
+    const auto document = wait("half of it", [&](const Document& d) {
+        return d.region.settings.threshold == threshold && d.shown.after &&
+               d.shown.after != plain->shown.after;
     });
     EXPECT_FALSE(document->region.finding);
     const auto out = exported("auto.png");
     const Pixels pixels = editor::load_photo(out).pixels;
-    EXPECT_EQ(pixels.rgb, document->shown.after->rgb);
+    wait("the same in the window",
+         [&](const Document& d) { return d.shown.after->rgb == pixels.rgb; });
+    EXPECT_NE(pixels.rgb, plain->shown.after->rgb);
     EXPECT_NE(pixels.rgb, document->photo->file->pixels.rgb);
     // A stroke goes on from it.
     stroke({{0.05, 0.05}});
@@ -137,8 +147,10 @@ TEST_F(LightTableTest, TheAutomaticMaskIsTheCommandLines) {
               editor::resized(*document->region.automatic, side)
                   .values[std::size_t(side) * side / 2 + side / 2]);
 
+    char number[32];
+    std::snprintf(number, sizeof number, "%.17g", threshold);
     const fs::path again = rendered(
-        *document, {"--mask", "auto", "--mask-threshold", "0.3", "--mask-feather", "0.02"});
+        *document, {"--mask", "auto", "--mask-threshold", number, "--mask-feather", "0.02"});
     EXPECT_EQ(editor::load_photo(again).pixels.rgb, pixels.rgb);
     EXPECT_EQ(*editor::read_image_recipe(out), *editor::read_image_recipe(again));
 }
