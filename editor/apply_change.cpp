@@ -5,8 +5,6 @@
 #include <limits>
 #include <opencv2/imgproc.hpp>
 
-#include "editor/change_model.h"
-#include "editor/region_strength.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -82,36 +80,47 @@ void change_pixel(const PixelChange& change, Sample* pixel) {
     }
 }
 
+// What of a square is in hand: `pixels`, the first of which is at `at` of the square.
+struct SquarePart {
+    Mat& pixels;
+    cv::Point at;
+    int side;  // of the square
+};
+
 template <class Sample, int channels>
-void change_rows(Mat& square, const ChangeModel& model, const RegionStrength& strength,
+void change_rows(const SquarePart& part, const ChangeModel& model, const RegionStrength& strength,
                  const cv::Range& rows) {
-    std::vector<Between> columns(square.cols);
-    for (int x = 0; x < square.cols; ++x) columns[x] = between_cells(x, square.cols, model.size);
-    std::vector<float> cells(std::size_t(model.size) * cell_floats), strengths(square.cols);
+    const int width = part.pixels.cols;
+    std::vector<Between> columns(width);
+    for (int x = 0; x < width; ++x) {
+        columns[x] = between_cells(part.at.x + x, part.side, model.size);
+    }
+    std::vector<float> cells(std::size_t(model.size) * cell_floats), strengths(width);
     for (int y = rows.start; y < rows.end; ++y) {
-        const ColourGridRow colours(model.colours, y, square.rows);
-        mix_row(model, between_cells(y, square.rows, model.size), cells);
-        strength.row(y, strengths);
-        auto* pixel = square.ptr<Sample>(y);
-        for (int x = 0; x < square.cols; ++x, pixel += channels) {
+        const int row = part.at.y + y;
+        const ColourGridRow colours(model.colours, row, part.side);
+        mix_row(model, between_cells(row, part.side, model.size), cells);
+        strength.row(row, part.at.x, strengths);
+        auto* pixel = part.pixels.ptr<Sample>(y);
+        for (int x = 0; x < width; ++x, pixel += channels) {
             if (strengths[x] == 0) continue;
             const float* left = &cells[std::size_t(columns[x].first) * cell_floats];
             float cell[cell_floats];
             mix(left, model.size > 1 ? left + cell_floats : left, columns[x].part, cell);
-            change_pixel<Sample, channels>({colours, cell, x, strengths[x]}, pixel);
+            change_pixel<Sample, channels>({colours, cell, part.at.x + x, strengths[x]}, pixel);
         }
     }
 }
 
-void change_square(Mat& square, const ChangeModel& model, const RegionStrength& strength) {
-    cv::parallel_for_(cv::Range(0, square.rows), [&](const cv::Range& rows) {
-        const bool clear = square.channels() == 4;
-        if (square.depth() == CV_16U) {
-            clear ? change_rows<std::uint16_t, 4>(square, model, strength, rows)
-                  : change_rows<std::uint16_t, 3>(square, model, strength, rows);
+void change_part(const SquarePart& part, const ChangeModel& model, const RegionStrength& strength) {
+    cv::parallel_for_(cv::Range(0, part.pixels.rows), [&](const cv::Range& rows) {
+        const bool clear = part.pixels.channels() == 4;
+        if (part.pixels.depth() == CV_16U) {
+            clear ? change_rows<std::uint16_t, 4>(part, model, strength, rows)
+                  : change_rows<std::uint16_t, 3>(part, model, strength, rows);
         } else {
-            clear ? change_rows<std::uint8_t, 4>(square, model, strength, rows)
-                  : change_rows<std::uint8_t, 3>(square, model, strength, rows);
+            clear ? change_rows<std::uint8_t, 4>(part, model, strength, rows)
+                  : change_rows<std::uint8_t, 3>(part, model, strength, rows);
         }
     });
 }
@@ -143,14 +152,28 @@ void check_place(const Crop& crop, int width, int height) {
     }
 }
 
+FittedEdit fit_edit(const Mat& picture, const EditInPlace& edit) {
+    check_place(edit.crop, picture.cols, picture.rows);
+    if (cv::norm(edit.edit, edit.reconstruction, cv::NORM_INF) == 0) return {edit.crop, {}};
+    const Mat square =
+        picture(cv::Rect(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height));
+    return {edit.crop,
+            fit_change(small_copy(square, edit.edit.cols), edit.reconstruction, edit.edit)};
+}
+
+void apply_fitted(Mat& part, cv::Point at, const FittedEdit& edit, const RegionStrength& strength) {
+    if (edit.change.size == 0) return;
+    const cv::Rect square(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height);
+    const cv::Rect common = square & cv::Rect(at.x, at.y, part.cols, part.rows);
+    if (common.empty()) return;
+    Mat inside = part(common - at);
+    change_part({inside, common.tl() - square.tl(), square.width}, edit.change, strength);
+}
+
 void apply_edit(Mat& picture, const EditInPlace& edit, const EditRegion& region) {
     check_place(edit.crop, picture.cols, picture.rows);
     const RegionStrength strength(region, edit.crop, picture.cols, picture.rows);
-    if (cv::norm(edit.edit, edit.reconstruction, cv::NORM_INF) == 0) return;
-    Mat square = picture(cv::Rect(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height));
-    const ChangeModel model =
-        fit_change(small_copy(square, edit.edit.cols), edit.reconstruction, edit.edit);
-    change_square(square, model, strength);
+    apply_fitted(picture, {0, 0}, fit_edit(picture, edit), strength);
 }
 
 }  // namespace keepsake::editor

@@ -3,7 +3,9 @@
 
 #include <opencv2/core.hpp>
 
+#include "editor/change_model.h"
 #include "editor/full_resolution.h"
+#include "editor/region_strength.h"
 
 namespace keepsake::editor {
 
@@ -16,6 +18,20 @@ struct EditInPlace {
 // picture: CV_8UC3, CV_8UC4, CV_16UC3 or CV_16UC4; a fourth channel is transparency, lies on white
 // for the model, and stays as it is. Changes it as full_resolution.h says.
 void apply_edit(cv::Mat& picture, const EditInPlace& edit, const EditRegion& region);
+
+// An edit fitted to one picture, to be applied to any part of it in any order: the same pixels as
+// apply_edit gives there.
+struct FittedEdit {
+    Crop crop;
+    ChangeModel change;  // of size 0: nothing changes
+};
+
+// Throws Error naming the crop that does not fit the picture.
+FittedEdit fit_edit(const cv::Mat& picture, const EditInPlace& edit);
+
+// part: the picture's pixels from `at` on. strength: of `edit.crop` in the picture.
+void apply_fitted(cv::Mat& part, cv::Point at, const FittedEdit& edit,
+                  const RegionStrength& strength);
 
 // Throws Error naming the crop when it leaves a picture of this size, or is not square.
 void check_place(const Crop& crop, int width, int height);

@@ -33,7 +33,8 @@ struct Bench {
     LookRequest look;                        // what is shown
     bool wants_tuning = false;               // of `session`
     bool wants_exact = false;                // the render of `look`
-    bool wants_strip = false;                // and those around it
+    bool wants_mask = false;                 // the automatic one
+    bool wants_strip = false;                // the renders around that of `look`
     std::vector<std::uint64_t> wants_seeds;  // the variations that are not there yet
     RenderCache cache = RenderCache();
     History history;
@@ -56,6 +57,11 @@ void go_to(Bench& bench, std::size_t index);
 
 // Shows in the Document that `look` is what is looked at, with what the cache has of it.
 void show_look(Bench& bench);
+// Shows in the Document the edit region that the session keeps.
+void show_region(Bench& bench);
+// The automatic mask is to be found, if it is not there yet; or not any more.
+void want_mask(Bench& bench);
+void give_up_mask(Bench& bench);
 // Opens the session of `folder` and its photo, and shows where it stands.
 void open_session_folder(Bench& bench, const std::filesystem::path& folder);
 // Notes in the Document how far the session is.

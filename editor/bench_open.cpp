@@ -6,6 +6,7 @@
 #include "editor/bundled_model.h"
 #include "editor/edit_recipe.h"
 #include "editor/recent_sessions.h"
+#include "editor/session_region.h"
 #include "pipeline/atomic_file.h"
 
 namespace keepsake::editor {
@@ -71,7 +72,7 @@ void forget_session(Bench& bench) {
     bench.tuning.reset();
     bench.conditions.reset();
     bench.square.reset();
-    bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
+    bench.wants_tuning = bench.wants_exact = bench.wants_strip = bench.wants_mask = false;
     bench.wants_seeds.clear();
 }
 
@@ -174,6 +175,15 @@ Pixels session_square(const fs::path& folder, const Photo& photo, const Recipe& 
                     "its photo is not the one that was edited; put that one back (" +
                         std::string(error.what()) + ")");
     }
+}
+
+// What was set for another text on the same square holds for a session that has nothing of its own.
+void hand_on_region(const Bench& bench) {
+    const RegionView region = bench.board.latest()->region;
+    const fs::path& folder = bench.session->folder;
+    if (has_region(folder) || region.settings == RegionSettings{}) return;
+    if (region.painted) save_painted_mask(folder, *region.painted);
+    save_region_settings(folder, region.settings);
 }
 
 }  // namespace
@@ -293,6 +303,7 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
     remember(bench, folder);
     show_photo(bench, draft);
     show_session(bench);
+    show_region(bench);
     if (next_stage(*bench.session) == Stage::done) look_at(bench, bench.look);
 }
 
@@ -305,9 +316,11 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
     const bool same = bench.session && tuning_tag(bench.session->recipe) == tuning_tag(recipe);
     if (!same) {
         Pixels square = working_square(*bench.photo->file, recipe.crop, recipe.size);
+        const bool same_square = bench.session && bench.session->recipe.crop == recipe.crop;
         Session session = session_for(bench, recipe);  // throws while the old one is still open
         forget_session(bench);
         bench.session.emplace(std::move(session));
+        if (same_square) hand_on_region(bench);
         bench.square = std::make_shared<const Pixels>(std::move(square));
         remember(bench, bench.session->folder);
         bench.look.eta = first_eta(bench.defaults);
@@ -322,10 +335,12 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         document.renders.clear();
         document.variations.clear();
         document.shown = {};
+        document.detail = {};
         document.preview = {};
         document.eta = bench.look.eta;
     });
     show_session(bench);
+    if (!same) show_region(bench);
     bench.wants_tuning = next_stage(*bench.session) != Stage::done;
     if (!bench.wants_tuning) look_at(bench, bench.look);
 }

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "editor/auto_mask.h"
 #include "editor/bench.h"
 #include "editor/edit_recipe.h"
-#include "editor/finished_picture.h"
+#include "editor/session_region.h"
 
 namespace keepsake::editor {
 namespace {
@@ -17,12 +18,8 @@ bool has_render(const Bench& bench, double eta) {
 
 Render cached(Bench& bench, double eta, std::uint64_t seed) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    const OutputRequest whole;  // no mask
-    const FullRender full{true, "none", whole.mask_threshold, whole.mask_feather};
-    Render render{eta, seed, nullptr, to_chunk(EditRender{recipe, eta, seed}),
-                  to_chunk(EditRender{recipe, eta, seed, full})};
-    render.square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
-    return render;
+    const Picture square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
+    return {eta, seed, square, std::make_shared<const Recipe>(recipe)};
 }
 
 void insert_render(std::vector<Render>& renders, const Render& render) {
@@ -66,17 +63,14 @@ void note_in_history(Bench& bench, const Render& render) {
     save_history(bench.session->folder, bench.history);
 }
 
-// The exact render is there: it is what is compared, and a step of the history.
+// The exact render is there: it is what the light table compares, and a step of the history.
 void finish_look(Bench& bench, const Render& render) {
     const Render zero = cached(bench, 0, render.seed);
-    const RenderedSquares squares{*bench.photo, bench.session->recipe.crop, zero.square};
-    const Comparison comparison = finished_picture(squares, render);
     note_in_history(bench, render);
     bench.wants_exact = false;
     bench.board.change([&](Document& document) {
         insert_render(document.renders, zero);
         insert_render(document.renders, render);
-        document.shown = comparison;
     });
     show_session(bench);
 }
@@ -95,6 +89,39 @@ void render_variation(Bench& bench, Monitor& monitor) {
         for (Variation& variation : document.variations) {
             if (variation.seed == seed) variation.square = render.square;
         }
+    });
+}
+
+// A mask as a picture of the cache, and back.
+Picture grey_picture(const Mask& mask) {
+    Pixels grey{mask.width, mask.height, {}};
+    for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
+    return std::make_shared<const Pixels>(std::move(grey));
+}
+
+SharedMask mask_of(const Picture& grey) {
+    if (!grey) return nullptr;
+    Mask mask{grey->width, grey->height, {}};
+    for (std::size_t i = 0; i < grey->rgb.size(); i += 3) mask.values.push_back(grey->rgb[i]);
+    return std::make_shared<const Mask>(std::move(mask));
+}
+
+std::string mask_key(const Recipe& recipe) {
+    return R"({"mask":"auto","tuning":")" + tuning_tag(recipe) + "\"}";
+}
+
+bool can_find_mask(const Bench& bench) {
+    return bench.wants_mask && bench.session && next_stage(*bench.session) == Stage::done;
+}
+
+void find_mask(Bench& bench, Monitor& monitor) {
+    if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
+    const Mask mask = auto_mask(*bench.model, *bench.tuning, *bench.square, {}, monitor);
+    bench.cache.add(bench.session->folder, mask_key(bench.session->recipe), grey_picture(mask));
+    bench.wants_mask = false;
+    bench.board.change([&](Document& document) {
+        document.region.automatic = std::make_shared<const Mask>(mask);
+        document.region.finding = false;
     });
 }
 
@@ -212,13 +239,45 @@ void begin_variations(Bench& bench, const VariationsRequest& request) {
     });
 }
 
+void show_region(Bench& bench) {
+    const Recipe& recipe = bench.session->recipe;
+    SavedRegion saved = load_region(bench.session->folder, *bench.photo->file, recipe.crop);
+    RegionView region;
+    region.settings = saved.settings;
+    region.painted = saved.painted;
+    region.automatic = mask_of(bench.cache.find(bench.session->folder, mask_key(recipe)));
+    bench.board.change([&](Document& document) { document.region = region; });
+    if (region.settings.mode == RegionMode::automatic) want_mask(bench);
+    if (!saved.fault.empty()) bench.board.tell(Notice::Kind::fault, saved.fault);
+}
+
+void want_mask(Bench& bench) {
+    const RegionView region = bench.board.latest()->region;
+    bench.wants_mask = bench.session && !region.automatic;
+    if (!bench.wants_mask || region.finding) return;
+    bench.board.change([](Document& document) { document.region.finding = true; });
+}
+
+void give_up_mask(Bench& bench) {
+    if (!bench.wants_mask) return;
+    bench.wants_mask = false;
+    bench.board.change([](Document& document) {
+        RegionView& region = document.region;
+        region.finding = false;
+        if (region.settings.mode == RegionMode::automatic) region.settings.mode = RegionMode::none;
+    });
+}
+
 bool wants_render(const Bench& bench) {
-    return bench.wants_exact || !bench.wants_seeds.empty() || bench.wants_strip;
+    return bench.wants_exact || can_find_mask(bench) || !bench.wants_seeds.empty() ||
+           bench.wants_strip;
 }
 
 void render_next(Bench& bench, Monitor& monitor) {
     if (bench.wants_exact) {
         render_exact(bench, monitor);
+    } else if (can_find_mask(bench)) {
+        find_mask(bench, monitor);
     } else if (!bench.wants_seeds.empty()) {
         render_variation(bench, monitor);
     } else {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "editor/edit_draft.h"
+#include "editor/edit_region.h"
 #include "editor/photo.h"
 #include "editor/pixels.h"
 
@@ -45,16 +46,29 @@ struct PhotoView {
 struct Render {
     double eta = 0;
     std::uint64_t seed = 0;
-    Picture square;            // as the model made it
-    std::string recipe;        // for a PNG's text chunk: how it was made
-    std::string photo_recipe;  // likewise of the photo with it, at its own size
+    Picture square;                        // as the model made it
+    std::shared_ptr<const Recipe> recipe;  // how it was made
 };
 
-// A render beside the photo it came from, as they are compared, exported and zoomed into.
+// A render beside the photo it came from, no larger than PhotoView::view, as they are compared.
 struct Comparison {
     double eta = 0;
     std::uint64_t seed = 0;
     Picture before, after, difference;
+};
+
+// A part of the photo and of the edit in it at the photo's own size.
+struct DetailTile {
+    Crop core;   // of the photo: the part that it stands for
+    Crop place;  // what its pictures show: a little more on each side, so that no seam is seen
+    Picture before;
+    Picture after, difference;  // null while they are made
+};
+
+// What is zoomed into, as far as it is made.
+struct Detail {
+    Picture of;  // Comparison::after that `after` and `difference` belong to
+    std::vector<std::shared_ptr<const DetailTile>> tiles;
 };
 
 struct Variation {
@@ -148,6 +162,8 @@ struct Document {
     Picture working_square;       // the photo as the model sees it
     std::vector<Render> renders;  // of the seed and sampling shown, by rising eta
     Comparison shown;             // the exact render of `eta` and `seed`, when there is one
+    Detail detail;                // of `shown`
+    RegionView region;            // of the session
     std::vector<Variation> variations;
     double variations_eta = 0;
 

@@ -5,6 +5,7 @@
 #include "editor/contact_sheet.h"
 #include "editor/export_photo.h"
 #include "editor/image_file.h"
+#include "editor/recipe.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -39,19 +40,47 @@ Pixels strip_of(const Document& document) {
     return draw_contact_sheet(sheet);
 }
 
+const Render& reconstruction(const Document& document) {
+    const Render* render = exact_render(document, 0);
+    if (!render) throw Error("export", "the reconstruction is not rendered yet");
+    return *render;
+}
+
+// Throws Error while the mask that is chosen is not found.
+EditRegion region_of(const Document& document) {
+    const RegionView& region = document.region;
+    if (region.settings.mode != RegionMode::none && !chosen_mask(region)) {
+        throw Error("export", "the mask is not found yet; wait a moment, or choose another");
+    }
+    return edit_region(region);
+}
+
+// The edit of the square, kept to the mask where there is one.
 Pixels before_after(const Document& document, const Render& render) {
     ContactSheet sheet = sheet_of(document);
-    sheet.rows[0].push_back(labelled(render));
+    LabelledPixels after = labelled(render);
+    const EditRegion region = region_of(document);
+    if (region.mask) {
+        const Pixels& square = *document.working_square;
+        after.pixels = full_resolution(
+            square,
+            {{0, 0, square.width, square.height}, *reconstruction(document).square, *render.square},
+            region);
+    }
+    sheet.rows[0].push_back(std::move(after));
     return draw_contact_sheet(sheet);
 }
 
+std::string recipe_text(const Render& render, const FullRender& full) {
+    return to_chunk(EditRender{*render.recipe, render.eta, render.seed, full});
+}
+
 void export_whole(const Document& document, const Render& render, const ExportRequest& request) {
-    const Render* reconstruction = exact_render(document, 0);
-    if (!reconstruction) throw Error("export", "the reconstruction is not rendered yet");
-    const SquareEdit edit{document.tuned_draft.tuning.crop, *reconstruction->square,
+    const SquareEdit edit{document.tuned_draft.tuning.crop, *reconstruction(document).square,
                           *render.square};
-    export_photo(request.path, *document.photo->file, edit, {},
-                 {request.strip_gps, request.quality, render.photo_recipe});
+    const std::string recipe = recipe_text(render, noted_region(document.region.settings));
+    export_photo(request.path, *document.photo->file, edit, region_of(document),
+                 {request.strip_gps, request.quality, recipe});
 }
 
 }  // namespace
@@ -76,7 +105,7 @@ bool export_picture(const Document& document, const ExportRequest& request) {
             export_whole(document, *render, request);
             break;
         case ExportKind::square:
-            write_image(request.path, *render->square, render->recipe, request.quality);
+            write_image(request.path, *render->square, recipe_text(*render, {}), request.quality);
             break;
         case ExportKind::strip:
             write_image(request.path, strip_of(document), {}, request.quality);

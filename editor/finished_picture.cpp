@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "editor/full_resolution.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -34,16 +33,6 @@ Crop scaled_crop(const Crop& crop, const Pixels& photo, const Pixels& view) {
     scaled.x = std::clamp(int(std::lround(crop.x * scale)), 0, view.width - scaled.width);
     scaled.y = std::clamp(int(std::lround(crop.y * scale)), 0, view.height - scaled.height);
     return scaled;
-}
-
-Comparison finished_picture(const RenderedSquares& squares, const Render& render) {
-    const Pixels& view = *squares.photo.view;
-    const SquareEdit edit{scaled_crop(squares.crop, squares.photo.file->pixels, view),
-                          *squares.reconstruction, *render.square};
-    Comparison comparison{render.eta, render.seed, squares.photo.view, nullptr, nullptr};
-    comparison.after = std::make_shared<const Pixels>(full_resolution(view, edit));
-    comparison.difference = std::make_shared<const Pixels>(difference_of(view, *comparison.after));
-    return comparison;
 }
 
 }  // namespace keepsake::editor

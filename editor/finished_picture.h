@@ -1,20 +1,10 @@
-// Where a render of the working square becomes the picture that a person sees.
+// How the edit is compared with the photo.
 #pragma once
 
-#include "editor/document.h"
+#include "editor/photo.h"
+#include "editor/pixels.h"
 
 namespace keepsake::editor {
-
-// What a comparison is made of. `reconstruction` is the render at eta 0 of the same seed.
-struct RenderedSquares {
-    const PhotoView& photo;
-    Crop crop;  // of the photo
-    Picture reconstruction;
-};
-
-// The photo with `render` in it at the size that is shown, beside the photo as it was, and their
-// difference. Throws Error as full_resolution does.
-Comparison finished_picture(const RenderedSquares& squares, const Render& render);
 
 // The crop in pixels of a smaller copy of the photo.
 Crop scaled_crop(const Crop& crop, const Pixels& photo, const Pixels& view);

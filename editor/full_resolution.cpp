@@ -41,7 +41,7 @@ Mask region_weights(const EditRegion& region, int width, int height) {
     Mask weights{width, height, std::vector<std::uint8_t>(std::size_t(width) * height)};
     std::vector<float> row(side);
     for (int y = 0; y < height; ++y) {
-        strength.row(y, row);
+        strength.row(y, 0, row);
         for (int x = 0; x < width; ++x) {
             weights.values[std::size_t(y) * width + x] =
                 static_cast<std::uint8_t>(std::lround(255 * row[x]));

@@ -106,17 +106,19 @@ RegionStrength::RegionStrength(const EditRegion& region, const Crop& crop, int w
     inside_ = feathered(values_, threshold_, region.feather);
 }
 
-void RegionStrength::row(int y, std::span<float> out) const {
+void RegionStrength::row(int y, int first, std::span<float> out) const {
     const int side = static_cast<int>(across_.size());
+    const int width = static_cast<int>(out.size());
     if (values_.empty()) {
-        for (int x = 0; x < side; ++x) out[x] = across_[x] * down_[y];
+        for (int i = 0; i < width; ++i) out[i] = across_[first + i] * down_[y];
         return;
     }
     const Pair vertical = around(y, static_cast<int>(down_.size()), values_.rows);
-    for (int x = 0; x < side; ++x) {
-        const Pair horizontal = around(x, side, values_.cols);
+    for (int i = 0; i < width; ++i) {
+        const Pair horizontal = around(first + i, side, values_.cols);
         const bool inside = sample(values_, horizontal, vertical) > threshold_;
-        out[x] = inside ? sample(inside_, horizontal, vertical) * across_[x] * down_[y] : 0.0f;
+        out[i] =
+            inside ? sample(inside_, horizontal, vertical) * across_[first + i] * down_[y] : 0.0f;
     }
 }
 

@@ -15,9 +15,9 @@ class RegionStrength {
     // Throws Error naming the mask, threshold or feather that makes no sense.
     RegionStrength(const EditRegion& region, const Crop& crop, int width, int height);
 
-    // The strengths in [0, 1] of row y of the square; out.size() is the square's side. Zero outside
-    // the mask, exactly.
-    void row(int y, std::span<float> out) const;
+    // The strengths in [0, 1] of row y of the square from column `first` on. Zero outside the mask,
+    // exactly.
+    void row(int y, int first, std::span<float> out) const;
 
   private:
     std::vector<float> across_, down_;  // the fades

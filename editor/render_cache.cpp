@@ -22,6 +22,11 @@ std::string digest(const std::string& text) {
     return digits;
 }
 
+// Two photos of one name may have one recipe: their sessions tell them apart.
+std::string memory_key(const fs::path& session, const std::string& key) {
+    return session.string() + '\n' + key;
+}
+
 Picture read_render(const fs::path& path, const std::string& key) {
     std::error_code code;
     if (!fs::exists(path, code)) return nullptr;
@@ -46,13 +51,13 @@ fs::path cached_render_path(const fs::path& session, const std::string& key) {
 }
 
 Picture RenderCache::find(const fs::path& session, const std::string& key) {
-    if (const auto found = entries_.find(key); found != entries_.end()) {
+    if (const auto found = entries_.find(memory_key(session, key)); found != entries_.end()) {
         by_use_.splice(by_use_.begin(), by_use_, found->second.used);
         return found->second.picture;
     }
     Picture picture =
         session.empty() ? nullptr : read_render(cached_render_path(session, key), key);
-    if (picture) remember(key, picture);
+    if (picture) remember(memory_key(session, key), picture);
     return picture;
 }
 
@@ -67,7 +72,7 @@ void RenderCache::add(const fs::path& session, const std::string& key, Picture p
             // A full or read-only disk: it lives in memory alone.
         }
     }
-    remember(key, std::move(picture));
+    remember(memory_key(session, key), std::move(picture));
 }
 
 void RenderCache::remember(const std::string& key, Picture picture) {

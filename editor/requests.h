@@ -7,7 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "editor/brush.h"
 #include "editor/edit_draft.h"
+#include "editor/edit_region.h"
 #include "editor/export_picture.h"
 
 namespace keepsake::editor {
@@ -57,13 +59,43 @@ struct ModelRequest {
     bool bundled = false;  // the one that comes with Keepsake, instead of `path`
 };
 
+// Finds the automatic mask, which the model is needed for. Comes with the RegionRequest for it.
+struct FindMaskRequest {};
+
 // Lists a folder in Document::folder; the thumbnails follow.
 struct FolderRequest {
     std::filesystem::path path;
 };
 
-using Request = std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
-                             VariationsRequest, UndoRequest, RedoRequest, HistoryRequest,
-                             ModelRequest, FolderRequest, ExportRequest>;
+// What follows never waits for the model.
+
+// Which mask is used, and how. The automatic one is found where it is not there yet.
+struct RegionRequest {
+    RegionSettings settings;
+};
+
+// A brush stroke, or the next piece of one: `line` begins where the piece before it ended. Where
+// another mask than the painted one is chosen, the first piece begins with that.
+struct StrokeRequest {
+    BrushLine line;
+    bool begins = false, ends = false;
+};
+
+// Changes all of what is painted.
+struct MaskRequest {
+    enum class Kind { clear, fill, invert, automatic, undo, redo } kind = Kind::clear;
+};
+
+// Makes Document::detail for this part of the photo; an empty one: for none.
+struct DetailRequest {
+    Crop visible;
+};
+
+using LightTableRequest = std::variant<RegionRequest, StrokeRequest, MaskRequest, DetailRequest>;
+
+using Request =
+    std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
+                 VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
+                 FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest>;
 
 }  // namespace keepsake::editor

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "editor/session_region.h"
 #include "editor/tuning_files.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/error.h"
@@ -126,6 +127,7 @@ Session create_session(const fs::path& folder, const Recipe& recipe, const Photo
     remove_tuning(folder);
     remove_file(folder / recipe_file);
     remove_file(folder / start_file);
+    remove_region(folder);
     if (start) write_file_atomically(folder / start_file, learned);
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
@@ -262,7 +264,8 @@ std::string describe_session(const fs::path& folder) {
     loss_line("finetune", tuning.finetune_losses);
     text << "sampling: " << pipeline::sampler_name(recipe.sample.sampler) << ", "
          << recipe.sample.steps << " steps, guidance " << recipe.sample.guidance_scale
-         << ", noise share " << recipe.sample.noise_share << "\n";
+         << ", noise share " << recipe.sample.noise_share << "\n"
+         << describe_region(folder);
     return text.str();
 }
 

@@ -9,6 +9,7 @@
 //   unet.safetensors        after stage B of a paper tuning: the tuned weights by diffusers name
 //   start.safetensors       where the tuning started from another session: that one's LoRA
 //   losses.json             of the stages that are done
+//   mask.json, mask.png     the edit region that was set in the window (session_region.h)
 //   renders/                pictures, unless they are asked for elsewhere
 //   lock                    held by the program that works on it
 //

@@ -7,6 +7,7 @@
 #include "editor/bundled_model.h"
 #include "editor/device.h"
 #include "editor/file_tasks.h"
+#include "editor/light_table.h"
 #include "editor/recent_sessions.h"
 
 namespace keepsake::editor {
@@ -14,9 +15,12 @@ namespace {
 
 // Of the thread that calls it and of those it makes, which OpenMP's are: a window that shares the
 // cores is drawn first.
-void lower_priority() {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 5);
+void lower_priority(int by) {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), by);
 }
+
+constexpr int in_background = 5;
+constexpr int for_the_eye = 2;  // somebody looks at what it makes
 
 struct Handle {
     Bench& bench;
@@ -27,6 +31,7 @@ struct Handle {
     void operator()(const StopRequest&) const {
         bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
         bench.wants_seeds.clear();
+        give_up_mask(bench);
     }
     void operator()(const LookRequest& request) const { look_at(bench, request); }
     void operator()(const VariationsRequest& request) const { begin_variations(bench, request); }
@@ -36,8 +41,11 @@ struct Handle {
     void operator()(const ModelRequest& request) const {
         change_model(bench, request.bundled ? bundled_model() : request.path);
     }
+    void operator()(const FindMaskRequest&) const { want_mask(bench); }
+    // Of other threads.
     void operator()(const FolderRequest&) const {}
     void operator()(const ExportRequest&) const {}
+    void operator()(const LightTableRequest&) const {}
 };
 
 bool is_file_task(const Request& request) {
@@ -54,6 +62,7 @@ void guarded(Bench& bench, const std::function<void()>& work) {
     } catch (const std::exception& error) {
         bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
         bench.wants_seeds.clear();
+        give_up_mask(bench);
         bench.board.tell(Notice::Kind::fault, error.what());
     }
 }
@@ -82,10 +91,10 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
-    : board_(std::move(changed)), bench_(new Bench{board_}) {
+    : changed_(std::move(changed)), board_([this] { note_change(); }), bench_(new Bench{board_}) {
     bench_->library = options.library.empty() ? default_library() : options.library;
     bench_thread_ = std::jthread([this, options](std::stop_token stop) {
-        lower_priority();
+        lower_priority(in_background);
         set_activity(board_, Activity::loading);
         guarded(*bench_, [&] {
             bench_->device = find_device(options.device, "device cuda");
@@ -94,10 +103,14 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         run_bench(stop);
     });
     file_thread_ = std::jthread([this](std::stop_token stop) {
-        lower_priority();
+        lower_priority(in_background);
         list_samples(board_);
         list_recent(board_, bench_->library);
         run_files(stop);
+    });
+    table_thread_ = std::jthread([this](std::stop_token stop) {
+        lower_priority(for_the_eye);
+        run_light_table(stop);
     });
 }
 
@@ -109,19 +122,42 @@ Worker::~Worker() {
     }
     bench_thread_.request_stop();
     file_thread_.request_stop();
+    table_thread_.request_stop();
     bench_thread_.join();
     file_thread_.join();
+    table_thread_.join();
+}
+
+void Worker::note_change() {
+    {
+        const std::lock_guard lock(table_mutex_);
+        document_changed_ = true;
+    }
+    table_wake_.notify_one();
+    if (changed_) changed_();
 }
 
 // A new look makes a render of an old one pointless, but not a tuning, whose previews follow it.
 bool Worker::interrupts(const Request& request) const {
     if (running_ == Running::nothing) return false;
     const bool look = std::holds_alternative<LookRequest>(request) ||
-                      std::holds_alternative<VariationsRequest>(request);
+                      std::holds_alternative<VariationsRequest>(request) ||
+                      std::holds_alternative<FindMaskRequest>(request);
     return !look || running_ == Running::rendering;
 }
 
 void Worker::send(Request request) {
+    if (auto* of_table = std::get_if<LightTableRequest>(&request)) {
+        const auto* region = std::get_if<RegionRequest>(of_table);
+        const bool automatic = region && region->settings.mode == RegionMode::automatic;
+        {
+            const std::lock_guard lock(table_mutex_);
+            table_requests_.push_back(std::move(*of_table));
+        }
+        table_wake_.notify_one();
+        if (automatic && !board_.latest()->region.automatic) send(FindMaskRequest{});
+        return;
+    }
     const std::lock_guard lock(mutex_);
     if (is_file_task(request)) {
         file_tasks_.push_back({std::move(request), board_.latest()});
@@ -151,12 +187,16 @@ std::stop_token Worker::start(Running what) {
 
 // While a tuning runs, the eta of its previews follows the slider.
 void Worker::take_looks() {
-    const std::lock_guard lock(mutex_);
-    while (!requests_.empty() && std::holds_alternative<LookRequest>(requests_.front())) {
-        bench_->look = std::get<LookRequest>(requests_.front());
-        requests_.pop_front();
-        board_.change([&](Document& document) { document.eta = bench_->look.eta; });
+    bool taken = false;
+    {
+        const std::lock_guard lock(mutex_);
+        while (!requests_.empty() && std::holds_alternative<LookRequest>(requests_.front())) {
+            bench_->look = std::get<LookRequest>(requests_.front());
+            requests_.pop_front();
+            taken = true;
+        }
     }
+    if (taken) board_.change([&](Document& document) { document.eta = bench_->look.eta; });
 }
 
 void Worker::run_bench(std::stop_token stop) {
@@ -220,6 +260,38 @@ void Worker::run_files(std::stop_token stop) {
             export_to(board_, *task.document, *file);
         }
     }
+}
+
+void Worker::run_light_table(std::stop_token stop) {
+    LightTable table{board_};
+    const auto guarded_by_notice = [&](const auto& work) {
+        try {
+            return work();
+        } catch (const std::exception& error) {
+            table.visible = {};
+            board_.tell(Notice::Kind::fault, error.what());
+            return false;
+        }
+    };
+    bool more = false;
+    while (true) {
+        std::deque<LightTableRequest> requests;
+        {
+            std::unique_lock lock(table_mutex_);
+            if (!more) {
+                table_wake_.wait(lock, stop,
+                                 [&] { return document_changed_ || !table_requests_.empty(); });
+            }
+            if (stop.stop_requested() && table_requests_.empty()) break;
+            document_changed_ = false;
+            requests.swap(table_requests_);
+        }
+        for (const LightTableRequest& request : requests) {
+            guarded_by_notice([&] { return take(table, request), true; });
+        }
+        more = guarded_by_notice([&] { return work(table); });
+    }
+    guarded_by_notice([&] { return save(table), true; });
 }
 
 }  // namespace keepsake::editor

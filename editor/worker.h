@@ -24,8 +24,9 @@ struct WorkerOptions {
     std::string device = "auto";    // "cpu", "cuda" or "auto"
 };
 
-// Two threads: one tunes and renders, the other reads folders and writes exports, so that these
-// never wait for a tuning. Both run at a low priority. Errors end in Document::notice.
+// Three threads: one tunes and renders; one has the light table, and one reads folders and writes
+// exports, so that these never wait for a tuning. All run at a low priority. Errors end in
+// Document::notice.
 class Worker {
   public:
     // changed: called after each new Document, on a thread of the worker.
@@ -48,10 +49,14 @@ class Worker {
 
     void run_bench(std::stop_token stop);
     void run_files(std::stop_token stop);
+    void run_light_table(std::stop_token stop);
     std::stop_token start(Running what);
     void take_looks();
     bool interrupts(const Request& request) const;
 
+    void note_change();
+
+    std::function<void()> changed_;
     DocumentBoard board_;
     std::unique_ptr<Bench> bench_;
     std::mutex mutex_;  // of everything below
@@ -61,7 +66,11 @@ class Worker {
     Running running_ = Running::nothing;
     bool closing_ = false;
     std::stop_source job_;
-    std::jthread bench_thread_, file_thread_;
+    std::mutex table_mutex_;  // of these three
+    std::condition_variable_any table_wake_;
+    std::deque<LightTableRequest> table_requests_;
+    bool document_changed_ = false;
+    std::jthread bench_thread_, file_thread_, table_thread_;
 };
 
 }  // namespace keepsake::editor

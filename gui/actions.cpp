@@ -10,6 +10,8 @@ namespace {
 
 // How long the slider rests before its exact render is asked for.
 constexpr double rest_seconds = 0.18;
+// What was asked for and is not there after this long was changed by something else.
+constexpr double patience_seconds = 1;
 
 }  // namespace
 
@@ -108,9 +110,52 @@ void begin_export(Frame& frame) {
 
 bool can_undo(const Frame& frame) {
     const editor::Document& document = frame.document;
+    if (frame.state.view == View::mask) return document.region.can_undo;
     if (!document.history_at) return false;
     const editor::HistoryItem& item = document.history[*document.history_at];
     return item.before.has_value() || item.session != document.session;
+}
+
+bool can_redo(const Frame& frame) {
+    const editor::Document& document = frame.document;
+    return frame.state.view == View::mask ? document.region.can_redo : document.can_redo;
+}
+
+void undo(Frame& frame) {
+    if (!can_undo(frame)) return;
+    if (frame.state.view == View::mask) {
+        frame.send(editor::MaskRequest{editor::MaskRequest::Kind::undo});
+    } else {
+        frame.send(editor::UndoRequest{});
+    }
+}
+
+void redo(Frame& frame) {
+    if (!can_redo(frame)) return;
+    if (frame.state.view == View::mask) {
+        frame.send(editor::MaskRequest{editor::MaskRequest::Kind::redo});
+    } else {
+        frame.send(editor::RedoRequest{});
+    }
+}
+
+editor::RegionSettings region_settings(const Frame& frame) {
+    MaskTool& mask = frame.state.mask;
+    const bool late = frame.now - mask.sent_at > patience_seconds;
+    if (mask.sent && (late || *mask.sent == frame.document.region.settings)) mask.sent.reset();
+    return mask.sent.value_or(frame.document.region.settings);
+}
+
+void set_region(Frame& frame, const editor::RegionSettings& settings) {
+    if (settings == region_settings(frame)) return;
+    frame.state.mask.sent = settings;
+    frame.state.mask.sent_at = frame.now;
+    frame.send(editor::RegionRequest{settings});
+}
+
+void resize_brush(Frame& frame, float factor) {
+    float& radius = frame.state.mask.radius;
+    radius = std::clamp(radius * factor, smallest_brush, largest_brush);
 }
 
 }  // namespace keepsake::gui

@@ -18,6 +18,8 @@ struct ViewButton {
 
 constexpr std::array view_buttons = {
     ViewButton{View::crop, "Crop", "The square of the photo that is edited (C)", false},
+    ViewButton{View::mask, "Mask", "Where the edit may reach: found automatically, or painted (M)",
+               true},
     ViewButton{View::edit, "Edit", "The edited picture (1). Hold B to see the original", false},
     ViewButton{View::wipe, "Wipe", "Before and after with a line to drag (2)", true},
     ViewButton{View::side_by_side, "Side by side", "Before and after beside each other (3)", true},
@@ -26,6 +28,14 @@ constexpr std::array view_buttons = {
     ViewButton{View::variations, "Variations", "The same edit with other random beginnings (5)",
                true},
 };
+
+// A dot at the button's corner while a mask is in use.
+void note_mask(const Frame& frame) {
+    if (frame.document.region.settings.mode == editor::RegionMode::none) return;
+    const ImVec2 max = ImGui::GetItemRectMax(), min = ImGui::GetItemRectMin();
+    ImGui::GetWindowDrawList()->AddCircleFilled({max.x - frame.px(6), min.y + frame.px(7)},
+                                                frame.px(3), colour::accent);
+}
 
 void view_switch(Frame& frame) {
     const bool result = frame.document.tuned == editor::Tuned::fully;
@@ -37,6 +47,7 @@ void view_switch(Frame& frame) {
                               chosen ? ImGui::GetColorU32(ImGuiCol_ButtonActive) : 0);
         if (ImGui::Button(button.label)) set_view(frame, button.view);
         ImGui::PopStyleColor();
+        if (button.view == View::mask) note_mask(frame);
         ImGui::EndDisabled();
         mark(frame, std::string("view ") + button.label);
         tooltip(frame, button.hint);
@@ -95,10 +106,13 @@ void draw_top_bar(Frame& frame, const Rect& place) {
     if (open) right += width_of("Undo") + width_of("Redo") + width_of("Export\u2026") + 3 * gap;
     ImGui::SetCursorPosX(place.width() - right - ImGui::GetStyle().WindowPadding.x);
     if (open) {
-        bar_button(frame, "Undo", "Back to the result before (Ctrl+Z)", can_undo(frame),
-                   [&] { frame.send(editor::UndoRequest{}); });
-        bar_button(frame, "Redo", "Forward again (Ctrl+Shift+Z)", frame.document.can_redo,
-                   [&] { frame.send(editor::RedoRequest{}); });
+        const bool mask = frame.state.view == View::mask;
+        bar_button(
+            frame, "Undo",
+            mask ? "Back to before the last stroke (Ctrl+Z)" : "Back to the result before (Ctrl+Z)",
+            can_undo(frame), [&] { undo(frame); });
+        bar_button(frame, "Redo", "Forward again (Ctrl+Shift+Z)", can_redo(frame),
+                   [&] { redo(frame); });
         bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)", can_export(frame),
                    [&] { begin_export(frame); });
     }

@@ -1,9 +1,11 @@
 // The picture: the edit, before and after, their difference, the preview of a tuning.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <string>
 
+#include "gui/detail_layer.h"
 #include "gui/pane.h"
 #include "gui/panels.h"
 #include "gui/picture_place.h"
@@ -14,7 +16,8 @@ namespace {
 // The whole photo, or the photo with a render in its square.
 struct Layers {
     editor::Picture whole;
-    editor::Picture square;  // over it; may be null
+    DetailLayer detail = DetailLayer::before;  // over it, where it is zoomed into
+    editor::Picture square;                    // over both; may be null
 };
 
 // What there is to show now, whatever stage the edit is in.
@@ -33,11 +36,11 @@ std::string number(double value) {
 Shown what_is_shown(const Frame& frame) {
     const editor::Document& document = frame.document;
     const editor::Picture view = document.photo->view;
-    Shown shown{{view, nullptr}, {view, nullptr}, nullptr, {}};
+    Shown shown{{view}, {view}, nullptr, {}};
     if (document.tuned == editor::Tuned::fully) {
         const editor::Comparison& exact = document.shown;
         if (exact.after && exact.eta == frame.state.eta && exact.seed == frame.state.seed) {
-            return {{exact.before, nullptr}, {exact.after, nullptr}, exact.difference, {}};
+            return {{exact.before}, {exact.after, DetailLayer::after}, exact.difference, {}};
         }
         if (const editor::Render* near = editor::nearest_render(document, frame.state.eta)) {
             shown.after.square = near->square;
@@ -63,29 +66,20 @@ float aspect_of(const Layers& layers) {
 
 // Beyond twice their size pixels are shown as such, so that one can count them.
 Sampling sampling_for(const WindowState& state) {
-    return state.zoom >= 4 ? Sampling::pixels : Sampling::smooth;
+    return state.zoom >= 4 && state.zoom >= 2 * state.pixel_zoom ? Sampling::pixels
+                                                                 : Sampling::smooth;
 }
 
 struct Cut {
     Rect visible;  // where of the canvas it may appear
 };
 
-// Where the square that was tuned lies in the picture.
-Rect square_place(const Frame& frame, const Rect& place) {
-    const editor::Crop& crop = frame.document.tuned_draft.tuning.crop;
-    const float pixel =
-        place.width() / static_cast<float>(frame.document.photo->file->pixels.width);
-    const ImVec2 min{place.min.x + static_cast<float>(crop.x) * pixel,
-                     place.min.y + static_cast<float>(crop.y) * pixel};
-    const float side = static_cast<float>(crop.width) * pixel;
-    return {min, {min.x + side, min.y + side}};
-}
-
 void draw_picture(Frame& frame, const Layers& layers, const Rect& place, const Cut& cut) {
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const Sampling sampling = sampling_for(frame.state);
     list.PushClipRect(cut.visible.min, cut.visible.max, true);
     list.AddImage(frame.textures.id(layers.whole, sampling), place.min, place.max);
+    draw_detail(frame, layers.detail, place, cut.visible);
     if (layers.square) {
         const Rect square = square_place(frame, place);
         list.AddImage(frame.textures.id(layers.square, sampling), square.min, square.max);
@@ -144,15 +138,19 @@ void draw_wipe(Frame& frame, const Shown& shown, const Rect& area, const Rect& p
     tag(frame, {std::min(area.max.x, place.max.x) - frame.px(46), top + frame.px(12)}, "after");
 }
 
-void draw_side_by_side(Frame& frame, const Shown& shown, const Rect& area) {
+std::array<Rect, 2> halves_of(const Frame& frame, const Rect& area) {
     const float gap = frame.px(8), middle = area.centre().x;
-    const Rect halves[] = {{area.min, {middle - gap / 2, area.max.y}},
-                           {{middle + gap / 2, area.min.y}, area.max}};
+    return {Rect{area.min, {middle - gap / 2, area.max.y}},
+            Rect{{middle + gap / 2, area.min.y}, area.max}};
+}
+
+void draw_side_by_side(Frame& frame, const Shown& shown, const std::array<Rect, 2>& halves) {
     const Layers pictures[] = {shown.before, shown.after};
     const char* names[] = {"before", "after"};
     for (int i = 0; i < 2; ++i) {
-        const Rect place =
-            picture_place(halves[i], aspect_of(shown.after), frame.state.zoom, frame.state.pan);
+        const Rect place = pixel_aligned(
+            picture_place(halves[i], aspect_of(shown.after), frame.state.zoom, frame.state.pan),
+            frame.document.photo->file->pixels.width);
         draw_picture(frame, pictures[i], place, {halves[i]});
         tag(frame,
             {std::max(halves[i].min.x, place.min.x) + frame.px(12),
@@ -171,24 +169,28 @@ void draw_canvas(Frame& frame, const Rect& whole) {
                     {whole.max.x - margin, whole.max.y - margin}};
     const Shown shown = what_is_shown(frame);
     ImGui::SetCursorScreenPos(whole.min);
-    ImGui::InvisibleButton("##picture", whole.size());
+    // The view Mask paints with the left and right buttons and moves with the middle one.
+    ImGui::InvisibleButton("##picture", whole.size(),
+                           frame.state.view == View::mask ? ImGuiButtonFlags_MouseButtonMask_
+                                                          : ImGuiButtonFlags_MouseButtonLeft);
     mark(frame, "canvas");
     const float aspect = aspect_of(shown.after);
-    const int width = frame.document.photo->view->width;
-    const bool halves = frame.state.view == View::side_by_side;
+    const int width = frame.document.photo->file->pixels.width;
+    const bool two = frame.state.view == View::side_by_side;
+    const std::array<Rect, 2> halves = halves_of(frame, area);
     Rect zoomed = area;
-    if (halves) {
-        const bool right = ImGui::GetIO().MousePos.x > area.centre().x;
-        zoomed = right ? Rect{{area.centre().x, area.min.y}, area.max}
-                       : Rect{area.min, {area.centre().x, area.max.y}};
-    }
-    const Rect place = picture_place(area, aspect, frame.state.zoom, frame.state.pan);
+    if (two && !holds_original())
+        zoomed = halves[ImGui::GetIO().MousePos.x > area.centre().x ? 1 : 0];
+    frame.state.pixel_zoom = pixel_zoom(zoomed, aspect, width);
+    const Rect place =
+        pixel_aligned(picture_place(zoomed, aspect, frame.state.zoom, frame.state.pan), width);
+    request_detail(frame, place, zoomed);
     if (frame.state.view == View::wipe && !holds_original()) {
         draw_wipe(frame, shown, area, place);
-    } else if (halves && !holds_original()) {
-        draw_side_by_side(frame, shown, area);
+    } else if (two && !holds_original()) {
+        draw_side_by_side(frame, shown, halves);
     } else if (frame.state.view == View::difference && shown.difference && !holds_original()) {
-        draw_picture(frame, {shown.difference, nullptr}, place, {area});
+        draw_picture(frame, {shown.difference, DetailLayer::difference}, place, {area});
         caption(frame, area, "black: unchanged");
     } else {
         draw_picture(frame, holds_original() ? shown.before : shown.after, place, {area});
@@ -197,12 +199,13 @@ void draw_canvas(Frame& frame, const Rect& whole) {
             mark(frame, "original", place);
         }
     }
+    if (frame.state.view == View::mask && !holds_original()) draw_mask_tool(frame, area, place);
     mark(frame, "picture", place);
-    zoom_and_pan(frame, zoomed, aspect, width);
+    zoom_and_pan(frame, zoomed, aspect);
     caption(frame, area, shown.caption);
     if (frame.state.zoom != 1) {
         char percent[32];
-        const float scale = frame.state.zoom / pixel_zoom(area, aspect, width);
+        const float scale = frame.state.zoom / frame.state.pixel_zoom;
         std::snprintf(percent, sizeof percent, "%.0f %%", 100.0 * scale);
         tag(frame, {area.min.x + frame.px(6), area.max.y - frame.px(22)}, percent);
     }

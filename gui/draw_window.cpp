@@ -27,6 +27,7 @@ void take_over_document(Frame& frame) {
             state.view = View::edit;
         }
     }
+    if (state.view == View::mask && document.tuned != editor::Tuned::fully) state.view = View::edit;
     const bool tuning = document.activity == editor::Activity::tuning;
     if (tuning && !state.was_tuning && state.view == View::crop) state.view = View::edit;
     state.was_tuning = tuning;
@@ -53,7 +54,12 @@ void draw_panels(Frame& frame, ImVec2 size) {
     }
     const float right = size.x - side;
     const float strip = frame.document.tuned == editor::Tuned::fully ? frame.px(134) : 0;
-    draw_edit_panel(frame, {{right, bar}, {size.x, low}});
+    const Rect panel{{right, bar}, {size.x, low}};
+    if (frame.state.view == View::mask) {
+        draw_mask_panel(frame, panel);
+    } else {
+        draw_edit_panel(frame, panel);
+    }
     if (strip > 0) draw_film_strip(frame, {{0, low - strip}, {right, low}});
     const Rect canvas{{0, bar}, {right, low - strip}};
     switch (frame.state.view) {

@@ -91,6 +91,16 @@ void choose_what(Frame& frame) {
     }
 }
 
+// What the mask does to the file.
+void mask_note(Frame& frame) {
+    const editor::ExportKind kind = frame.state.exporting.kind;
+    const bool whole =
+        kind == editor::ExportKind::photo || kind == editor::ExportKind::before_after;
+    if (frame.document.region.settings.mode == editor::RegionMode::none) return;
+    faint_text(frame, whole ? "The edit is kept to the mask."
+                            : "Without the mask: this shows what the model made.");
+}
+
 void choose_format(Frame& frame) {
     ExportDialog& dialog = frame.state.exporting;
     const std::size_t now = format_of(dialog);
@@ -160,6 +170,7 @@ void draw_export_dialog(Frame& frame) {
         return;
     }
     choose_what(frame);
+    mask_note(frame);
     ImGui::Separator();
     choose_format(frame);
     ImGui::BeginDisabled(dialog.kind != editor::ExportKind::photo);

@@ -20,9 +20,13 @@ void draw_invitation(Frame& frame, const Rect& place);
 // The picture in all its views.
 void draw_canvas(Frame& frame, const Rect& place);
 void draw_crop(Frame& frame, const Rect& place);
+// The tint and the brush over the picture in the view Mask; the picture's item was drawn last.
+void draw_mask_tool(Frame& frame, const Rect& area, const Rect& place);
 void draw_variations(Frame& frame, const Rect& place);
 // Text, advanced settings, progress, history.
 void draw_edit_panel(Frame& frame, const Rect& place);
+// In its place in the view Mask.
+void draw_mask_panel(Frame& frame, const Rect& place);
 void draw_advanced(Frame& frame);
 void draw_progress(Frame& frame);
 void draw_history(Frame& frame);
@@ -45,11 +49,20 @@ void choose_seed(Frame& frame, std::uint64_t seed);
 void begin_open(Frame& frame);
 void begin_export(Frame& frame);
 bool can_export(const Frame& frame);
+// In the view Mask, of what was painted; else of results.
 bool can_undo(const Frame& frame);
+bool can_redo(const Frame& frame);
+void undo(Frame& frame);
+void redo(Frame& frame);
+// What the mask's fields show, and changing it.
+editor::RegionSettings region_settings(const Frame& frame);
+void set_region(Frame& frame, const editor::RegionSettings& settings);
+void resize_brush(Frame& frame, float factor);
 // Sends the look that is waiting, once it has rested. Returns whether one still waits.
 bool send_rested_look(Frame& frame);
 
 constexpr double largest_eta = 1.2;
+constexpr float smallest_brush = 2, largest_brush = 200;  // radius, in units of the design
 constexpr std::size_t variation_count = 9;
 
 }  // namespace keepsake::gui

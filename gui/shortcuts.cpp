@@ -21,10 +21,8 @@ void with_control(Frame& frame) {
     if (pressed('D')) frame.state.advanced = !frame.state.advanced;
     if (pressed('W') && frame.document.photo) frame.send(editor::CloseRequest{});
     if (pressed('Q')) frame.state.quit = true;
-    if (pressed('Z') && !shift && can_undo(frame)) frame.send(editor::UndoRequest{});
-    if (((pressed('Z') && shift) || pressed('Y')) && frame.document.can_redo) {
-        frame.send(editor::RedoRequest{});
-    }
+    if (pressed('Z') && !shift) undo(frame);
+    if ((pressed('Z') && shift) || pressed('Y')) redo(frame);
     if (pressed(GLFW_KEY_ENTER) || pressed(GLFW_KEY_KP_ENTER)) apply(frame);
 }
 
@@ -66,6 +64,7 @@ void letters(Frame& frame) {
     const bool cropping = state.view == View::crop;
     for (const ImWchar c : ImGui::GetIO().InputQueueCharacters) {
         if (c == 'c') set_view(frame, View::crop);
+        if (c == 'm' && result) set_view(frame, View::mask);
         if (c == '1') set_view(frame, View::edit);
         if (c == '2' && result) set_view(frame, View::wipe);
         if (c == '3' && result) set_view(frame, View::side_by_side);
@@ -74,8 +73,15 @@ void letters(Frame& frame) {
         if (c == '+' && !cropping) zoom_by(frame, 1.25F);
         if (c == '-' && !cropping) zoom_by(frame, 0.8F);
         if (c == '0') state.zoom = 1, state.pan = {0, 0};
-        if (c == '[') state.wipe = std::max(0.0F, state.wipe - 0.02F);
-        if (c == ']') state.wipe = std::min(1.0F, state.wipe + 0.02F);
+        if (c == 'z' && !cropping) toggle_pixels(frame);
+        if (state.view == View::mask) {
+            if (c == '[') resize_brush(frame, 0.85F);
+            if (c == ']') resize_brush(frame, 1 / 0.85F);
+            if (c == 'o') state.mask.tint = !state.mask.tint;
+        } else {
+            if (c == '[') state.wipe = std::max(0.0F, state.wipe - 0.02F);
+            if (c == ']') state.wipe = std::min(1.0F, state.wipe + 0.02F);
+        }
         if (state.view == View::variations && (c == 'n' || c == 'p')) {
             const bool back = c == 'p';
             if (back && state.first_variation < variation_count) continue;

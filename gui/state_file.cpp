@@ -13,8 +13,11 @@ using nlohmann::json;
 
 constexpr std::array activities = {"idle", "loading", "tuning", "rendering"};
 constexpr std::array tuned_names = {"nothing", "partly", "fully"};
-constexpr std::array views = {"crop", "edit", "wipe", "side_by_side", "difference", "variations"};
+constexpr std::array views = {"crop",         "mask",       "edit",      "wipe",
+                              "side_by_side", "difference", "variations"};
 constexpr std::array exports = {"nothing", "exists", "under_way", "written", "failed"};
+
+constexpr std::array region_modes = {"none", "automatic", "painted"};
 
 constexpr std::array export_kinds = {"photo", "square", "strip", "before_after"};
 
@@ -51,6 +54,19 @@ json document_state(const editor::Document& document) {
     state["recent"] = document.recent.size();
     state["model"] = document.model ? document.model->path.string() : "";
     state["model_fault"] = document.model ? document.model->fault : "";
+    const editor::RegionView& region = document.region;
+    state["region"] = {name_of(region_modes, region.settings.mode), region.settings.threshold,
+                       region.settings.feather};
+    state["region_shown"] = region.weights != nullptr;
+    state["region_finding"] = region.finding;
+    state["region_undo"] = {region.can_undo, region.can_redo};
+    // Tiles of what is zoomed into, and of these how many have the edit that is shown.
+    state["tiles"] = {document.detail.tiles.size(),
+                      document.detail.of != document.shown.after
+                          ? 0
+                          : std::ranges::count_if(document.detail.tiles, [](const auto& tile) {
+                                return tile->after != nullptr;
+                            })};
     return state;
 }
 
@@ -62,6 +78,12 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
         state["widgets"][widget.name] = numbers(widget.place);
     state["view"] = name_of(views, frame.state.view);
     state["zoom"] = frame.state.zoom;
+    const float pixels = frame.state.pixel_zoom;
+    state["percent"] = pixels > 0 ? 100 * frame.state.zoom / pixels : 0;
+    state["detail"] = {frame.state.detail.x, frame.state.detail.y, frame.state.detail.width,
+                       frame.state.detail.height};
+    state["mask_tint"] = frame.state.mask.tint;
+    state["brush"] = frame.state.mask.radius;
     state["field_text"] = frame.state.draft.prompt;
     state["field_eta"] = frame.state.eta;
     state["field_seed"] = frame.state.seed;

@@ -8,12 +8,14 @@
 #include <optional>
 #include <string>
 
+#include "editor/brush.h"
 #include "editor/edit_draft.h"
+#include "editor/edit_region.h"
 #include "editor/export_picture.h"
 
 namespace keepsake::gui {
 
-enum class View { crop, edit, wipe, side_by_side, difference, variations };
+enum class View { crop, mask, edit, wipe, side_by_side, difference, variations };
 
 struct OpenDialog {
     bool wanted = false;  // open it in the next frame
@@ -34,6 +36,17 @@ struct ExportDialog {
     bool sent = false;  // this dialog's export is under way or answered
 };
 
+struct MaskTool {
+    bool tint = true;  // shows where the edit does not reach, or where it does
+    bool tint_inside = false;
+    float radius = 30;  // of the brush, in units of the design: the same on the screen at any zoom
+    bool painting = false, erasing = false;
+    editor::BrushPoint last;  // where the stroke has got to
+    // Asked for and not in the Document yet.
+    std::optional<editor::RegionSettings> sent;
+    double sent_at = 0;
+};
+
 struct WindowState {
     // The fields, until they are applied. Taken over from the Document where its draft_revision
     // rises.
@@ -52,7 +65,10 @@ struct WindowState {
     float wipe = 0.5F;        // of the picture's width
     float zoom = 1;           // 1: the whole picture fits
     ImVec2 pan = {0, 0};      // of the picture's centre, in fractions of its shown size
+    float pixel_zoom = 0;     // the zoom at which one pixel of the photo is one of the screen
+    editor::Crop detail;      // the part of the photo that was asked for at its own size
     bool dragging_wipe = false;
+    MaskTool mask;
     enum class CropDrag { nothing, move, resize } crop_drag = CropDrag::nothing;
     int crop_corner = 0;
     std::optional<editor::Crop> crop_before;  // what a drag began with

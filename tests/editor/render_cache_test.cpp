@@ -57,6 +57,19 @@ TEST(RenderCache, AnotherProgramFindsTheSamePixels) {
     EXPECT_EQ(second.find(folder.path, render_key(recipe(), 0.8, 1)), nullptr);
 }
 
+TEST(RenderCache, TwoPhotosOfOneNameAreKeptApart) {
+    // Their sessions differ, their recipes need not.
+    const TemporaryFolder folder;
+    const auto one = folder.path / "one", other = folder.path / "other";
+    const std::string key = render_key(recipe(), 0.7, 1);
+    RenderCache cache;
+    cache.add(one, key, picture(40));
+    EXPECT_EQ(cache.find(other, key), nullptr);
+    cache.add(other, key, picture(90));
+    EXPECT_EQ(cache.find(one, key)->rgb, picture(40)->rgb);
+    EXPECT_EQ(cache.find(other, key)->rgb, picture(90)->rgb);
+}
+
 TEST(RenderCache, ADamagedOrForeignFileCountsAsNone) {
     const TemporaryFolder folder;
     const std::string key = render_key(recipe(), 0.7, 1), other = render_key(recipe(), 0.8, 1);

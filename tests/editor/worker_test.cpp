@@ -4,19 +4,13 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
-#include <functional>
 #include <set>
-#include <thread>
 
 #include "editor/bench.h"
 #include "editor/image_file.h"
 #include "editor/session.h"
 #include "tests/editor/run_program.h"
-#include "tests/editor/test_model.h"
-#include "tests/editor/test_photo.h"
-#include "tests/pipeline/temporary_folder.h"
+#include "tests/editor/test_worker.h"
 
 namespace keepsake::testing {
 namespace {
@@ -25,56 +19,6 @@ namespace fs = std::filesystem;
 using editor::Activity;
 using editor::Document;
 using editor::Tuned;
-
-class WorkerTest : public ::testing::Test {
-  protected:
-    WorkerTest() {
-        save_photo(photo, quarters(96, 80));
-        start();
-    }
-    void start(const fs::path& model = flowers) {
-        worker.reset();
-        worker = std::make_unique<editor::Worker>(
-            editor::WorkerOptions{model, folder.path / "library", "cpu"}, [this] { ++changes; });
-    }
-
-    // The first Document of which `holds` is true; the test fails when none comes.
-    std::shared_ptr<const Document> wait(const char* what,
-                                         const std::function<bool(const Document&)>& holds) {
-        const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
-        while (std::chrono::steady_clock::now() < end) {
-            const auto document = worker->document();
-            if (holds(*document)) return document;
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
-        }
-        ADD_FAILURE() << "waited for " << what << "; notice: " << worker->document()->notice.text;
-        return worker->document();
-    }
-
-    editor::EditDraft open(std::int64_t steps) {
-        worker->send(editor::OpenRequest{photo, "a red rose", false});
-        const auto document =
-            wait("the photo", [](const Document& d) { return d.photo && !d.defaults.empty(); });
-        editor::EditDraft draft = document->draft;
-        draft.tuning.size = 64;
-        draft.tuning.embedding_steps = draft.tuning.finetune_steps = steps;
-        draft.sample.steps = 2;
-        return draft;
-    }
-
-    std::shared_ptr<const Document> apply(const editor::EditDraft& draft) {
-        worker->send(editor::ApplyRequest{draft});
-        return wait("the strip", [](const Document& d) {
-            return d.tuned == Tuned::fully && d.renders.size() >= 13 && d.shown.after &&
-                   d.activity == Activity::idle;
-        });
-    }
-
-    const TemporaryFolder folder;
-    const fs::path photo = folder.path / "photo.png";
-    std::atomic<int> changes = 0;
-    std::unique_ptr<editor::Worker> worker;
-};
 
 TEST(StripEtas, CoarseFirstAndEachOnce) {
     const std::vector<double> etas = editor::strip_etas(0.9);
@@ -103,7 +47,8 @@ TEST_F(WorkerTest, ShowsWhatTheCommandLineRenders) {
                      "--quiet", "--threads", std::to_string(at::get_num_threads())});
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
-    EXPECT_TRUE(editor::read_image_recipe(out) == render->recipe);
+    const editor::EditRender how{*render->recipe, 0.3, render->seed};
+    EXPECT_TRUE(editor::read_image_recipe(out) == editor::to_chunk(how));
 }
 
 TEST_F(WorkerTest, StopsSavesAndGoesOn) {

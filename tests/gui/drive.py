@@ -113,13 +113,13 @@ class Window:
         self.move(*self.centre(widget))
         self.xdotool("click", 1)
 
-    def drag(self, start, end, steps=8):
+    def drag(self, start, end, steps=8, button=1):
         self.move(*start)
-        self.xdotool("mousedown", 1)
+        self.xdotool("mousedown", button)
         for i in range(1, steps + 1):
             self.move(*(a + (b - a) * i / steps for a, b in zip(start, end)))
         time.sleep(0.1)
-        self.xdotool("mouseup", 1)
+        self.xdotool("mouseup", button)
 
     def key(self, *keys):
         self.xdotool("key", "--delay", 30, *keys)
@@ -208,6 +208,23 @@ def read_png(path):
         above = unfiltered(line[0], bytearray(line[1:]), above)
         rows.append(bytes(above))
     return width, height, b"".join(rows)
+
+
+def pixels_of(path, *options):
+    """(width, height, RGB bytes) of any picture, as ImageMagick reads it."""
+    ppm = subprocess.run(["convert", str(path), *options, "-strip", "+set", "comment", "-depth", "8", "ppm:-"], check=True,
+                         stdout=subprocess.PIPE).stdout
+    magic, width, height, _ = ppm[:40].split(maxsplit=4)[:4]
+    width, height = int(width), int(height)
+    if magic != b"P6":
+        raise Failed(f"{path} cannot be read")
+    return width, height, ppm[-width * height * 3:]
+
+
+def block(picture, x, y, width, height):
+    """The rows of a part of (width, height, RGB bytes)."""
+    whole, _, rgb = picture
+    return [rgb[(row * whole + x) * 3:(row * whole + x + width) * 3] for row in range(y, y + height)]
 
 
 def unfiltered(kind, line, above):

@@ -136,6 +136,51 @@ class Journey:
         window.key("0")
         window.wait("the whole picture", lambda state: state["zoom"] == 1)
 
+    def mask(self):
+        window = self.window
+        window.key("m")
+        window.wait("the mask", lambda state: state["view"] == "mask")
+        window.click("mask Found automatically")
+        window.wait("the automatic mask", lambda state: state["region"][0] == "automatic" and
+                    state["region_shown"])
+        x, y, width, height = window.place("mask threshold")
+        window.drag((x + width * 0.5, y + height / 2), (x + width * 0.3, y + height / 2))
+        window.wait("a lower threshold", lambda state: 0.2 < state["region"][1] < 0.4)
+        self.look("mask-automatic")
+        window.click("tint inside")
+        self.look("mask-inside")
+        window.click("tint outside")
+        window.move(*window.centre("canvas"))
+        window.key("o")
+        window.wait("no tint", lambda state: not state["mask_tint"])
+        window.key("o")
+        window.wait("the tint", lambda state: state["mask_tint"])
+        brush = window.state()["brush"]
+        window.key("bracketright", "bracketright")
+        window.wait("a larger brush", lambda state: state["brush"] > brush * 1.3)
+        window.click("mask Clear")
+        window.wait("nothing inside", lambda state: state["region"][0] == "painted" and
+                    state["region_undo"] == [True, False])
+        self.look("mask-nothing")
+        x, y, width, height = window.place("mask square")
+        at = lambda u, v: (x + width * u, y + height * v)
+        window.drag(at(0.35, 0.4), at(0.65, 0.55))
+        window.drag(at(0.65, 0.35), at(0.4, 0.6))
+        self.look("mask-painted")
+        window.drag(at(0.5, 0.45), at(0.52, 0.5), button=3)
+        self.look("mask-erased")
+        window.key("ctrl+z")
+        window.wait("the stroke undone", lambda state: state["region_undo"] == [True, True])
+        x, y, width, height = window.place("mask feather")
+        window.drag((x + width * 0.12, y + height / 2), (x + width * 0.3, y + height / 2))
+        state = window.wait("a wider feather", lambda state: state["region"][2] > 0.06)
+        window.click("mask Done")
+        window.wait("the picture", lambda state: state["view"] == "edit")
+        # Numbers as the command line is given them.
+        self.region = window.state()["region"]
+        self.crop_square = state["crop"]
+        self.look("masked")
+
     def vary(self):
         window = self.window
         window.key("5")
@@ -211,9 +256,32 @@ class Journey:
                "the exported square is not what the command line renders")
         expect(square != self.render("other.png", 4, "--no-full"), "another seed has the same pixels")
         photo = drive.read_png(self.exported_photo)
-        expect(photo == self.render("whole.png", 3),
-               "the exported photo is not what the command line makes of it")
+        _, threshold, feather = self.region
+        masked = self.render("whole.png", 3, "--mask", self.session / "mask.png", "--mask-threshold",
+                             repr(threshold), "--mask-feather", repr(feather))
+        expect(photo == masked, "the exported photo is not what the command line makes of it")
         expect(photo[:2] == (192, 192), f"the exported photo is {photo[:2]} pixels")
+        expect(photo != self.render("unmasked.png", 3), "the mask changes nothing")
+        self.outside_stays(photo, threshold)
+
+    def outside_stays(self, photo, threshold):
+        """Outside of what was painted, the exported photo is the photo itself."""
+        side, _, mask = drive.read_png(self.session / "mask.png")
+        left, top, width = self.crop_square
+        expect(side == width, f"the mask has {side} pixels a side, the square {width}")
+        original = drive.pixels_of(self.photo)[2]
+        inside = [mask[3 * i] > 255 * threshold for i in range(side * side)]
+        changed = 0
+        for y in range(192):
+            for x in range(192):
+                at = 3 * (y * 192 + x)
+                if photo[2][at:at + 3] == original[at:at + 3]:
+                    continue
+                u, v = x - left, y - top
+                expect(0 <= u < side and 0 <= v < side and inside[v * side + u],
+                       f"the pixel {x}, {y} outside the mask was changed")
+                changed += 1
+        expect(changed > 300, f"only {changed} pixels inside the mask were changed")
 
     def reopen(self):
         window = self.start()
@@ -223,6 +291,7 @@ class Journey:
         expect(len(state["renders"]) >= 13, "what was rendered is not there at once")
         expect(state["history"] >= 4, f"of the history, {state['history']} are there")
         expect(state["field_text"] == TEXT, "the text is not there")
+        expect(state["region"] == self.region, f"the mask came back as {state['region']}")
         self.look("reopened")
 
     def faults(self):
@@ -245,16 +314,76 @@ class Journey:
                     not state["model_fault"])
         window.close()
 
-    STEPS = [invitation, open, crop, type, apply, slide, compare, vary, export, undo, same_pixels,
-             reopen, faults]
+    def full_resolution(self):
+        """A photo with more pixels than the compared pictures: zoomed in, its own are shown."""
+        large = self.folder / "large.png"
+        subprocess.run(["convert", str(self.photo), "-filter", "Lanczos", "-resize", "3000x2000!",
+                        "-sharpen", "0x2", "-attenuate", "0.3", "+noise", "Gaussian",
+                        f"PNG24:{large}"], check=True)
+        session = self.folder / "large.keepsake"
+        edited = self.folder / "large-edited.png"
+        subprocess.run([self.command_line, "edit", large, TEXT, "--session", session, "--eta", "0.9",
+                        "--embedding-steps", "2", "--finetune-steps", "2", "--steps", "4", "--out",
+                        edited, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        before, after = drive.pixels_of(large), drive.pixels_of(edited)
+        expect(before[:2] == after[:2] == (3000, 2000), f"the large photo is {after[:2]} pixels")
+        window = self.start(session)
+        state = window.wait("the edit", lambda state: state["shown"] is not None)
+        expect(state["tiles"] == [0, 0], "tiles were made that nobody looks at")
+        if state["shown"] != [0.9, 0]:
+            window.click("strip 9")
+        window.wait("strength 0.9", lambda state: state["shown"] == [0.9, 0])
+        # Both pictures, and the edit alone.
+        for key, view, widgets in [("3", "side_by_side", {"picture before": before,
+                                                          "picture after": after}),
+                                   ("1", "edit", {"picture": after})]:
+            window.key(key)
+            window.wait(view, lambda state: state["view"] == view)
+            window.move(*window.centre("canvas"))
+            window.key("0", "z")
+            window.wait("100 %", lambda state: abs(state["percent"] - 100) < 0.01)
+            window.wait("the photo's own pixels", self.tiles_are_there)
+            self.same_as_shown(widgets)
+            self.look("full-" + view)
+        for _ in range(5):
+            window.xdotool("click", 4)
+        window.wait("single pixels", lambda state: state["percent"] > 250)
+        self.look("full-pixels")
+        window.key("0")
+        window.wait("no part any more", lambda state: state["detail"][2] == 0)
+        window.close()
+
+    @staticmethod
+    def tiles_are_there(state):
+        x, y, width, height = state["detail"]
+        count = ((x + width - 1) // 512 - x // 512 + 1) * ((y + height - 1) // 512 - y // 512 + 1)
+        return width > 0 and state["tiles"][0] >= count and state["tiles"][1] >= count
+
+    def same_as_shown(self, widgets):
+        """What the screen shows in the middle of each widget's visible part is that picture."""
+        time.sleep(0.5)
+        screen = self.folder / "screen.ppm"
+        self.window.picture(screen)
+        screen = drive.pixels_of(screen)
+        canvas = self.window.place("canvas")
+        for i, (widget, picture) in enumerate(widgets.items()):
+            x, y, _, _ = self.window.place(widget)
+            left = round(canvas[0] + canvas[2] * (2 * i + 1) / (2 * len(widgets))) - 80
+            top = round(canvas[1] + canvas[3] / 2) - 60
+            shown = drive.block(screen, left, top, 160, 120)
+            own = drive.block(picture, left - round(x), top - round(y), 160, 120)
+            apart = max(abs(a - b) for row, line in zip(shown, own) for a, b in zip(row, line))
+            expect(apart <= 1, f"at 100 %, {widget} is up to {apart} of 255 from the photo's pixels")
+
+    STEPS = [invitation, open, crop, type, apply, slide, compare, mask, vary, export, undo,
+             same_pixels, reopen, faults, full_resolution]
 
 
 def main():
-    drive.require_programs("Xvfb", "xdotool")
+    drive.require_programs("Xvfb", "xdotool", "import", "convert")
     program, command_line, source = sys.argv[1:4]
     pictures = sys.argv[4] if len(sys.argv) > 4 else None
     if pictures:
-        drive.require_programs("import")
         pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
     display = drive.Display(1280, 720)
     with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:

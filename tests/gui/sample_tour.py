@@ -45,6 +45,22 @@ def main():
         look("wipe")
         window.key("3")
         look("side-by-side")
+        window.key("m")
+        window.click("strip 11")
+        window.wait("a stronger edit", lambda state: state["shown"] == [1.1, 0])
+        window.click("mask Clear")
+        x, y, width, height = window.place("mask square")
+        window.move(x + width / 2, y + height / 2)
+        window.key(*["bracketright"] * 6)
+        # The petals of the left half, from the top to the bottom.
+        path = [(0.45, 0.18), (0.28, 0.26), (0.2, 0.45), (0.22, 0.62), (0.32, 0.76), (0.45, 0.84)]
+        for start, end in zip(path, path[1:]):
+            window.drag(*((x + width * u, y + height * v) for u, v in (start, end)))
+        time.sleep(1)
+        look("mask")
+        window.click("mask The whole square")
+        window.click("mask Done")
+        window.click("strip 9")
         window.key("5")
         window.wait("nine variations", lambda state: state["variations"] == 9, 300)
         look("variations")

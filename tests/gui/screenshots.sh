@@ -11,7 +11,7 @@ rm -rf "$out"
 python3 "$root/tests/gui/edit_test.py" "$build/gui/keepsake-gui" "$build/editor/keepsake" "$root" "$out/steps"
 python3 "$root/tests/gui/sample_tour.py" "$build/gui/keepsake-gui" "$out"
 # Without the status line, which names a folder of the machine.
-for name in invitation learning result wipe variations; do
+for name in invitation learning result wipe mask variations; do
     convert "$out/$name.png" -crop 1280x692+0+0 +repage -quality 86 "$root/assets/readme/window-$name.jpg"
 done
 ls -l "$root"/assets/readme/window-*.jpg

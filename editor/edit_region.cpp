@@ -1,0 +1,50 @@
+#include "editor/edit_region.h"
+
+#include <algorithm>
+
+#include "editor/recipe.h"
+
+namespace keepsake::editor {
+namespace {
+
+constexpr int most_side = 1024;
+
+}  // namespace
+
+SharedMask chosen_mask(const RegionView& region) {
+    switch (region.settings.mode) {
+        case RegionMode::none:
+            break;
+        case RegionMode::automatic:
+            return region.automatic;
+        case RegionMode::painted:
+            return region.painted;
+    }
+    return nullptr;
+}
+
+EditRegion edit_region(const RegionView& region) {
+    const SharedMask mask = chosen_mask(region);
+    if (!mask) return {};
+    return {*mask, region.settings.threshold, region.settings.feather};
+}
+
+FullRender noted_region(const RegionSettings& settings) {
+    switch (settings.mode) {
+        case RegionMode::none:
+            break;
+        case RegionMode::automatic:
+            return {true, "auto", settings.threshold, settings.feather};
+        case RegionMode::painted:
+            return {true, painted_mask_file, settings.threshold, settings.feather};
+    }
+    return {true, "none", EditRegion{}.threshold, EditRegion{}.feather};
+}
+
+// No larger than the crop: a square photo's mask is then never taken for one of the whole photo
+// when its square is a part of it.
+int painted_side(const Crop& crop) {
+    return std::min(crop.width, most_side);
+}
+
+}  // namespace keepsake::editor
