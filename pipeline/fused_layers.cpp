@@ -214,6 +214,26 @@ Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& ex
                                 saved);
 }
 
+std::vector<Tensor> run_together(const std::vector<FusedLayer>& layers, const Tensor& x) {
+    const Tensor input = in_rows(x);
+    std::vector<kernels::Product> jobs;
+    std::vector<Tensor> results, packed;
+    for (const FusedLayer& layer : layers) {
+        const Geometry g = geometry_of(layer, input);
+        kernels::Product& job = jobs.emplace_back(product_job(g, input));
+        if (layer.packed) {
+            packed.push_back(layer.packed->get(layer.weight, PackedWeights::Kind::plain));
+            job.panels = packed.back().const_data_ptr<float>();
+        } else {
+            job.weights = stored(layer.weight);
+        }
+        job.bias = data_or_null(layer.bias);
+        job.c = results.emplace_back(result_like(g, input, g.out)).mutable_data_ptr<float>();
+    }
+    run_products(jobs);
+    return results;
+}
+
 Tensor fused_geglu(const Tensor& h) {
     return GegluFunction::apply(h.contiguous());
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "pipeline/packed_weights.h"
 
@@ -55,6 +56,10 @@ struct FusedExtras {
 // x: (B, in, H, W) channels_last, or (..., in) contiguous -> (B, out, H', W') channels_last, or
 // (..., out). Float32 on CPU. Call only where can_fuse().
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras = {});
+
+// Matrices without norm, LoRA and gradient, over the same input: run_fused() of each, in one go. x:
+// (..., in) contiguous -> (..., out) each. Call only where can_fuse() of each.
+std::vector<Tensor> run_together(const std::vector<FusedLayer>& layers, const Tensor& x);
 
 // value * gelu(gate) of h: (..., 2 c), value first -> (..., c) (Shazeer, arXiv 2002.05202, GEGLU;
 // gelu by the error function). Float32 on CPU, c a multiple of 16.

@@ -153,25 +153,55 @@ kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns) {
     return {rows, 1, columns, 0, 0};
 }
 
-// Shares a product among the threads: by panels and by runs of rows, several parts a thread so that
-// one that is held up does not hold up all, runs short enough for the second-level cache.
-void run_product(const kernels::Product& job) {
-    const Kernels& k = *best_kernels();
-    const std::int64_t panels = (job.columns + k.panel_width - 1) / k.panel_width;
+namespace {
+
+// How a product is cut into parts that threads take: by panels and by runs of rows, several parts a
+// thread so that one that is held up does not hold up all, runs short enough for the second-level
+// cache.
+struct Parts {
+    std::int64_t run = 0, runs = 0, panels = 0;
+    std::int64_t count() const { return runs * panels; }
+};
+
+Parts parts_of(const kernels::Product& job) {
+    const std::int64_t panel_width = best_kernels()->panel_width;
     const std::int64_t threads = at::get_num_threads();
+    Parts parts;
+    parts.panels = (job.columns + panel_width - 1) / panel_width;
     // Where panels are packed on the way, a part packs its panel anew, so that runs are long: no
     // shorter than what makes eight parts a thread, nor than 512 rows.
-    const std::int64_t even = (job.rows * panels + 8 * threads - 1) / (8 * threads);
-    std::int64_t run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
-    while (job.panels && run > 12 && panels * ((job.rows + run - 1) / run) < 4 * threads) run /= 2;
-    const std::int64_t runs = (job.rows + run - 1) / run;
+    const std::int64_t even = (job.rows * parts.panels + 8 * threads - 1) / (8 * threads);
+    parts.run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
+    const auto runs = [&] { return (job.rows + parts.run - 1) / parts.run; };
+    while (job.panels && parts.run > 12 && parts.panels * runs() < 4 * threads) parts.run /= 2;
+    parts.runs = runs();
+    return parts;
+}
+
+void run_part(const kernels::Product& job, const Parts& parts, std::int64_t i) {
+    const Kernels& k = *best_kernels();
     const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
-    share(panels * runs, static_cast<int>(threads), [&](std::int64_t i) {
-        const Tensor scratch =
-            panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
-        const std::int64_t panel = i / runs, begin = i % runs * run;
-        k.product(job, {begin, std::min(begin + run, job.rows), panel, panel + 1},
-                  panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
+    const Tensor scratch =
+        panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
+    const std::int64_t panel = i / parts.runs, begin = i % parts.runs * parts.run;
+    k.product(job, {begin, std::min(begin + parts.run, job.rows), panel, panel + 1},
+              panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
+}
+
+}  // namespace
+
+void run_product(const kernels::Product& job) {
+    run_products({job});
+}
+
+void run_products(const std::vector<kernels::Product>& jobs) {
+    std::vector<Parts> parts;
+    std::int64_t count = 0;
+    for (const kernels::Product& job : jobs) count += parts.emplace_back(parts_of(job)).count();
+    share(count, at::get_num_threads(), [&](std::int64_t i) {
+        std::size_t job = 0;
+        for (; i >= parts[job].count(); ++job) i -= parts[job].count();
+        run_part(jobs[job], parts[job], i);
     });
 }
 

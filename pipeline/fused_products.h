@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 #include "pipeline/fused_layers.h"
 #include "pipeline/kernels.h"
 #include "pipeline/layers.h"
@@ -45,6 +47,8 @@ Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, cons
 kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns);
 kernels::Product product_job(const Geometry& g, const Tensor& prepared);
 void run_product(const kernels::Product& job);
+// Several at once: the threads wait for each other once, not after each.
+void run_products(const std::vector<kernels::Product>& jobs);
 
 struct Forward {
     Tensor y;

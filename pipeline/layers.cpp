@@ -115,9 +115,9 @@ Resnet::Resnet(Weights& weights, const std::string& prefix, const Shape& shape)
         shortcut.emplace(weights, prefix + ".conv_shortcut", shape.in, shape.out, 1);
 }
 
-Tensor Resnet::operator()(Tensor x, const Tensor& time_embedding) const {
+Tensor Resnet::operator()(Tensor x, const Tensor& time_bias) const {
     FusedExtras with_time, with_input;
-    if (time) with_time.group_bias = (*time)(time_embedding);
+    with_time.group_bias = time_bias;
     const Tensor h = norm_silu_conv(norm1, conv1, x, with_time);
     with_input.residual = shortcut ? (*shortcut)(x) : x;
     x.reset();

@@ -86,10 +86,11 @@ struct Resnet {
     };
     Resnet() = default;
     Resnet(Weights& weights, const std::string& prefix, const Shape& shape);
-    // x: (B, in, H, W); time_embedding: (B or 1, time_channels) after its SiLU, undefined where the
-    // block takes no time. -> (B, out, H, W). By value: a caller that moves x in lets it go before
-    // the second convolution, which for large pictures is the moment of the most memory.
-    Tensor operator()(Tensor x, const Tensor& time_embedding = {}) const;
+    // x: (B, in, H, W); time_bias: (B or 1, out), `time` of the time embedding after its SiLU;
+    // undefined where the block takes no time. -> (B, out, H, W). By value: a caller that moves x
+    // in lets it go before the second convolution, which for large pictures is the moment of the
+    // most memory.
+    Tensor operator()(Tensor x, const Tensor& time_bias = {}) const;
 };
 
 // conv(SiLU(norm(x))) + extras.

@@ -46,12 +46,20 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
                                   const Tensor& residual) const {
     const at::ScalarType dtype = x.scalar_type();
     const at::ScalarType inner = upcast ? at::kFloat : dtype;
-    const bool text = !x.is_same(context) && !at::GradMode::is_enabled();
-    const ContextKeys::Pair from_context =
-        text ? keys->get(k, v, context) : ContextKeys::Pair{k(context), v(context)};
-    return out(attention(q(x).to(inner), from_context.k.to(inner), from_context.v.to(inner), heads)
-                   .to(dtype),
-               residual);
+    const auto attend = [&](const Tensor& query, const Tensor& key, const Tensor& value) {
+        const Tensor seen = attention(query.to(inner), key.to(inner), value.to(inner), heads);
+        return out(seen.to(dtype), residual);
+    };
+    const bool itself = x.is_same(context);
+    if (at::GradMode::is_enabled()) return attend(q(x), k(context), v(context));
+    if (itself && !q.lora && !k.lora && !v.lora && can_fuse(x, q.fused()) &&
+        can_fuse(x, k.fused()) && can_fuse(x, v.fused())) {
+        const std::vector<Tensor> all = run_together({q.fused(), k.fused(), v.fused()}, x);
+        return attend(all[0], all[1], all[2]);
+    }
+    if (itself) return attend(q(x), k(x), v(x));
+    const ContextKeys::Pair text = keys->get(k, v, context);
+    return attend(q(x), text.k, text.v);
 }
 
 TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,

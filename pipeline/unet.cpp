@@ -1,5 +1,7 @@
 #include "pipeline/unet.h"
 
+#include <c10/core/GradMode.h>
+
 #include <cmath>
 #include <utility>
 
@@ -127,29 +129,64 @@ Tensor UNet::time_embedding(const Tensor& timestep) const {
     return at::silu(time2_(at::silu(time1_(waves.to(conv_in_.weight.scalar_type())))));
 }
 
+std::vector<const Resnet*> UNet::resnets() const {
+    std::vector<const Resnet*> all;
+    const auto add = [&](const std::vector<Stage>& stages) {
+        for (const Stage& stage : stages)
+            for (const Resnet& resnet : stage.resnets) all.push_back(&resnet);
+    };
+    add(down_);
+    all.push_back(&mid0_);
+    all.push_back(&mid1_);
+    add(up_);
+    return all;
+}
+
+std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
+    const std::vector<const Resnet*> all = resnets();
+    const auto make = [&] {
+        const Tensor time = time_embedding(timestep);
+        std::vector<Tensor> biases;
+        for (const Resnet* resnet : all) biases.push_back((*resnet->time)(time));
+        return biases;
+    };
+    if (at::GradMode::is_enabled() || timestep.size(0) != 1) return make();
+    std::uint64_t versions = 0;
+    const auto add = [&](const Linear& linear) {
+        for (const Tensor* t : {&linear.weight, &linear.bias})
+            if (!t->is_inference()) versions += static_cast<std::uint64_t>(t->_version());
+    };
+    add(time1_);
+    add(time2_);
+    for (const Resnet* resnet : all) add(*resnet->time);
+    return time_biases_->get(timestep.item<double>(), versions, make);
+}
+
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
                         const Tensor& encoder_hidden_states) const {
     check_input(config_, sample, timestep, encoder_hidden_states);
     const at::TensorOptions working = conv_in_.weight.options();
     const Tensor context = encoder_hidden_states.to(working);
-    const Tensor time = time_embedding(timestep);
+    const std::vector<Tensor> biases = time_biases(timestep);
+    auto time = biases.begin();
 
     Tensor x = conv_in_(sample.to(working).contiguous(at::MemoryFormat::ChannelsLast));
     std::vector<Tensor> skips = {x};
     for (const Stage& stage : down_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = stage.resnets[i](x, time);
+            x = stage.resnets[i](x, *time++);
             if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
             skips.push_back(x);
         }
         if (stage.resample) skips.push_back(x = (*stage.resample)(x));
     }
 
-    x = mid1_(mid_transformer_(mid0_(x, time), context), time);
+    x = mid_transformer_(mid0_(x, *time++), context);
+    x = mid1_(x, *time++);
 
     for (const Stage& stage : up_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = stage.resnets[i](at::cat({x, skips.back()}, 1), time);
+            x = stage.resnets[i](at::cat({x, skips.back()}, 1), *time++);
             skips.pop_back();
             if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
         }

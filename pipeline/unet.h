@@ -2,12 +2,14 @@
 // it.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pipeline/layers.h"
+#include "pipeline/time_biases.h"
 #include "pipeline/transformer.h"
 
 namespace keepsake::pipeline {
@@ -79,6 +81,9 @@ class UNet {
     void take_up(Weights& weights);
     // (B or 1) -> (B or 1, 4 * block_out_channels[0]), after the SiLU that every resnet puts first.
     Tensor time_embedding(const Tensor& timestep) const;
+    // (B or 1) -> what each resnet adds, (B or 1, its channels), in the order in which they run.
+    std::vector<Tensor> time_biases(const Tensor& timestep) const;
+    std::vector<const Resnet*> resnets() const;  // likewise
 
     UNetConfig config_;
     Tensor frequencies_;  // of the sinusoidal time embedding, float32
@@ -89,6 +94,8 @@ class UNet {
     Transformer mid_transformer_;
     GroupNorm norm_out_;
     TensorMap parameters_;
+    // Copies share the weights, so they share this.
+    std::shared_ptr<TimeBiases> time_biases_ = std::make_shared<TimeBiases>();
 };
 
 }  // namespace keepsake::pipeline

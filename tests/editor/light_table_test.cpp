@@ -93,7 +93,7 @@ TEST_F(LightTableTest, WhatIsPaintedIsShownExportedKeptAndTheCommandLinesToo) {
             }
         }
     }
-    EXPECT_GT(changed, 300);
+    EXPECT_GT(changed, 100);
 
     const fs::path out = exported("out.png");
     const fs::path mask = document->session / "mask.png";

@@ -62,7 +62,7 @@ TEST(Layers, ResnetStaysInChannelsLast) {
     weights.finish();
     const Tensor x = at::randn({2, 8, 5, 6}).contiguous(channels_last);
     const Tensor before = x.clone();
-    const Tensor time = at::randn({2, 10});
+    const Tensor time = (*resnet.time)(at::randn({2, 10}));
     const Tensor recorded = resnet(x, time);
     EXPECT_TRUE(recorded.is_contiguous(channels_last));
     const at::NoGradGuard no_grad;

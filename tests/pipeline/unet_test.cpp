@@ -51,6 +51,27 @@ TEST_P(UNetGolden, WithoutGradients) {
 INSTANTIATE_TEST_SUITE_P(Styles, UNetGolden, testing::ValuesIn(styles),
                          [](const auto& info) { return std::string(info.param); });
 
+// What is kept of a timestep is made anew when a weight that it comes from was written.
+TEST(UNet, KeptTimesFollowTheWeights) {
+    const NetworkGolden golden("unet_bundled");
+    const UNet unet = unet_of(golden);
+    const at::NoGradGuard no_grad;
+    const auto predict = [&](const UNet& net, double t) {
+        return net(golden["sample"], at::full({1}, t), golden["context"]);
+    };
+    const Tensor early = predict(unet, 500), late = predict(unet, 20);
+    EXPECT_TRUE(at::equal(predict(unet, 500), early));
+    EXPECT_FALSE(at::equal(early, late));
+    for (const char* name : {"time_embedding.linear_1.bias", "time_embedding.linear_2.weight",
+                             "mid_block.resnets.1.time_emb_proj.bias"}) {
+        const Tensor before = predict(unet, 500);
+        Tensor weight = unet.parameters().at(name);
+        weight.add_(0.5);
+        EXPECT_FALSE(at::equal(predict(unet, 500), before)) << name;
+        EXPECT_TRUE(at::equal(predict(unet, 500), predict(unet.clone(), 500))) << name;
+    }
+}
+
 TEST(UNet, EmbeddingGradientWithFrozenWeights) {
     const NetworkGolden golden("unet_bundled");
     const UNet unet = unet_of(golden);
