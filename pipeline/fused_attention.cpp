@@ -57,18 +57,29 @@ Tensor fused_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, std
         return (count + run - 1) / run;
     };
     const std::int64_t panels = runs_of(head.keys, kernels.panel_width);
+    const std::int64_t run = kernels.attention_rows, runs = runs_of(head.rows, run);
+    const auto attend = [&](const kernels::Attention& job, std::int64_t begin, std::int64_t end) {
+        const Tensor scratch = empty(kernels.attention_scratch(size));
+        kernels.attention(job, begin, end, scratch.mutable_data_ptr<float>());
+    };
+    if (runs <= 2) {
+        // A small picture: a part is a head, which packs its own keys.
+        kernels::share(batch * heads, threads, [&](std::int64_t i) {
+            const kernels::Attention job = head_of(i);
+            kernels.pack_attention(job, 0, panels);
+            attend(job, 0, head.rows);
+        });
+        return c;
+    }
     constexpr std::int64_t panels_a_part = 8;
     const std::int64_t packs = runs_of(panels, panels_a_part);
     kernels::share(batch * heads * packs, threads, [&](std::int64_t i) {
         const std::int64_t begin = i % packs * panels_a_part;
         kernels.pack_attention(head_of(i / packs), begin, std::min(begin + panels_a_part, panels));
     });
-    const std::int64_t run = kernels.attention_rows, runs = runs_of(head.rows, run);
     kernels::share(batch * heads * runs, threads, [&](std::int64_t i) {
-        const Tensor scratch = empty(kernels.attention_scratch(size));
         const std::int64_t begin = i % runs * run;
-        kernels.attention(head_of(i / runs), begin, std::min(begin + run, head.rows),
-                          scratch.mutable_data_ptr<float>());
+        attend(head_of(i / runs), begin, std::min(begin + run, head.rows));
     });
     return c;
 }

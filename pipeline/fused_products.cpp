@@ -173,7 +173,9 @@ Parts parts_of(const kernels::Product& job) {
     const std::int64_t even = (job.rows * parts.panels + 8 * threads - 1) / (8 * threads);
     parts.run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
     const auto runs = [&] { return (job.rows + parts.run - 1) / parts.run; };
-    while (job.panels && parts.run > 12 && parts.panels * runs() < 4 * threads) parts.run /= 2;
+    const std::int64_t unit = best_kernels()->tile_rows;
+    while (job.panels && parts.run > unit && parts.panels * runs() < 4 * threads)
+        parts.run = (parts.run / 2 + unit - 1) / unit * unit;
     parts.runs = runs();
     return parts;
 }
@@ -303,9 +305,8 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
 // multiplications it saves. Kept weights are turned once.
 bool suits_winograd(const Geometry& g, bool kept) {
     const std::int64_t tiles = g.batch * (g.out_height() / 2) * (g.out_width() / 2);
-    return g.kernel == 3 && g.stride == 1 && g.padding == 1 && g.upscale == 1 && g.in >= 32 &&
-           g.out >= 32 && g.out_height() % 2 == 0 && g.out_width() % 2 == 0 &&
-           tiles >= (kept ? 32 : 64);
+    return g.kernel == 3 && g.stride == 1 && g.padding == 1 && g.in >= 32 && g.out >= 32 &&
+           g.out_height() % 2 == 0 && g.out_width() % 2 == 0 && tiles >= (kept ? 32 : 64);
 }
 
 // prepared: (B, in, H + 2, W + 2). What is added: as in Product.
@@ -327,9 +328,11 @@ void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& panel
     job.c = added.c;
     const std::int64_t tiles = job.tiles(), threads = at::get_num_threads();
     const std::int64_t panels_in_all = (g.out + k.panel_width - 1) / k.panel_width;
-    // Runs of tiles whose values stay in the second-level cache; several parts a thread.
-    std::int64_t run = std::clamp<std::int64_t>((std::int64_t{1} << 15) / g.in, 32, 96);
-    while (run > 16 && (tiles + run - 1) / run < 4 * threads) run /= 2;
+    // Whole tiles of the kernel; short enough that their values stay in the second-level cache, and
+    // that there are at least two parts a thread.
+    const std::int64_t unit = k.tile_rows;
+    std::int64_t run = g.in <= 640 ? 8 * unit : 4 * unit;
+    while (run > unit && (tiles + run - 1) / run < 2 * threads) run /= 2;
     const std::int64_t runs = (tiles + run - 1) / run;
     share(runs, static_cast<int>(threads), [&](std::int64_t i) {
         const std::int64_t begin = i * run, end = std::min(begin + run, tiles);
@@ -342,8 +345,10 @@ void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& panel
 Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
                 const Tensor& stats) {
     const Geometry g = geometry_of(layer, x);
-    if (g.upscale == 2 && g.kernel == 3 && g.padding == 1 && g.stride == 1 && !layer.lora &&
-        !extras.group_bias.defined() && !extras.residual.defined())
+    // As many multiplications as Winograd's convolution of the large picture, and fewer additions;
+    // but the weights are better kept than made at each call.
+    if (layer.packed && g.upscale == 2 && g.kernel == 3 && g.padding == 1 && g.stride == 1 &&
+        !layer.lora && !extras.group_bias.defined() && !extras.residual.defined())
         return {convolve_upscaled(layer, g, x), Tensor()};
     const Tensor prepared = prepare(layer, g, x, stats);
     kernels::Product job = product_job(g, prepared);

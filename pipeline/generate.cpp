@@ -45,9 +45,11 @@ constexpr std::int64_t large_latents = 4096;  // 512 pixels square
 Tensor decode_latents(const Model& model, const Tensor& latents) {
     const at::NoGradGuard no_grad;
     // Decoding a large picture is the moment of the most memory.
-    if (latents.size(2) * latents.size(3) >= large_latents) give_back_buffers();
+    const bool large = latents.size(2) * latents.size(3) >= large_latents;
+    if (large) give_back_buffers();
     const Tensor z = latents.to(model.device, model.dtype) / model.vae.config().scaling_factor;
     const Tensor image = model.vae.decode(z).to(at::kCPU, at::kFloat);
+    if (large) give_back_buffers();
     return (image / 2 + 0.5).clamp(0, 1).contiguous();
 }
 

@@ -17,8 +17,9 @@ namespace keepsake::pipeline {
 namespace {
 
 constexpr std::size_t large = std::size_t{1} << 20;
-constexpr std::size_t most_kept = std::size_t{256} << 20;
-constexpr double least_used = 0.75;  // of a buffer; else it is left for a larger tensor
+// What one pass of Stable Diffusion's U-Net at 512 pixels gives up and takes again.
+constexpr std::size_t most_kept = std::size_t{768} << 20;
+constexpr double least_used = 0.5;  // of a buffer; else it is left for a larger tensor
 
 class KeptBuffers {
   public:

@@ -164,6 +164,7 @@ struct Part {
 struct Kernels {
     const char* name;          // "avx2", "avx512"
     std::int64_t panel_width;  // columns of a packed panel
+    std::int64_t tile_rows;    // rows that a product takes at once: other numbers cost more
     // (columns, K) row-major -> panels of B.
     void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, float* panels,
                  std::int64_t begin, std::int64_t end);

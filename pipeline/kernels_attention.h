@@ -44,7 +44,7 @@ struct Attentions {
     // What a block of rows carries from one block of keys to the next.
     struct State {
         float *scores, *sums;    // (block_rows, block_keys), (block_rows, padded head_size)
-        float *highest, *total;  // (block_rows): the largest score so far, and sum of e^(s-it)
+        float *highest, *total;  // (block_rows): the largest score so far, and sum of 2^(s - it)
         std::int64_t padded;     // head_size in whole vectors
     };
 
@@ -56,9 +56,10 @@ struct Attentions {
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         P::template accumulate<Rows, Count>(a, job.head_size, b, sums);
+        const float scale = job.scale * 1.44269504088896341f;  // e^s is 2^(s log2 e)
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v)
-                V::store(scores + r * block_keys + v * Width, sums[r][v] * job.scale);
+                V::store(scores + r * block_keys + v * Width, sums[r][v] * scale);
     }
 
     // The scores of keys [first, first + count), whole vectors: those beyond the keys are none.
@@ -82,7 +83,7 @@ struct Attentions {
         return width;
     }
 
-    // Scores to weights e^(s - highest), and what was summed so far to the new highest.
+    // Scores to weights 2^(s - highest), and what was summed so far to the new highest.
     static void weigh(std::int64_t width, State& state) {
         for (std::int64_t r = 0; r < block_rows; ++r) {
             float* scores = state.scores + r * block_keys;
@@ -95,12 +96,12 @@ struct Attentions {
             for (int i = 0; i < Width; ++i) highest = high[i] > highest ? high[i] : highest;
             Floats total{};
             for (std::int64_t j = 0; j < width; j += Width) {
-                const Floats weight = V::exp(V::load(scores + j) - highest);
+                const Floats weight = V::exp2_of_negative(V::load(scores + j) - highest);
                 V::store(scores + j, weight);
                 total += weight;
             }
             if (highest > state.highest[r]) {
-                const Floats factor = V::exp(V::all(state.highest[r] - highest));
+                const Floats factor = V::exp2_of_negative(V::all(state.highest[r] - highest));
                 state.total[r] *= factor[0];
                 float* sums = state.sums + r * state.padded;
                 for (std::int64_t j = 0; j < state.padded; j += Width)

@@ -17,6 +17,7 @@ constexpr Kernels table(const char* name) {
     using W = Winograds<Width, Rows>;
     return {name,
             P::panel,
+            Rows,
             P::pack,
             P::pack_pairs,
             P::pack_transposed,

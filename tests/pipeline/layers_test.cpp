@@ -80,6 +80,23 @@ TEST(Layers, AttentionIsSoftmaxOfScaledProducts) {
     EXPECT_LE(relative_error(attention(q, k, v, 3), expected), 1e-5);
 }
 
+// Small pictures and large ones, which are shared among the threads in different ways; keys of a
+// text; rows that lie apart in a larger tensor.
+TEST(Layers, AttentionWithoutGradientsIsTheSame) {
+    for (const std::int64_t rows : {16, 64, 200}) {
+        for (const std::int64_t keys : {rows, std::int64_t{77}}) {
+            SCOPED_TRACE(std::to_string(rows) + " by " + std::to_string(keys));
+            const Tensor q = at::randn({2, rows, 3 * 24});
+            const Tensor both = at::randn({2, keys, 2 * 3 * 24});
+            const Tensor k = both.slice(2, 0, 72), v = both.slice(2, 72);
+            const Tensor recorded = attention(q, k, v, 3);
+            const at::NoGradGuard no_grad;
+            const Tensor found = attention(q, k, v, 3);
+            EXPECT_TRUE(at::allclose(found, recorded, 1e-5, 1e-5));
+        }
+    }
+}
+
 TEST(Layers, CausalAttentionSeesNoLaterToken) {
     const Tensor x = at::randn({1, 6, 8});
     Tensor changed = x.clone();
