@@ -23,8 +23,8 @@ TuningOptions fast_options() {
 
 TuningOptions fast_options_again() {
     TuningOptions options = fast_options();
-    options.embedding.steps = 14;
-    options.finetune.steps = 5;
+    options.embedding.steps = 8;
+    options.finetune.steps = 4;
     options.finetune.learning_rate = 6e-4;
     options.finetune.warmup_steps = 2;
     return options;
