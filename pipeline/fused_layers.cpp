@@ -221,12 +221,7 @@ std::vector<Tensor> run_together(const std::vector<FusedLayer>& layers, const Te
     for (const FusedLayer& layer : layers) {
         const Geometry g = geometry_of(layer, input);
         kernels::Product& job = jobs.emplace_back(product_job(g, input));
-        if (layer.packed) {
-            packed.push_back(layer.packed->get(layer.weight, PackedWeights::Kind::plain));
-            job.panels = packed.back().const_data_ptr<float>();
-        } else {
-            job.weights = stored(layer.weight);
-        }
+        packed.push_back(use_weight(layer, job));
         job.bias = data_or_null(layer.bias);
         job.c = results.emplace_back(result_like(g, input, g.out)).mutable_data_ptr<float>();
     }

@@ -35,12 +35,6 @@ Tensor in_rows(const Tensor& x) {
     return x.contiguous(layer_format(x));
 }
 
-void share_runs(std::int64_t count, std::int64_t run,
-                const std::function<void(std::int64_t, std::int64_t)>& work) {
-    share((count + run - 1) / run, at::get_num_threads(),
-          [&](std::int64_t i) { work(i * run, std::min(count, (i + 1) * run)); });
-}
-
 Tensor empty_picture(std::int64_t batch, std::int64_t channels, std::int64_t height,
                      std::int64_t width) {
     return at::empty({batch, channels, height, width}, at::TensorOptions().dtype(at::kFloat),
@@ -153,60 +147,6 @@ kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns) {
     return {rows, 1, columns, 0, 0};
 }
 
-namespace {
-
-// How a product is cut into parts that threads take: by panels and by runs of rows, several parts a
-// thread so that one that is held up does not hold up all, runs short enough for the second-level
-// cache.
-struct Parts {
-    std::int64_t run = 0, runs = 0, panels = 0;
-    std::int64_t count() const { return runs * panels; }
-};
-
-Parts parts_of(const kernels::Product& job) {
-    const std::int64_t panel_width = best_kernels()->panel_width;
-    const std::int64_t threads = at::get_num_threads();
-    Parts parts;
-    parts.panels = (job.columns + panel_width - 1) / panel_width;
-    // Where panels are packed on the way, a part packs its panel anew, so that runs are long: no
-    // shorter than what makes eight parts a thread, nor than 512 rows.
-    const std::int64_t even = (job.rows * parts.panels + 8 * threads - 1) / (8 * threads);
-    parts.run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
-    const auto runs = [&] { return (job.rows + parts.run - 1) / parts.run; };
-    const std::int64_t unit = best_kernels()->tile_rows;
-    while (job.panels && parts.run > unit && parts.panels * runs() < 4 * threads)
-        parts.run = (parts.run / 2 + unit - 1) / unit * unit;
-    parts.runs = runs();
-    return parts;
-}
-
-void run_part(const kernels::Product& job, const Parts& parts, std::int64_t i) {
-    const Kernels& k = *best_kernels();
-    const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
-    const Tensor scratch =
-        panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
-    const std::int64_t panel = i / parts.runs, begin = i % parts.runs * parts.run;
-    k.product(job, {begin, std::min(begin + parts.run, job.rows), panel, panel + 1},
-              panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
-}
-
-}  // namespace
-
-void run_product(const kernels::Product& job) {
-    run_products({job});
-}
-
-void run_products(const std::vector<kernels::Product>& jobs) {
-    std::vector<Parts> parts;
-    std::int64_t count = 0;
-    for (const kernels::Product& job : jobs) count += parts.emplace_back(parts_of(job)).count();
-    share(count, at::get_num_threads(), [&](std::int64_t i) {
-        std::size_t job = 0;
-        for (; i >= parts[job].count(); ++job) i -= parts[job].count();
-        run_part(jobs[job], parts[job], i);
-    });
-}
-
 kernels::InputMatrix input_matrix(const Geometry& g, const Tensor& prepared) {
     kernels::InputMatrix input;
     input.a = prepared.const_data_ptr<float>();
@@ -223,6 +163,16 @@ kernels::Product product_job(const Geometry& g, const Tensor& prepared) {
     job.columns = g.out;
     job.c_rows = dense_rows(g.rows(), g.out);
     return job;
+}
+
+Tensor use_weight(const FusedLayer& layer, kernels::Product& job) {
+    if (!layer.packed) {
+        job.weights = stored(layer.weight);
+        return {};
+    }
+    const Tensor packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
+    job.panels = packed.const_data_ptr<float>();
+    return packed;
 }
 
 Tensor result_like(const Geometry& g, const Tensor& x, std::int64_t channels) {
@@ -301,47 +251,6 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
     return y;
 }
 
-// Whether Winograd's convolution pays: below so many tiles, turning the weights costs more than the
-// multiplications it saves. Kept weights are turned once.
-bool suits_winograd(const Geometry& g, bool kept) {
-    const std::int64_t tiles = g.batch * (g.out_height() / 2) * (g.out_width() / 2);
-    return g.kernel == 3 && g.stride == 1 && g.padding == 1 && g.in >= 32 && g.out >= 32 &&
-           g.out_height() % 2 == 0 && g.out_width() % 2 == 0 && tiles >= (kept ? 32 : 64);
-}
-
-// prepared: (B, in, H + 2, W + 2). What is added: as in Product.
-void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& panels,
-                  const kernels::Product& added) {
-    const Kernels& k = *best_kernels();
-    kernels::Winograd job;
-    job.x = prepared.const_data_ptr<float>();
-    job.batch = g.batch;
-    job.height = g.out_height();
-    job.width = g.out_width();
-    job.channels = g.in;
-    job.columns = g.out;
-    job.panels = panels.const_data_ptr<float>();
-    job.bias = added.bias;
-    job.group_bias = added.group_bias;
-    job.rows_per_group = added.rows_per_group;
-    job.residual = added.residual;
-    job.c = added.c;
-    const std::int64_t tiles = job.tiles(), threads = at::get_num_threads();
-    const std::int64_t panels_in_all = (g.out + k.panel_width - 1) / k.panel_width;
-    // Whole tiles of the kernel; short enough that their values stay in the second-level cache, and
-    // that there are at least two parts a thread.
-    const std::int64_t unit = k.tile_rows;
-    std::int64_t run = g.in <= 640 ? 8 * unit : 4 * unit;
-    while (run > unit && (tiles + run - 1) / run < 2 * threads) run /= 2;
-    const std::int64_t runs = (tiles + run - 1) / run;
-    share(runs, static_cast<int>(threads), [&](std::int64_t i) {
-        const std::int64_t begin = i * run, end = std::min(begin + run, tiles);
-        const Tensor scratch = at::empty({k.winograd_scratch(end - begin, g.in)},
-                                         at::TensorOptions().dtype(at::kFloat));
-        k.winograd(job, begin, end, 0, panels_in_all, scratch.mutable_data_ptr<float>());
-    });
-}
-
 Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
                 const Tensor& stats) {
     const Geometry g = geometry_of(layer, x);
@@ -362,16 +271,13 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     job.residual = data_or_null(residual);
     job.c = y.mutable_data_ptr<float>();
     PackedWeights once;
+    Tensor packed;
     if (suits_winograd(g, layer.packed != nullptr)) {
-        const Tensor packed =
+        packed =
             (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::winograd);
         run_winograd(g, prepared, packed, job);
-    } else if (layer.packed) {
-        const Tensor packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
-        job.panels = packed.const_data_ptr<float>();
-        run_product(job);
     } else {
-        job.weights = stored(layer.weight);
+        packed = use_weight(layer, job);
         run_product(job);
     }
     return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};

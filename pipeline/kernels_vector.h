@@ -120,12 +120,19 @@ struct Vectors {
         return __builtin_shuffle(a, b, from);
     }
 
+    // Adding it rounds to an integer: 1.5 * 2^23.
+    static constexpr float magic = 12582912.0f;
+    // p 2^n, n being what was rounded by adding magic.
+    static inline Floats times_power_of_two(Floats p, Floats shifted) {
+        const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
+        return reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
+    }
+
     // e^x, relative error below 2e-7: e^x = 2^n e^r with |r| <= ln(2)/2, e^r by Cephes' expf
     // polynomial (Moshier). Clamped where float32 overflows or becomes subnormal.
     static inline Floats exp(Floats x) {
         x = x > 88.0f ? all(88.0f) : x;
         x = x < -87.0f ? all(-87.0f) : x;
-        const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
         const Floats shifted = x * 1.44269504088896341f + magic;
         const Floats n = shifted - magic;
         const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -136,13 +143,11 @@ struct Vectors {
         p = p * r + 1.6666665459e-1f;
         p = p * r + 5.0000001201e-1f;
         p = p * r * r + r + 1.0f;
-        const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
-        return reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
+        return times_power_of_two(p, shifted);
     }
     // 2^x for x <= 0, relative error below 2e-7: as above, with Cephes' exp2f polynomial.
     static inline Floats exp2_of_negative(Floats x) {
         x = x < -126.0f ? all(-126.0f) : x;
-        const float magic = 12582912.0f;
         const Floats shifted = x + magic;
         const Floats r = x - (shifted - magic);
         Floats p = all(1.535336188319500e-4f);
@@ -152,8 +157,7 @@ struct Vectors {
         p = p * r + 2.402264791363012e-1f;
         p = p * r + 6.931472028550421e-1f;
         p = p * r + 1.0f;
-        const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
-        return reinterpret_cast<Floats>(reinterpret_cast<Ints>(p) + exponent);
+        return times_power_of_two(p, shifted);
     }
     static inline Floats sigmoid(Floats x) {
         return 1.0f / (1.0f + exp(-x));
