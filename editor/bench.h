@@ -59,9 +59,10 @@ void go_to(Bench& bench, std::size_t index);
 void show_look(Bench& bench);
 // Shows in the Document the edit region that the session keeps.
 void show_region(Bench& bench);
-// The automatic mask is to be found, if it is not there yet; or not any more.
+// The automatic mask is to be found, if it is not there yet.
 void want_mask(Bench& bench);
-void give_up_mask(Bench& bench);
+// Gives up what is left to do. A mask that was to be found is not chosen any more.
+void want_nothing(Bench& bench);
 // Opens the session of `folder` and its photo, and shows where it stands.
 void open_session_folder(Bench& bench, const std::filesystem::path& folder);
 // Notes in the Document how far the session is.

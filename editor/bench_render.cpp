@@ -258,7 +258,9 @@ void want_mask(Bench& bench) {
     bench.board.change([](Document& document) { document.region.finding = true; });
 }
 
-void give_up_mask(Bench& bench) {
+void want_nothing(Bench& bench) {
+    bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
+    bench.wants_seeds.clear();
     if (!bench.wants_mask) return;
     bench.wants_mask = false;
     bench.board.change([](Document& document) {

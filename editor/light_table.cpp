@@ -248,8 +248,7 @@ bool refresh_detail(LightTable& table, const Document& document) {
             detail.tiles, [&](const auto& other) { return other->core == core; });
         const bool there = made != detail.tiles.end();
         if (there && (!edited || (detail.of == of && (*made)->after))) continue;
-        DetailTile tile = photo_tile(core, photo);
-        if (there) tile.before = (*made)->before;
+        DetailTile tile = there ? **made : photo_tile(core, photo);
         if (edited) {
             place(table.on_photo, photo, document, table.compared);
             add_edit(tile, table.on_photo.fitted, *table.on_photo.strength);

@@ -30,7 +30,6 @@ struct RegionKey {
 // An edit fitted to the photo or its reduced view, with the strength of the region there. Each is
 // made again only when what it depends on has changed.
 struct PlacedEdit {
-    Picture picture;  // of the view; null for the photo itself
     RenderPair renders;
     FittedEdit fitted;
     std::optional<RegionKey> region;

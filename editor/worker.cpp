@@ -28,11 +28,7 @@ struct Handle {
     void operator()(const OpenRequest& request) const { open_path(bench, request); }
     void operator()(const CloseRequest&) const { close_photo(bench); }
     void operator()(const ApplyRequest& request) const { apply_edit(bench, request.draft); }
-    void operator()(const StopRequest&) const {
-        bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
-        bench.wants_seeds.clear();
-        give_up_mask(bench);
-    }
+    void operator()(const StopRequest&) const { want_nothing(bench); }
     void operator()(const LookRequest& request) const { look_at(bench, request); }
     void operator()(const VariationsRequest& request) const { begin_variations(bench, request); }
     void operator()(const UndoRequest&) const { undo(bench); }
@@ -60,9 +56,7 @@ void guarded(Bench& bench, const std::function<void()>& work) {
     } catch (const Cancelled&) {
         if (bench.session) show_session(bench);
     } catch (const std::exception& error) {
-        bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
-        bench.wants_seeds.clear();
-        give_up_mask(bench);
+        want_nothing(bench);
         bench.board.tell(Notice::Kind::fault, error.what());
     }
 }
