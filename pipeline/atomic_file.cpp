@@ -48,6 +48,7 @@ class DescriptorBuffer : public std::streambuf {
         return traits_type::not_eof(c);
     }
     std::streamsize xsputn(const char* data, std::streamsize size) override {
+        if (size == 0) return 0;  // an empty tensor has no address, and memcpy takes no null
         if (size <= epptr() - pptr()) {
             std::memcpy(pptr(), data, static_cast<std::size_t>(size));
             pbump(static_cast<int>(size));
