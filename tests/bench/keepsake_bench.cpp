@@ -141,8 +141,8 @@ class Bench {
             inputs_ = make_inputs(*model_);
         }
         const pipeline::Model& model = *model_;
-        if (part == "unet-1") return time_unet(model, inputs_, 1, iterations);
-        if (part == "unet-2") return time_unet(model, inputs_, 2, iterations);
+        if (part.starts_with("unet-"))
+            return time_unet(model, inputs_, std::stoi(part.substr(5)), iterations);
         if (part == "train-all") return time_weights_step(model, inputs_, {}, iterations);
         if (part == "train-lora") {
             return time_weights_step(model, inputs_, lora_options, iterations);
