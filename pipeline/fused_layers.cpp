@@ -179,11 +179,11 @@ bool can_fuse(const Tensor& x, const FusedLayer& layer) {
                        kernels::norm_block(layer.weight.size(1), layer.norm->groups) == 0))
         return false;
     const std::int64_t kernel = x.dim() == 4 && layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
-    // The backward is written for convolutions that keep the size.
+    // The backward is written for convolutions that keep the size, but for a stride.
     const bool learns =
         at::GradMode::is_enabled() && (x.requires_grad() || layer.weight.requires_grad() ||
                                        (layer.lora && layer.lora->down.requires_grad()));
-    return !learns || (layer.stride == 1 && layer.upscale == 1 && 2 * layer.padding == kernel - 1);
+    return !learns || (layer.upscale == 1 && 2 * layer.padding == kernel - 1);
 }
 
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras) {
@@ -248,6 +248,15 @@ Tensor product_geglu(const FusedLayer& layer, const Tensor& x) {
     job.c_rows = dense_rows(g.rows(), g.out / 2);
     run_product(job);
     return y;
+}
+
+bool can_fuse(const Tensor& x, const GroupNorm& norm) {
+    return runs_on_kernels(x) && runs_on_kernels(norm.weight) && x.dim() == 4 && x.numel() > 0 &&
+           kernels::norm_block(x.size(1), norm.groups) != 0;
+}
+
+Tensor fused_group_norm(const GroupNorm& norm, const Tensor& x) {
+    return normalise(norm, in_rows(x));
 }
 
 Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {

@@ -68,6 +68,11 @@ Tensor fused_geglu(const Tensor& h);
 // The product with (2 c, in) and GEGLU after it, without a gradient. Call only where can_fuse().
 Tensor product_geglu(const FusedLayer& layer, const Tensor& x);
 
+// Whether the kernels take this group norm; and it, without a gradient. x: (B, C, H, W) float32 on
+// CPU -> the same shape, channels_last.
+bool can_fuse(const Tensor& x, const GroupNorm& norm);
+Tensor fused_group_norm(const GroupNorm& norm, const Tensor& x);
+
 // As at::layer_norm over the last dimension, without a gradient. Channels a multiple of 16.
 Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
 

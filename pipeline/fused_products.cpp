@@ -68,8 +68,10 @@ void measure(const kernels::GroupNorm& norm) {
     const Kernels& k = *best_kernels();
     const std::int64_t pixels = norm.height * norm.width, channels = norm.channels;
     constexpr std::int64_t enough = 16384;  // floats a part: less is not worth another thread
-    const std::int64_t parts = std::clamp<std::int64_t>(
-        pixels * channels / enough, 1, std::min<std::int64_t>(4 * at::get_num_threads(), pixels));
+    // Whatever the number of threads: sums in another order are other numbers.
+    constexpr std::int64_t most = 64;
+    const std::int64_t parts =
+        std::clamp<std::int64_t>(pixels * channels / enough, 1, std::min(most, pixels));
     std::vector<float> sums(static_cast<std::size_t>(norm.batch * parts * 2 * channels));
     const auto sums_of = [&](std::int64_t picture, std::int64_t part) {
         return sums.data() + (picture * parts + part) * 2 * channels;
@@ -111,6 +113,15 @@ Tensor norm_stats(const FusedLayer& layer, const Tensor& x) {
         at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
     measure(norm_job(*layer.norm, geometry_of(layer, x), x, stats, layer.silu));
     return stats;
+}
+
+Tensor normalise(const GroupNorm& norm, const Tensor& x) {
+    FusedLayer layer;
+    layer.norm = &norm;
+    // Only its shape is asked for.
+    layer.weight = at::empty({0, x.size(1), 1, 1}, at::TensorOptions().dtype(at::kFloat));
+    const Geometry g = geometry_of(layer, x);
+    return prepare(layer, g, x, norm_stats(layer, x));
 }
 
 // What the product reads: x itself, or normalised and with its border.
@@ -283,15 +294,24 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
 }
 
+// What a stride left out, put back as zeros: the gradient of a strided convolution is that of the
+// plain one with this in place of dy.
+Tensor with_gaps(const Geometry& g, const Tensor& dy) {
+    const Tensor gaps = empty_picture(g.batch, g.out, g.height, g.width).zero_();
+    gaps.slice(2, 0, g.height, g.stride).slice(3, 0, g.width, g.stride).copy_(dy);
+    return gaps;
+}
+
 // dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
 // is g: the same product with the weights transposed and the taps reversed, over dy with a border
 // that makes the result as large as the input. Added to `dx` where that is defined.
 Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
-                      const Tensor& dy, const Tensor& add_to) {
+                      const Tensor& gradient, const Tensor& add_to) {
+    const Tensor dy = g.stride == 1 ? gradient : with_gaps(g, gradient);
     Geometry back;
     back.batch = g.batch;
-    back.height = g.out_height();
-    back.width = g.out_width();
+    back.height = g.picture ? dy.size(2) : 1;
+    back.width = g.picture ? dy.size(3) : g.width;
     back.in = g.out;
     back.out = g.in;
     back.kernel = g.kernel;

@@ -41,6 +41,9 @@ void share_runs(std::int64_t count, std::int64_t run,
 // A group norm's mean and scale, measured: (2, B, groups); undefined without a norm.
 Tensor norm_stats(const FusedLayer& layer, const Tensor& x);
 
+// The group norm alone. x: (B, C, H, W) channels_last.
+Tensor normalise(const GroupNorm& norm, const Tensor& x);
+
 // What the product reads: x itself, or normalised by `stats`, upscaled and with its border.
 Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, const Tensor& stats);
 

@@ -89,6 +89,7 @@ GroupNorm::GroupNorm(Weights& weights, const std::string& prefix, std::int64_t g
       eps(eps_) {}
 
 Tensor GroupNorm::operator()(const Tensor& x) const {
+    if (!at::GradMode::is_enabled() && can_fuse(x, *this)) return fused_group_norm(*this, x);
     return at::group_norm(x, groups, weight, bias, eps);
 }
 

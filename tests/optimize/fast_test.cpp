@@ -1,6 +1,7 @@
 // The fast recipe on the bundled model: what learns, what it draws, and that it resumes.
 #include "optimize/fast.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "pipeline/error.h"
@@ -71,6 +72,31 @@ TEST(Fast, StoppedAndResumedIsTheSame) {
     const TensorMap a = pipeline::lora_tensors(whole.loras),
                     b = pipeline::lora_tensors(broken.loras);
     for (const auto& [name, tensor] : a) EXPECT_TRUE(at::equal(tensor, b.at(name))) << name;
+}
+
+// So the number of threads can be chosen by the clock, and a session goes on elsewhere.
+TEST(Fast, LearnsTheSameWhateverTheNumberOfThreads) {
+    const int threads = at::get_num_threads();
+    Task t;
+    t.latents = t.task.latents = pipeline::randn({1, 8, 16, 16}, pipeline::make_generator(5));
+    t.options.embedding.steps = 3;
+    t.options.finetune.steps = 3;
+    std::vector<Tuning> tunings;
+    for (const int count : {1, 2, 3}) {
+        at::set_num_threads(count);
+        Tuning tuning = t.begin();
+        optimise_embedding(t.task, t.options.embedding, tuning);
+        fine_tune(t.task, t.options.finetune, tuning);
+        tunings.push_back(std::move(tuning));
+    }
+    at::set_num_threads(threads);
+    for (const Tuning& tuning : tunings) {
+        EXPECT_TRUE(at::equal(tuning.optimised_embedding, tunings[0].optimised_embedding));
+        const TensorMap learned = pipeline::lora_tensors(tuning.loras);
+        for (const auto& [name, tensor] : pipeline::lora_tensors(tunings[0].loras))
+            EXPECT_TRUE(at::equal(learned.at(name), tensor)) << name;
+        EXPECT_EQ(tuning.finetune_losses.training, tunings[0].finetune_losses.training);
+    }
 }
 
 TEST(Fast, AnotherTextGoesOnFromTheLora) {

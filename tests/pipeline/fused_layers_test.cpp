@@ -20,12 +20,15 @@ double worst(const Tensor& found, const Tensor& expected) {
 struct Case {
     std::int64_t in, out, kernel, batch, height, width;
     bool norm, silu, time, residual, lora, packed;
+    std::int64_t stride = 1;
+    std::int64_t out_side(std::int64_t side) const { return (side - 1) / stride + 1; }
 };
 
 std::ostream& operator<<(std::ostream& stream, const Case& c) {
     return stream << c.in << " to " << c.out << ", kernel " << c.kernel << ", batch " << c.batch
                   << (c.norm ? ", norm" : "") << (c.silu ? ", SiLU" : "")
-                  << (c.lora ? ", LoRA" : "") << (c.packed ? "" : ", packed on the way");
+                  << (c.lora ? ", LoRA" : "") << (c.stride == 1 ? "" : ", stride 2")
+                  << (c.packed ? "" : ", packed on the way");
 }
 
 // A layer and all that goes into it, as leaves.
@@ -42,7 +45,8 @@ struct Leaves {
         weight = at::randn({c.out, c.in, c.kernel, c.kernel}).contiguous(cl);
         bias = at::randn({c.out});
         time = at::randn({c.batch, c.out});
-        residual = at::randn({c.batch, c.out, c.height, c.width}).contiguous(cl);
+        residual =
+            at::randn({c.batch, c.out, c.out_side(c.height), c.out_side(c.width)}).contiguous(cl);
         down = at::randn({16, c.in, c.kernel, c.kernel}).contiguous(cl);
         up = at::randn({c.out, 16, 1, 1});
         if (c.packed) packed = std::make_shared<PackedWeights>();
@@ -67,6 +71,7 @@ struct Leaves {
         layer.bias = bias;
         layer.packed = packed;
         layer.padding = c.kernel / 2;
+        layer.stride = c.stride;
         if (c.lora) layer.lora = std::make_shared<const Lora>(Lora{down, up});
         EXPECT_TRUE(can_fuse(x, layer));
         return run_fused(layer, x, {c.time ? time : Tensor(), c.residual ? residual : Tensor()});
@@ -74,9 +79,9 @@ struct Leaves {
     Tensor plain(const Case& c) {
         Tensor h = c.norm ? at::group_norm(x, 8, norm_weight, norm_bias, 1e-5) : x;
         if (c.silu) h = at::silu(h);
-        const std::int64_t p = c.kernel / 2;
-        Tensor y = at::conv2d(h, weight, bias, {1, 1}, {p, p});
-        if (c.lora) y = y + at::conv2d(at::conv2d(h, down, {}, {1, 1}, {p, p}), up);
+        const std::int64_t p = c.kernel / 2, s = c.stride;
+        Tensor y = at::conv2d(h, weight, bias, {s, s}, {p, p});
+        if (c.lora) y = y + at::conv2d(at::conv2d(h, down, {}, {s, s}, {p, p}), up);
         if (c.time) y = y + time.unsqueeze(-1).unsqueeze(-1);
         return c.residual ? y + residual : y;
     }
@@ -117,7 +122,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{64, 16, 3, 1, 4, 4, false, false, false, false, false, false},
                     Case{64, 70, 1, 3, 4, 4, true, false, false, true, true, false},
                     Case{5, 3, 3, 1, 6, 6, false, false, false, false, true, true},
-                    Case{16, 16, 1, 2, 1, 9, false, false, false, true, false, true}));
+                    Case{16, 16, 1, 2, 1, 9, false, false, false, true, false, true},
+                    Case{32, 48, 3, 2, 8, 6, false, false, false, false, true, true, 2},
+                    Case{32, 32, 3, 2, 7, 5, true, true, true, true, true, false, 2}));
 
 TEST_F(FusedLayers, AWeightThatWasWrittenIsPackedAgain) {
     PackedWeights packed;
@@ -161,6 +168,7 @@ TEST_F(FusedLayers, StridesAsAConvolution) {
         EXPECT_LT(worst(run_fused(layer, x), expected), 1e-5);
     }
     layer.weight.requires_grad_();
+    layer.padding = 0;
     const at::AutoGradMode with_gradient(true);
     EXPECT_FALSE(can_fuse(at::randn({2, 4, 7, 6}), layer)) << "its gradient is not written";
 }
