@@ -19,7 +19,7 @@ namespace keepsake::editor {
 struct Bench {
     DocumentBoard& board;
     std::filesystem::path library;
-    at::Device device = at::kCPU;
+    Compute compute;
 
     std::optional<pipeline::Model> model;
     ModelDefaults defaults;

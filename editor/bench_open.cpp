@@ -198,7 +198,7 @@ void use_model(Bench& bench, const fs::path& path) {
     try {
         RenderRequest request;
         request.model = chosen;
-        request.device = bench.device;
+        request.compute = bench.compute;
         pipeline::Model model = load_session_model(request, nullptr);
         bench.defaults = load_model_defaults(chosen);
         bench.model.emplace(std::move(model));
@@ -266,7 +266,7 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
     Session session = open_with_way_out(folder);
     if (!bench.model || bench.model->fingerprint != session.recipe.model.fingerprint) {
         RenderRequest request;
-        request.device = bench.device;
+        request.compute = bench.compute;
         pipeline::Model model = load_session_model(request, &session);
         bench.defaults = load_model_defaults(model.path);
         bench.model.emplace(std::move(model));

@@ -90,7 +90,7 @@ RenderRequest render_request(const RenderArguments& arguments) {
     request.output = output_request(arguments.output);
     request.out = parse_destination(arguments.out, request);
     request.model = model_path(arguments.run);
-    request.device = start_run(arguments.run);
+    request.compute = start_run(arguments.run);
     return request;
 }
 

@@ -58,7 +58,7 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
     request.latents_in = arguments.latents_in;
     request.latents_out = arguments.latents_out;
     request.model = model_path(arguments.run);
-    request.device = start_run(arguments.run);
+    request.compute = start_run(arguments.run);
     return request;
 }
 

@@ -11,16 +11,18 @@
 
 namespace keepsake::editor {
 
-// --model, --device, --threads, --quiet
+// --model, --device, --precision, --threads, --quiet
 struct RunArguments {
     std::optional<std::string> model;
     std::string device = "auto";
+    std::string precision = "float32";
     std::optional<int> threads;
     bool quiet = false;
 };
 void add_run_options(CLI::App& command, RunArguments& arguments);
-// Sets the number of threads and returns the device. Throws UsageError.
-at::Device start_run(const RunArguments& arguments);
+// Sets the number of threads and returns what to compute with. Throws UsageError, and Error where
+// this machine lacks what was asked for.
+Compute start_run(const RunArguments& arguments);
 // The path of --model, or none. Throws UsageError when it is empty.
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments);
 

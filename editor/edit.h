@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "editor/device.h"
 #include "editor/full_resolution.h"
 #include "editor/option_overrides.h"
 #include "editor/photo.h"
@@ -51,7 +52,7 @@ struct RenderRequest {
     SampleOverrides sample;
     Destination out;
     OutputRequest output;
-    at::Device device = at::kCPU;
+    Compute compute;
     std::optional<std::filesystem::path> model;  // none: the session's, else the bundled one
 };
 

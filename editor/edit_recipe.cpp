@@ -175,7 +175,8 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
     fs::path path = request.model.value_or(fs::path());
     if (path.empty()) path = session ? recorded_model(*session) : default_model();
     pipeline::LoadOptions options;
-    options.device = request.device;
+    options.device = request.compute.device;
+    options.arithmetic = request.compute.arithmetic;
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
     if (session && model.fingerprint != session->recipe.model.fingerprint) {

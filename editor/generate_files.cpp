@@ -105,7 +105,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     if (request.image) photo = load_photo(*request.image);
     RenderRequest where;
     where.model = request.model;
-    where.device = request.device;
+    where.compute = request.compute;
     const Model model = load_session_model(where, nullptr);
 
     Scene scene{model};

@@ -19,7 +19,7 @@ struct GenerateRequest {
     std::optional<std::filesystem::path> latents_in;
     std::optional<std::filesystem::path> latents_out;  // the same, after the last step
     std::optional<std::filesystem::path> model;        // none: the default model
-    at::Device device = at::kCPU;
+    Compute compute;
 };
 
 // Throws Error naming the file or option at fault, Cancelled when stopped (files of earlier seeds

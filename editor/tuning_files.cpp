@@ -85,6 +85,7 @@ StageLosses losses_of(const TensorMap& group) {
 pipeline::UNet make_unet(const std::filesystem::path& path, const Model& model, TensorMap weights) {
     pipeline::Weights source = pipeline::Weights::from_tensors(std::move(weights), path.string());
     source.set_target(model.dtype, model.device);
+    source.set_arithmetic(model.unet.arithmetic());
     return pipeline::UNet(model.unet.config(), std::move(source));
 }
 

@@ -91,7 +91,9 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         lower_priority(in_background);
         set_activity(board_, Activity::loading);
         guarded(*bench_, [&] {
-            bench_->device = find_device(options.device, "device cuda");
+            bench_->compute.device = find_device(options.device, "device cuda");
+            bench_->compute.arithmetic =
+                find_arithmetic(options.precision, bench_->compute.device, "precision bfloat16");
             use_model(*bench_, options.model);
         });
         run_bench(stop);

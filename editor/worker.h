@@ -19,9 +19,10 @@ namespace keepsake::editor {
 struct Bench;  // editor/bench.h
 
 struct WorkerOptions {
-    std::filesystem::path model;    // empty: the default model
-    std::filesystem::path library;  // where sessions are made; empty: default_library()
-    std::string device = "auto";    // "cpu", "cuda" or "auto"
+    std::filesystem::path model;        // empty: the default model
+    std::filesystem::path library;      // where sessions are made; empty: default_library()
+    std::string device = "auto";        // "cpu", "cuda" or "auto"
+    std::string precision = "float32";  // "float32", "bfloat16" or "auto"
 };
 
 // Three threads: one tunes and renders; one has the light table, and one reads folders and writes

@@ -18,6 +18,10 @@ int main(int argc, char** argv) {
                    "~/.local/share");
     app.add_option("--device", options.worker.device, "cpu, cuda or auto (the default)")
         ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
+    app.add_option("--precision", options.worker.precision,
+                   "float32 (the default), bfloat16, or auto: bfloat16 where the processor is fast "
+                   "at it")
+        ->check(CLI::IsMember({"float32", "bfloat16", "auto"}));
     app.add_option("--width", options.width, "Of the window, in pixels");
     app.add_option("--height", options.height, "Likewise");
     app.add_option("--scale", scale, "Of everything drawn; default: the display's")

@@ -22,8 +22,11 @@ Tensor in_token_rows(const Tensor& t) {
 
 }  // namespace
 
-Tensor fused_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, std::int64_t heads) {
-    const kernels::Kernels& kernels = *kernels::best_kernels();
+Tensor fused_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, std::int64_t heads,
+                       Arithmetic arithmetic) {
+    const bool odd = q_.size(2) / heads % 2 != 0;
+    const kernels::Kernels* asked = odd ? nullptr : kernels::kernels_for(arithmetic);
+    const kernels::Kernels& kernels = asked ? *asked : *kernels::best_kernels();
     const Tensor q = in_token_rows(q_), k = in_token_rows(k_), v = in_token_rows(v_);
     const std::int64_t batch = q.size(0), channels = q.size(2), size = channels / heads;
     const Tensor c = at::empty({batch, q.size(1), channels}, q.options());
@@ -38,7 +41,8 @@ Tensor fused_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, std
     head.head_size = size;
     head.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(size)));
     const std::int64_t k_size = kernels::packed_size(kernels.panel_width, head.keys, size);
-    const std::int64_t v_size = kernels::packed_size(kernels.panel_width, size, head.keys);
+    const std::int64_t v_size =
+        kernels::packed_size(kernels.panel_width, size, head.keys + head.keys % 2);
     const Tensor packed_k = empty(batch * heads * k_size), packed_v = empty(batch * heads * v_size);
     const auto head_of = [&](std::int64_t i) {
         kernels::Attention job = head;

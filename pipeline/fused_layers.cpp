@@ -192,6 +192,7 @@ Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& ex
         return forward(layer, input, extras, norm_stats(layer, input)).y;
     auto saved = c10::make_intrusive<SavedLayer>();
     saved->layer = layer;
+    saved->layer.arithmetic = Arithmetic::float32;
     const Tensor none = at::empty({0}, at::TensorOptions().dtype(at::kFloat));
     Tensor norm_weight = none, norm_bias = none;
     if (layer.norm) {
@@ -218,14 +219,15 @@ std::vector<Tensor> run_together(const std::vector<FusedLayer>& layers, const Te
     const Tensor input = in_rows(x);
     std::vector<kernels::Product> jobs;
     std::vector<Tensor> results, packed;
+    const kernels::Kernels& k = kernels_of(layers[0], geometry_of(layers[0], input));
     for (const FusedLayer& layer : layers) {
         const Geometry g = geometry_of(layer, input);
         kernels::Product& job = jobs.emplace_back(product_job(g, input));
-        packed.push_back(use_weight(layer, job));
+        packed.push_back(use_weight(k, layer, job));
         job.bias = data_or_null(layer.bias);
         job.c = results.emplace_back(result_like(g, input, g.out)).mutable_data_ptr<float>();
     }
-    run_products(jobs);
+    run_products(k, jobs);
     return results;
 }
 
@@ -238,15 +240,16 @@ Tensor product_geglu(const FusedLayer& layer, const Tensor& x) {
     const Geometry g = geometry_of(layer, input);
     kernels::Product job = product_job(g, input);
     PackedWeights once;
-    const Tensor packed =
-        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::pairs);
-    job.panels = packed.const_data_ptr<float>();
+    const kernels::Kernels& k = kernels_of(layer, g);
+    const Tensor packed = (layer.packed ? *layer.packed : once)
+                              .get(layer.weight, PackedWeights::Kind::pairs, k.arithmetic);
+    job.panels = packed.const_data_ptr();
     job.bias = data_or_null(layer.bias);
     job.activation = kernels::Activation::geglu;
     const Tensor y = result_like(g, input, g.out / 2);
     job.c = y.mutable_data_ptr<float>();
     job.c_rows = dense_rows(g.rows(), g.out / 2);
-    run_product(job);
+    run_product(k, job);
     return y;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "pipeline/arithmetic.h"
 #include "pipeline/packed_weights.h"
 
 namespace keepsake::pipeline {
@@ -39,6 +40,9 @@ struct FusedLayer {
     std::shared_ptr<const Lora> lora;  // or null
     std::int64_t stride = 1, padding = 0;
     std::int64_t upscale = 1;  // nearest-neighbour, before the convolution; without `norm`
+    // Of the product with `weight` where no gradient is taken. Layers whose number of inputs or
+    // outputs is no multiple of 32, and the LoRA, are float32 all the same.
+    Arithmetic arithmetic = Arithmetic::float32;
 };
 
 // Whether there are kernels for this tensor: float32 on a CPU that has them.
@@ -57,8 +61,9 @@ struct FusedExtras {
 // (..., out). Float32 on CPU. Call only where can_fuse().
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras = {});
 
-// Matrices without norm, LoRA and gradient, over the same input: run_fused() of each, in one go. x:
-// (..., in) contiguous -> (..., out) each. Call only where can_fuse() of each.
+// Matrices of one shape and arithmetic without norm, LoRA and gradient, over the same input:
+// run_fused() of each, in one go. x: (..., in) contiguous -> (..., out) each. Call only where
+// can_fuse() of each.
 std::vector<Tensor> run_together(const std::vector<FusedLayer>& layers, const Tensor& x);
 
 // value * gelu(gate) of h: (..., 2 c), value first -> (..., c) (Shazeer, arXiv 2002.05202, GEGLU;

@@ -176,13 +176,21 @@ kernels::Product product_job(const Geometry& g, const Tensor& prepared) {
     return job;
 }
 
-Tensor use_weight(const FusedLayer& layer, kernels::Product& job) {
-    if (!layer.packed) {
+const Kernels& kernels_of(const FusedLayer& layer, const Geometry& g) {
+    const bool fits = g.in % 32 == 0 && g.out % 32 == 0;
+    const Kernels* asked = fits ? kernels::kernels_for(layer.arithmetic) : nullptr;
+    return asked ? *asked : *best_kernels();
+}
+
+Tensor use_weight(const Kernels& k, const FusedLayer& layer, kernels::Product& job) {
+    PackedWeights once;
+    if (!layer.packed && k.arithmetic == Arithmetic::float32) {
         job.weights = stored(layer.weight);
         return {};
     }
-    const Tensor packed = layer.packed->get(layer.weight, PackedWeights::Kind::plain);
-    job.panels = packed.const_data_ptr<float>();
+    const Tensor packed = (layer.packed ? *layer.packed : once)
+                              .get(layer.weight, PackedWeights::Kind::plain, k.arithmetic);
+    job.panels = packed.const_data_ptr();
     return packed;
 }
 
@@ -211,10 +219,10 @@ void matrix_product(const Tensor& a, std::int64_t rows, const Tensor& panels, st
                     const Tensor& c, std::int64_t columns, Into into) {
     const Geometry g = matrix(rows, depth, columns);
     kernels::Product job = product_job(g, a);
-    job.panels = panels.const_data_ptr<float>();
+    job.panels = panels.const_data_ptr();
     job.c = c.mutable_data_ptr<float>();
     if (into == Into::added) job.residual = job.c;
-    run_product(job);
+    run_product(*best_kernels(), job);
 }
 
 // The low-rank half of a layer: down over the prepared input -> (rows, rank), then up, added to y.
@@ -224,10 +232,10 @@ Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared, con
     low.out = rank;
     kernels::Product job = product_job(low, prepared);
     const Tensor down = lora.packed_down->get(lora.down, PackedWeights::Kind::plain);
-    job.panels = down.const_data_ptr<float>();
+    job.panels = down.const_data_ptr();
     const Tensor t = at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
     job.c = t.mutable_data_ptr<float>();
-    run_product(job);
+    run_product(*best_kernels(), job);
     const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::plain);
     matrix_product(t, g.rows(), up, rank, y, g.out, Into::added);
     return t;
@@ -243,8 +251,9 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
     small.upscale = 1;
     const Tensor prepared = prepare(padding, small, x, {});
     PackedWeights once;
-    const Tensor packed =
-        (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::upscaled);
+    const Kernels& k = kernels_of(layer, g);
+    const Tensor packed = (layer.packed ? *layer.packed : once)
+                              .get(layer.weight, PackedWeights::Kind::upscaled, k.arithmetic);
     const Tensor y = result_like(g, x, g.out);
     const std::int64_t line = small.padded_width() * g.in, out_line = g.out_width() * g.out;
     for (std::int64_t phase = 0; phase < 4; ++phase) {
@@ -253,11 +262,11 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
         job.a += down * line + right * g.in;
         job.segments = 2;
         job.segment_length = 2 * g.in;
-        job.panels = packed[phase].const_data_ptr<float>();
+        job.panels = packed[phase].const_data_ptr();
         job.bias = data_or_null(layer.bias);
         job.c = y.mutable_data_ptr<float>() + down * out_line + right * g.out;
         job.c_rows = {g.width, g.height, 2 * g.out, 2 * out_line, g.out_height() * out_line};
-        run_product(job);
+        run_product(k, job);
     }
     return y;
 }
@@ -283,13 +292,14 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     job.c = y.mutable_data_ptr<float>();
     PackedWeights once;
     Tensor packed;
+    const Kernels& k = kernels_of(layer, g);
     if (suits_winograd(g, layer.packed != nullptr)) {
-        packed =
-            (layer.packed ? *layer.packed : once).get(layer.weight, PackedWeights::Kind::winograd);
-        run_winograd(g, prepared, packed, job);
+        packed = (layer.packed ? *layer.packed : once)
+                     .get(layer.weight, PackedWeights::Kind::winograd, k.arithmetic);
+        run_winograd(k, g, prepared, packed, job);
     } else {
-        packed = use_weight(layer, job);
-        run_product(job);
+        packed = use_weight(k, layer, job);
+        run_product(k, job);
     }
     return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
 }
@@ -307,6 +317,7 @@ Tensor with_gaps(const Geometry& g, const Tensor& dy) {
 // that makes the result as large as the input. Added to `dx` where that is defined.
 Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
                       const Tensor& gradient, const Tensor& add_to) {
+    const Kernels& k = *best_kernels();
     const Tensor dy = g.stride == 1 ? gradient : with_gaps(g, gradient);
     Geometry back;
     back.batch = g.batch;
@@ -327,10 +338,10 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
         packed_weight.get(weight, winograd ? PackedWeights::Kind::winograd_transposed
                                            : PackedWeights::Kind::transposed);
     if (winograd) {
-        run_winograd(back, prepared, packed, job);
+        run_winograd(k, back, prepared, packed, job);
     } else {
-        job.panels = packed.const_data_ptr<float>();
-        run_product(job);
+        job.panels = packed.const_data_ptr();
+        run_product(k, job);
     }
     return dx;
 }

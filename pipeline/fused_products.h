@@ -49,19 +49,21 @@ Tensor prepare(const FusedLayer& layer, const Geometry& g, const Tensor& x, cons
 
 kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns);
 kernels::Product product_job(const Geometry& g, const Tensor& prepared);
-// Has the product read the layer's weight: the kept panels, which are returned and must outlive the
+// Those of the layer's arithmetic, where they take its sizes; else float32's.
+const kernels::Kernels& kernels_of(const FusedLayer& layer, const Geometry& g);
+// Has the product read the layer's weight: panels, which are returned and must outlive the
 // product; or the weight itself, packed on the way.
-Tensor use_weight(const FusedLayer& layer, kernels::Product& job);
-void run_product(const kernels::Product& job);
+Tensor use_weight(const kernels::Kernels& k, const FusedLayer& layer, kernels::Product& job);
+void run_product(const kernels::Kernels& k, const kernels::Product& job);
 // Several at once: the threads wait for each other once, not after each.
-void run_products(const std::vector<kernels::Product>& jobs);
+void run_products(const kernels::Kernels& k, const std::vector<kernels::Product>& jobs);
 
 // Whether Winograd's convolution pays; `kept`: its weights are turned once, not at each call.
 bool suits_winograd(const Geometry& g, bool kept);
 // prepared: (B, in, H + 2, W + 2); packed: PackedWeights' winograd kinds. What is added, and where
 // the result goes: as in Product.
-void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& packed,
-                  const kernels::Product& added);
+void run_winograd(const kernels::Kernels& k, const Geometry& g, const Tensor& prepared,
+                  const Tensor& packed, const kernels::Product& added);
 
 struct Forward {
     Tensor y;

@@ -7,7 +7,6 @@
 
 namespace keepsake::pipeline::fused {
 
-using kernels::best_kernels;
 using kernels::Kernels;
 using kernels::share;
 
@@ -19,55 +18,65 @@ void share_runs(std::int64_t count, std::int64_t run,
 
 namespace {
 
-// How a product is cut into parts that threads take: by panels and by runs of rows, several parts a
-// thread so that one that is held up does not hold up all, runs short enough for the second-level
-// cache.
+// How a product is cut into parts that threads take: by groups of panels and by runs of rows,
+// several parts a thread so that one that is held up does not hold up all, runs short enough for
+// the second-level cache.
 struct Parts {
-    std::int64_t run = 0, runs = 0, panels = 0;
-    std::int64_t count() const { return runs * panels; }
+    std::int64_t run = 0, runs = 0;         // rows of a run, and runs
+    std::int64_t panels = 0, per_part = 1;  // of B, and of a group
+    std::int64_t groups() const { return (panels + per_part - 1) / per_part; }
+    std::int64_t count() const { return runs * groups(); }
 };
 
-Parts parts_of(const kernels::Product& job) {
-    const std::int64_t panel_width = best_kernels()->panel_width;
-    const std::int64_t threads = at::get_num_threads();
+Parts parts_of(const Kernels& k, const kernels::Product& job) {
+    const std::int64_t threads = at::get_num_threads(), unit = k.tile_rows;
     Parts parts;
-    parts.panels = (job.columns + panel_width - 1) / panel_width;
+    parts.panels = (job.columns + k.panel_width - 1) / k.panel_width;
+    const auto cut = [&] { parts.runs = (job.rows + parts.run - 1) / parts.run; };
+    const auto halve = [&] { parts.run = (parts.run / 2 + unit - 1) / unit * unit; };
     // Where panels are packed on the way, a part packs its panel anew, so that runs are long: no
     // shorter than what makes eight parts a thread, nor than 512 rows.
     const std::int64_t even = (job.rows * parts.panels + 8 * threads - 1) / (8 * threads);
     parts.run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
-    const auto runs = [&] { return (job.rows + parts.run - 1) / parts.run; };
-    const std::int64_t unit = best_kernels()->tile_rows;
-    while (job.panels && parts.run > unit && parts.panels * runs() < 4 * threads)
-        parts.run = (parts.run / 2 + unit - 1) / unit * unit;
-    parts.runs = runs();
+    cut();
+    if (k.arithmetic == Arithmetic::float32) {
+        for (; job.panels && parts.run > unit && parts.count() < 4 * threads; cut()) halve();
+        return parts;
+    }
+    // A part rounds its rows once for all its panels: few groups of panels, and rounded rows of at
+    // most half a megabyte.
+    constexpr std::int64_t most = 1 << 18;  // numbers
+    for (; parts.run > 2 * unit && parts.run * job.depth() > most; cut()) halve();
+    for (; parts.run > 4 * unit && parts.count() < 4 * threads; cut()) halve();
+    const std::int64_t wanted = std::clamp<std::int64_t>(4 * threads / parts.runs, 1, parts.panels);
+    parts.per_part = (parts.panels + wanted - 1) / wanted;
     return parts;
 }
 
-void run_part(const kernels::Product& job, const Parts& parts, std::int64_t i) {
-    const Kernels& k = *best_kernels();
-    const std::int64_t panel_size = job.panels ? 0 : k.panel_width * job.depth();
+void run_part(const Kernels& k, const kernels::Product& job, const Parts& parts, std::int64_t i) {
+    const std::int64_t panel = i / parts.runs * parts.per_part, begin = i % parts.runs * parts.run;
+    const std::int64_t end = std::min(begin + parts.run, job.rows);
+    const std::int64_t room = k.product_scratch(job, end - begin);
     const Tensor scratch =
-        panel_size ? at::empty({panel_size}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
-    const std::int64_t panel = i / parts.runs, begin = i % parts.runs * parts.run;
-    k.product(job, {begin, std::min(begin + parts.run, job.rows), panel, panel + 1},
-              panel_size ? scratch.mutable_data_ptr<float>() : nullptr);
+        room ? at::empty({room}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
+    k.product(job, {begin, end, panel, std::min(panel + parts.per_part, parts.panels)},
+              room ? scratch.mutable_data_ptr<float>() : nullptr);
 }
 
 }  // namespace
 
-void run_product(const kernels::Product& job) {
-    run_products({job});
+void run_product(const Kernels& k, const kernels::Product& job) {
+    run_products(k, {job});
 }
 
-void run_products(const std::vector<kernels::Product>& jobs) {
+void run_products(const Kernels& k, const std::vector<kernels::Product>& jobs) {
     std::vector<Parts> parts;
     std::int64_t count = 0;
-    for (const kernels::Product& job : jobs) count += parts.emplace_back(parts_of(job)).count();
+    for (const kernels::Product& job : jobs) count += parts.emplace_back(parts_of(k, job)).count();
     share(count, at::get_num_threads(), [&](std::int64_t i) {
         std::size_t job = 0;
         for (; i >= parts[job].count(); ++job) i -= parts[job].count();
-        run_part(jobs[job], parts[job], i);
+        run_part(k, jobs[job], parts[job], i);
     });
 }
 
@@ -80,9 +89,8 @@ bool suits_winograd(const Geometry& g, bool kept) {
            g.out_height() % 2 == 0 && g.out_width() % 2 == 0 && tiles >= (kept ? 16 : 64);
 }
 
-void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& packed,
+void run_winograd(const Kernels& k, const Geometry& g, const Tensor& prepared, const Tensor& packed,
                   const kernels::Product& added) {
-    const Kernels& k = *best_kernels();
     kernels::Winograd job;
     job.x = prepared.const_data_ptr<float>();
     job.batch = g.batch;
@@ -90,7 +98,7 @@ void run_winograd(const Geometry& g, const Tensor& prepared, const Tensor& packe
     job.width = g.out_width();
     job.channels = g.in;
     job.columns = g.out;
-    job.panels = packed.const_data_ptr<float>();
+    job.panels = packed.const_data_ptr();
     job.bias = added.bias;
     job.group_bias = added.group_bias;
     job.rows_per_group = added.rows_per_group;

@@ -13,6 +13,9 @@ const Kernels* avx2_kernels() {
 const Kernels* avx512_kernels() {
     return nullptr;
 }
+const Kernels* avx512_bf16_kernels() {
+    return nullptr;
+}
 #endif
 
 std::vector<const Kernels*> usable_kernels() {
@@ -22,21 +25,23 @@ std::vector<const Kernels*> usable_kernels() {
         __builtin_cpu_supports("f16c"))
         usable.push_back(avx2_kernels());
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
         usable.push_back(avx512_kernels());
+        if (__builtin_cpu_supports("avx512bf16")) usable.push_back(avx512_bf16_kernels());
+    }
 #endif
     return usable;
 }
 
 namespace {
 
-const Kernels* choose() {
+const Kernels* choose(Arithmetic arithmetic) {
     const char* asked = std::getenv("KEEPSAKE_KERNELS");
     const std::string_view limit = asked ? asked : "";
     const Kernels* chosen = nullptr;
     if (limit == "none") return chosen;
     for (const Kernels* kernels : usable_kernels()) {
-        chosen = kernels;
+        if (kernels->arithmetic == arithmetic) chosen = kernels;
         if (limit == kernels->name) break;
     }
     return chosen;
@@ -45,7 +50,13 @@ const Kernels* choose() {
 }  // namespace
 
 const Kernels* best_kernels() {
-    static const Kernels* const chosen = choose();
+    static const Kernels* const chosen = choose(Arithmetic::float32);
+    return chosen;
+}
+
+const Kernels* kernels_for(Arithmetic arithmetic) {
+    if (arithmetic == Arithmetic::float32) return best_kernels();
+    static const Kernels* const chosen = choose(Arithmetic::bfloat16);
     return chosen;
 }
 

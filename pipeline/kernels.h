@@ -7,11 +7,17 @@
 // read in panels: `panel_width` columns of B side by side, K deep, so that the innermost loop reads
 // memory in order (Goto & van de Geijn, ACM TOMS 34(3), 2008). A last panel whose columns fill no
 // more than half is half as wide.
+//
+// Products in bfloat16 arithmetic (`Kernels::arithmetic`) round A and B to bfloat16, to nearest,
+// ties to even, as they are packed and read, and add up in float32; K is even, and panels hold two
+// numbers of consecutive K beside each other. All else is float32 there too.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <vector>
+
+#include "pipeline/arithmetic.h"
 
 namespace keepsake::pipeline::kernels {
 
@@ -46,9 +52,9 @@ struct InputMatrix {
 // C = epilogue(A B), B: (K, columns).
 struct Product : InputMatrix {
     std::int64_t columns = 0;
-    const float* panels = nullptr;  // B, packed; or null, and then
-    StoredWeight weights;           // B^T (columns, K), packed panel by panel on the way
-    const float* bias = nullptr;    // (columns), added
+    const void* panels = nullptr;  // B, packed; or null, and then (float32 arithmetic only)
+    StoredWeight weights;          // B^T (columns, K), packed panel by panel on the way
+    const float* bias = nullptr;   // (columns), added
     // (rows / rows_per_group, columns), added: what a picture's time embedding gives its pixels.
     const float* group_bias = nullptr;
     std::int64_t rows_per_group = 1;
@@ -126,8 +132,10 @@ struct Attention {
     std::int64_t q_row = 0, k_row = 0, v_row = 0, c_row = 0;
     std::int64_t rows = 0, keys = 0, head_size = 0;
     float scale = 1;
-    float* packed_k = nullptr;  // packed_size(panel_width, keys, head_size)
-    float* packed_v = nullptr;  // packed_size(panel_width, head_size, keys)
+    // Packed by pack_attention; room for packed_size(panel_width, keys, head_size) floats, and
+    // packed_size(panel_width, head_size, keys + keys % 2). In bfloat16 head_size is even.
+    float* packed_k = nullptr;
+    float* packed_v = nullptr;
     float* c = nullptr;
 };
 
@@ -145,7 +153,7 @@ struct Winograd {
     const float* x = nullptr;                       // (batch, height + 2, width + 2, channels)
     std::int64_t batch = 1, height = 0, width = 0;  // of C, even
     std::int64_t channels = 0, columns = 0;
-    const float* panels = nullptr;  // by pack_winograd
+    const void* panels = nullptr;  // by pack_winograd
     const float* bias = nullptr;
     const float* group_bias = nullptr;  // these three as in Product
     std::int64_t rows_per_group = 1;
@@ -162,21 +170,23 @@ struct Part {
 // A set of kernels for one kind of processor. Each runs on the calling thread, over a part of
 // the work.
 struct Kernels {
-    const char* name;          // "avx2", "avx512"
+    const char* name;          // "avx2", "avx512", "avx512_bf16"
+    Arithmetic arithmetic;     // of products
     std::int64_t panel_width;  // columns of a packed panel
     std::int64_t tile_rows;    // rows that a product takes at once: other numbers cost more
     // (columns, K) row-major -> panels of B.
-    void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, float* panels,
+    void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
                  std::int64_t begin, std::int64_t end);
     // (2 * columns / 2, K), values then gates -> panels with both of a pair in one panel.
-    void (*pack_pairs)(StoredWeight weights, std::int64_t columns, std::int64_t depth,
-                       float* panels, std::int64_t begin, std::int64_t end);
+    void (*pack_pairs)(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
+                       std::int64_t begin, std::int64_t end);
     // For the gradient of A: weights (outs, taps, ins) -> panels of B with `ins` columns and depth
     // taps * outs, the taps in reverse order.
     void (*pack_transposed)(StoredWeight weights, std::int64_t outs, std::int64_t taps,
-                            std::int64_t ins, float* panels, std::int64_t begin, std::int64_t end);
-    // scratch: room for one panel where the product has none packed, else null.
+                            std::int64_t ins, void* panels, std::int64_t begin, std::int64_t end);
+    // scratch: product_scratch() floats.
     void (*product)(const Product& product, const Part& part, float* scratch);
+    std::int64_t (*product_scratch)(const Product& product, std::int64_t rows);  // of the part
     // Outs [begin, end).
     void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end);
     // Of pixels [begin, end) of one picture, by channel: the sum of x - s and of its square, s
@@ -200,7 +210,7 @@ struct Kernels {
     std::int64_t attention_rows;                                // that go through the keys together
     std::int64_t (*attention_scratch)(std::int64_t head_size);  // floats
     // Panels [begin, end); all of them take 16 * packed_size(panel_width, columns, depth).
-    void (*pack_winograd)(StoredWeight weights, const WinogradShape& shape, float* panels,
+    void (*pack_winograd)(StoredWeight weights, const WinogradShape& shape, void* panels,
                           std::int64_t begin, std::int64_t end);
     // Tiles [begin, end) of panels [panel_begin, panel_end).
     void (*winograd)(const Winograd& job, std::int64_t begin, std::int64_t end,
@@ -211,11 +221,14 @@ struct Kernels {
 // Each null where this build has none.
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
-// Those that this processor runs, the widest last.
+const Kernels* avx512_bf16_kernels();
+// Those that this processor runs, float32's first and of them the widest last.
 std::vector<const Kernels*> usable_kernels();
-// The widest of them, or null. The environment variable KEEPSAKE_KERNELS (none,
+// The widest of float32, or null. The environment variable KEEPSAKE_KERNELS (none,
 // avx2, avx512) asks for less.
 const Kernels* best_kernels();
+// Likewise for an arithmetic; null with it where the processor or KEEPSAKE_KERNELS has none.
+const Kernels* kernels_for(Arithmetic arithmetic);
 
 // Channels that one part of a group norm takes: whole groups, whole vectors. 0: this number of
 // channels does not divide so, and the kernel is not for it.

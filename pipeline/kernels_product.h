@@ -25,14 +25,49 @@ struct RowCursor {
         }
         offset = line;
     }
+    void go_to(std::int64_t row) {
+        x = row % rows.width;
+        y = row / rows.width % rows.height;
+        picture = row / rows.width / rows.height * rows.picture;
+        line = picture + y * rows.line;
+        offset = line + x * rows.pixel;
+    }
+};
+
+// The innermost loop of a product in float32. `step` numbers of K at a time, in each lane of a
+// vector.
+template <int Width>
+struct Float32Products {
+    using V = Vectors<Width>;
+    using Floats = typename V::Floats;
+    using Number = float;
+    static constexpr Arithmetic arithmetic = Arithmetic::float32;
+    static constexpr std::int64_t step = 1;
+
+    static inline Floats load(const Number* p) { return V::load(p); }
+    static inline void store(Number* p, Floats numbers) { V::store(p, numbers); }
+    // One number of A for all lanes.
+    static inline Floats all(const Number* p) { return V::all(*p); }
+    static inline Floats add_product(Floats sum, Floats a, Floats b) { return sum + a * b; }
+    // Numbers that follow each other in K, as they lie in memory; and those of `step` rows of K.
+    static inline Floats along(const Floats (&run)[1]) { return run[0]; }
+    static inline Floats across(const Floats (&rows)[1]) { return rows[0]; }
+    // The first `count` of a vector of A.
+    static inline void store_some(Number* p, std::int64_t count, Floats v) {
+        if (count >= Width) return store(p, v);
+        for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
+    }
 };
 
 // Width: floats a vector; Rows: rows of C that a tile keeps in registers, two vectors each.
-template <int Width, int Rows>
+template <int Width, int Rows, class Numbers = Float32Products<Width>>
 struct Products {
     using V = Vectors<Width>;
     using Floats = typename V::Floats;
+    using Number = typename Numbers::Number;
     static constexpr std::int64_t panel = 2 * Width;
+    static constexpr std::int64_t step = Numbers::step;
+    static constexpr bool rounds = Numbers::arithmetic != Arithmetic::float32;
 
     // The vectors of panel p: one where the columns that are left fill no more.
     static int vectors_of(std::int64_t columns, std::int64_t p) {
@@ -59,29 +94,38 @@ struct Products {
         std::int64_t stride, depth;
     };
 
+    // Width * step numbers of K from p, `count` of them, zeros beyond.
+    template <class Kept>
+    static inline Floats load_along(Kept kept, const typename Kept::Value* p, std::int64_t count) {
+        Floats run[step];
+        for (std::int64_t i = 0; i < step; ++i)
+            run[i] = V::load_some(kept, p + i * Width, count - i * Width);
+        return Numbers::along(run);
+    }
+
     // One panel: element (k, j) of B is number k of row rows[j]; rows[j] < 0 gives zeros.
     template <class Kept>
     static void pack_panel(Kept kept, const Columns<Kept>& from, const std::int64_t* rows,
-                           std::int64_t width, float* out) {
+                           std::int64_t width, Number* out) {
         for (std::int64_t first = 0; first < width; first += Width) {
-            for (std::int64_t k = 0; k < from.depth; k += Width) {
-                const std::int64_t count = smaller(Width, from.depth - k);
+            for (std::int64_t k = 0; k < from.depth; k += Width * step) {
+                const std::int64_t count = smaller(Width * step, from.depth - k);
                 Floats block[Width];
                 for (int i = 0; i < Width; ++i) {
                     const std::int64_t row = rows[first + i];
-                    block[i] =
-                        row < 0 ? Floats{}
-                                : V::load_some(kept, from.weights + row * from.stride + k, count);
+                    block[i] = row < 0
+                                   ? Floats{}
+                                   : load_along(kept, from.weights + row * from.stride + k, count);
                 }
                 V::transpose(block);
-                for (std::int64_t i = 0; i < count; ++i)
-                    V::store(out + (k + i) * width + first, block[i]);
+                for (std::int64_t i = 0; i < count; i += step)
+                    Numbers::store(out + (k + i) * width + first * step, block[i / step]);
             }
         }
     }
 
     static void pack_columns(StoredWeight weights, std::int64_t columns, std::int64_t depth,
-                             std::int64_t p, float* out) {
+                             std::int64_t p, Number* out) {
         std::int64_t rows[panel];
         for (std::int64_t j = 0; j < panel; ++j)
             rows[j] = p * panel + j < columns ? p * panel + j : -1;
@@ -90,14 +134,15 @@ struct Products {
         });
     }
 
-    static void pack(StoredWeight weights, std::int64_t columns, std::int64_t depth, float* panels,
+    static void pack(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
                      std::int64_t begin, std::int64_t end) {
         for (std::int64_t p = begin; p < end; ++p)
-            pack_columns(weights, columns, depth, p, panels + p * panel * depth);
+            pack_columns(weights, columns, depth, p,
+                         static_cast<Number*>(panels) + p * panel * depth);
     }
 
     static void pack_pairs(StoredWeight weights, std::int64_t columns, std::int64_t depth,
-                           float* panels, std::int64_t begin, std::int64_t end) {
+                           void* panels, std::int64_t begin, std::int64_t end) {
         const std::int64_t half = columns / 2;
         for (std::int64_t p = begin; p < end; ++p) {
             std::int64_t rows[panel];
@@ -107,23 +152,29 @@ struct Products {
                 rows[Width + j] = column < half ? half + column : -1;
             }
             with_numbers(weights, [&](auto kept, const auto* numbers) {
-                pack_panel(kept, {numbers, depth, depth}, rows, panel, panels + p * panel * depth);
+                pack_panel(kept, {numbers, depth, depth}, rows, panel,
+                           static_cast<Number*>(panels) + p * panel * depth);
             });
         }
     }
 
     static void pack_transposed(StoredWeight weights, std::int64_t outs, std::int64_t taps,
-                                std::int64_t ins, float* panels, std::int64_t begin,
+                                std::int64_t ins, void* panels, std::int64_t begin,
                                 std::int64_t end) {
         with_numbers(weights, [&](auto kept, const auto* numbers) {
             for (std::int64_t p = begin; p < end; ++p) {
-                float* out = panels + p * panel * taps * outs;
+                Number* out = static_cast<Number*>(panels) + p * panel * taps * outs;
                 const std::int64_t width = vectors_of(ins, p) * Width, first = p * panel;
                 for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
-                    for (std::int64_t o = 0; o < outs; ++o, out += width) {
-                        const auto* source = numbers + (o * taps + tap) * ins + first;
-                        for (std::int64_t j = 0; j < width; j += Width)
-                            V::store(out + j, V::load_some(kept, source + j, ins - first - j));
+                    for (std::int64_t o = 0; o < outs; o += step, out += width * step) {
+                        for (std::int64_t j = 0; j < width; j += Width) {
+                            Floats rows[step];
+                            for (std::int64_t i = 0; i < step; ++i)
+                                rows[i] = V::load_some(
+                                    kept, numbers + ((o + i) * taps + tap) * ins + first + j,
+                                    ins - first - j);
+                            Numbers::store(out + j * step, Numbers::across(rows));
+                        }
                     }
                 }
             }
@@ -147,32 +198,59 @@ struct Products {
 
     // sums += a[r][0, depth) times `depth` rows of a panel of Count vectors.
     template <int N, int Count>
-    static inline void accumulate(const float* const (&a)[N], std::int64_t depth, const float* b,
+    static inline void accumulate(const Number* const (&a)[N], std::int64_t depth, const Number* b,
                                   Floats (&sums)[N][Count]) {
-        for (std::int64_t k = 0; k < depth; ++k, b += Count * Width) {
+        for (std::int64_t k = 0; k < depth; k += step, b += Count * Width * step) {
             Floats parts[Count];
-            for (int v = 0; v < Count; ++v) parts[v] = V::load(b + v * Width);
+            for (int v = 0; v < Count; ++v) parts[v] = Numbers::load(b + v * Width * step);
 #pragma GCC unroll 16
             for (int r = 0; r < N; ++r) {
-                const Floats x = V::all(a[r][k]);
+                const Floats x = Numbers::all(a[r] + k);
 #pragma GCC unroll 2
-                for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
+                for (int v = 0; v < Count; ++v)
+                    sums[r][v] = Numbers::add_product(sums[r][v], x, parts[v]);
+            }
+        }
+    }
+
+    // Rows of A as the loop reads them: where they lie, or rounded before, one after the other.
+    struct Source {
+        const Number* rounded = nullptr;
+        std::int64_t first = 0;  // the row that lies there first
+    };
+
+    // Rows of A, rounded, into `to`.
+    static void round_rows(const Product& job, std::int64_t begin, std::int64_t end, Number* to) {
+        RowCursor at(job.a_rows);
+        at.go_to(begin);
+        for (std::int64_t row = begin; row < end; ++row, at.advance()) {
+            for (std::int64_t s = 0; s < job.segments; ++s, to += job.segment_length) {
+                const float* from = job.a + at.offset + s * job.segment_stride;
+                for (std::int64_t k = 0; k < job.segment_length; k += Width)
+                    Numbers::store_some(to + k, job.segment_length - k,
+                                        V::load_some(Float32{}, from + k, job.segment_length - k));
             }
         }
     }
 
     template <int N, int Count>
-    static inline void multiply(const Product& job, std::int64_t row, const float* b,
-                                Floats (&sums)[N][Count]) {
-        std::int64_t offsets[N];
-        locate<N>(job.a_rows, row, offsets);
+    static inline void multiply(const Product& job, const Source& source, std::int64_t row,
+                                const Number* b, Floats (&sums)[N][Count]) {
         for (int r = 0; r < N; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
-        for (std::int64_t s = 0; s < job.segments; ++s) {
-            const float* a[N];
-            for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
-            accumulate<N, Count>(a, job.segment_length, b, sums);
-            b += job.segment_length * Count * Width;
+        const Number* a[N];
+        if constexpr (rounds) {
+            for (int r = 0; r < N; ++r)
+                a[r] = source.rounded + (row - source.first + r) * job.depth();
+            accumulate<N, Count>(a, job.depth(), b, sums);
+        } else {
+            std::int64_t offsets[N];
+            locate<N>(job.a_rows, row, offsets);
+            for (std::int64_t s = 0; s < job.segments; ++s) {
+                for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
+                accumulate<N, Count>(a, job.segment_length, b, sums);
+                b += job.segment_length * Count * Width;
+            }
         }
     }
 
@@ -189,9 +267,10 @@ struct Products {
     }
 
     template <int N, int Count>
-    static void tile(const Product& job, std::int64_t row, std::int64_t p, const float* b) {
+    static void tile(const Product& job, const Source& source, std::int64_t row, std::int64_t p,
+                     const Number* b) {
         Floats sums[N][Count];
-        multiply<N, Count>(job, row, b, sums);
+        multiply<N, Count>(job, source, row, b, sums);
         std::int64_t to[N];
         locate<N>(job.c_rows, row, to);
         if constexpr (Count == 2)
@@ -227,31 +306,48 @@ struct Products {
     }
 
     template <int N, int Count>
-    static void tail(const Product& job, std::int64_t row, std::int64_t left, std::int64_t p,
-                     const float* b) {
+    static void tail(const Product& job, const Source& source, std::int64_t row, std::int64_t left,
+                     std::int64_t p, const Number* b) {
         if constexpr (N > 0) {
-            if (left == N) return tile<N, Count>(job, row, p, b);
-            tail<N - 1, Count>(job, row, left, p, b);
+            if (left == N) return tile<N, Count>(job, source, row, p, b);
+            tail<N - 1, Count>(job, source, row, left, p, b);
         }
     }
 
     template <int Count>
-    static void strip(const Product& job, const Part& part, std::int64_t p, const float* b) {
+    static void strip(const Product& job, const Source& source, const Part& part, std::int64_t p,
+                      const Number* b) {
         constexpr int rows = Count == 2 ? Rows : 8;  // enough sums under way for the FMA's latency
         std::int64_t row = part.row_begin;
-        for (; row + rows <= part.row_end; row += rows) tile<rows, Count>(job, row, p, b);
-        tail<rows - 1, Count>(job, row, part.row_end - row, p, b);
+        for (; row + rows <= part.row_end; row += rows) tile<rows, Count>(job, source, row, p, b);
+        tail<rows - 1, Count>(job, source, row, part.row_end - row, p, b);
+    }
+
+    static std::int64_t product_scratch(const Product& job, std::int64_t rows) {
+        if (rounds) return rows * job.depth() * std::int64_t{sizeof(Number)} / 4 + Width;
+        return job.panels ? 0 : panel * job.depth();
     }
 
     static void product(const Product& job, const Part& part, float* scratch) {
+        Source source;
+        if constexpr (rounds) {
+            Number* rounded = reinterpret_cast<Number*>(scratch);
+            round_rows(job, part.row_begin, part.row_end, rounded);
+            source = {rounded, part.row_begin};
+        }
         for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
-            const float* b = job.panels ? job.panels + p * panel * job.depth() : scratch;
-            if (!job.panels) pack_columns(job.weights, job.columns, job.depth(), p, scratch);
+            const Number* b = static_cast<const Number*>(job.panels) + p * panel * job.depth();
+            if constexpr (!rounds) {
+                if (!job.panels) {
+                    pack_columns(job.weights, job.columns, job.depth(), p, scratch);
+                    b = scratch;
+                }
+            }
             const bool pairs = job.activation == Activation::geglu;
             if (pairs || vectors_of(job.columns, p) == 2)
-                strip<2>(job, part, p, b);
+                strip<2>(job, source, part, p, b);
             else
-                strip<1>(job, part, p, b);
+                strip<1>(job, source, part, p, b);
         }
     }
 

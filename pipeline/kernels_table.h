@@ -9,19 +9,21 @@
 namespace keepsake::pipeline::kernels {
 namespace {
 
-template <int Width, int Rows>
+template <int Width, int Rows, class Numbers = Float32Products<Width>>
 constexpr Kernels table(const char* name) {
-    using P = Products<Width, Rows>;
+    using P = Products<Width, Rows, Numbers>;
     using N = Norms<Width>;
-    using A = Attentions<Width, Rows>;
-    using W = Winograds<Width, Rows>;
+    using A = Attentions<Width, Rows, Numbers>;
+    using W = Winograds<Width, Rows, Numbers>;
     return {name,
+            Numbers::arithmetic,
             P::panel,
             Rows,
             P::pack,
             P::pack_pairs,
             P::pack_transposed,
             P::product,
+            P::product_scratch,
             P::weight_gradient,
             N::group_norm_moments,
             N::group_norm,

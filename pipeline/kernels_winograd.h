@@ -9,11 +9,13 @@
 namespace keepsake::pipeline::kernels {
 namespace {
 
-template <int Width, int Rows>
+template <int Width, int Rows, class Numbers = Float32Products<Width>>
 struct Winograds {
-    using P = Products<Width, Rows>;
+    using P = Products<Width, Rows, Numbers>;
     using V = Vectors<Width>;
     using Floats = typename V::Floats;
+    using Number = typename Numbers::Number;
+    static constexpr std::int64_t step = Numbers::step;
     static constexpr std::int64_t panel = P::panel;
     static constexpr std::int64_t points = 16;  // of a tile of 4x4
 
@@ -34,30 +36,44 @@ struct Winograds {
         for (int y = 0; y < 4; ++y) widen_taps(columns + 3 * y, 1, u + 4 * y, 1);
     }
 
+    // The points of nine taps of Width numbers each, `count` of them there, of which one row of
+    // taps is `stride` numbers from the next.
+    template <class Kept>
+    static inline void load_points(Kept kept, const typename Kept::Value* taps_at,
+                                   std::int64_t stride, std::int64_t count, bool reversed,
+                                   Floats (&u)[points]) {
+        Floats taps[9];
+        for (int tap = 0; tap < 9; ++tap)
+            taps[reversed ? 8 - tap : tap] = V::load_some(kept, taps_at + tap * stride, count);
+        transform_weight(taps, u);
+    }
+
     // Panels of B: (points, depth, width) each, columns the outs.
     template <class Kept>
     static void pack_plain(Kept kept, const typename Kept::Value* weights, const WinogradShape& s,
-                           std::int64_t p, float* out) {
+                           std::int64_t p, Number* out) {
         const std::int64_t width = P::vectors_of(s.outs, p) * Width;
         for (std::int64_t first = 0; first < width; first += Width) {
-            for (std::int64_t k = 0; k < s.ins; k += Width) {
-                const std::int64_t count = smaller(Width, s.ins - k);
+            for (std::int64_t k = 0; k < s.ins; k += Width * step) {
+                const std::int64_t count = smaller(Width * step, s.ins - k);
                 Floats blocks[points][Width];
                 for (int j = 0; j < Width; ++j) {
                     const std::int64_t column = p * panel + first + j;
-                    Floats taps[9], u[points];
-                    for (int tap = 0; tap < 9; ++tap)
-                        taps[tap] = column < s.outs
-                                        ? V::load_some(
-                                              kept, weights + (column * 9 + tap) * s.ins + k, count)
-                                        : Floats{};
-                    transform_weight(taps, u);
-                    for (int i = 0; i < points; ++i) blocks[i][j] = u[i];
+                    Floats runs[step][points] = {};
+                    for (std::int64_t i = 0; i < step && column < s.outs; ++i)
+                        load_points(kept, weights + column * 9 * s.ins + k + i * Width, s.ins,
+                                    count - i * Width, /*reversed=*/false, runs[i]);
+                    for (int point = 0; point < points; ++point) {
+                        Floats run[step];
+                        for (std::int64_t i = 0; i < step; ++i) run[i] = runs[i][point];
+                        blocks[point][j] = Numbers::along(run);
+                    }
                 }
                 for (int i = 0; i < points; ++i) {
                     V::transpose(blocks[i]);
-                    for (std::int64_t j = 0; j < count; ++j)
-                        V::store(out + (i * s.ins + k + j) * width + first, blocks[i][j]);
+                    for (std::int64_t j = 0; j < count; j += step)
+                        Numbers::store(out + (i * s.ins + k + j) * width + first * step,
+                                       blocks[i][j / step]);
                 }
             }
         }
@@ -66,25 +82,29 @@ struct Winograds {
     // Likewise for the gradient of the input: columns the ins, depth the outs, the taps reversed.
     template <class Kept>
     static void pack_transposed(Kept kept, const typename Kept::Value* weights,
-                                const WinogradShape& s, std::int64_t p, float* out) {
+                                const WinogradShape& s, std::int64_t p, Number* out) {
         const std::int64_t width = P::vectors_of(s.ins, p) * Width, first = p * panel;
-        for (std::int64_t o = 0; o < s.outs; ++o) {
+        for (std::int64_t o = 0; o < s.outs; o += step) {
             for (std::int64_t j = 0; j < width; j += Width) {
-                Floats taps[9], u[points];
-                for (int tap = 0; tap < 9; ++tap)
-                    taps[8 - tap] = V::load_some(kept, weights + (o * 9 + tap) * s.ins + first + j,
-                                                 s.ins - first - j);
-                transform_weight(taps, u);
-                for (int i = 0; i < points; ++i) V::store(out + (i * s.outs + o) * width + j, u[i]);
+                Floats runs[step][points];
+                for (std::int64_t i = 0; i < step; ++i)
+                    load_points(kept, weights + (o + i) * 9 * s.ins + first + j, s.ins,
+                                s.ins - first - j, /*reversed=*/true, runs[i]);
+                for (int point = 0; point < points; ++point) {
+                    Floats rows[step];
+                    for (std::int64_t i = 0; i < step; ++i) rows[i] = runs[i][point];
+                    Numbers::store(out + (point * s.outs + o) * width + j * step,
+                                   Numbers::across(rows));
+                }
             }
         }
     }
 
-    static void pack(StoredWeight weights, const WinogradShape& shape, float* panels,
+    static void pack(StoredWeight weights, const WinogradShape& shape, void* panels,
                      std::int64_t begin, std::int64_t end) {
         P::with_numbers(weights, [&](auto kept, const auto* numbers) {
             for (std::int64_t p = begin; p < end; ++p) {
-                float* out = panels + p * panel * points * shape.depth();
+                Number* out = static_cast<Number*>(panels) + p * panel * points * shape.depth();
                 if (shape.transposed)
                     pack_transposed(kept, numbers, shape, p, out);
                 else
@@ -119,13 +139,13 @@ struct Winograds {
 
     // Tiles [begin, end) of x -> values (points, rows, channels).
     static void transform_input(const Winograd& job, std::int64_t begin, std::int64_t end,
-                                std::int64_t rows, float* values) {
+                                std::int64_t rows, Number* values) {
         const std::int64_t line = (job.width + 2) * job.channels;
         for (std::int64_t tile = begin; tile < end; ++tile) {
             const Place at = place_of(job, tile);
             const float* x =
                 job.x + (at.picture * (job.height + 2) + at.y) * line + at.x * job.channels;
-            float* to = values + (tile - begin) * job.channels;
+            Number* to = values + (tile - begin) * job.channels;
             for (std::int64_t c = 0; c < job.channels; c += Width) {
                 const std::int64_t count = job.channels - c;
                 Floats d[points];
@@ -135,18 +155,18 @@ struct Winograds {
                 for (int i = 0; i < 4; ++i) spread(d + i, 4, d + i);
                 for (int y = 0; y < 4; ++y) spread(d + 4 * y, 1, d + 4 * y);
                 for (int i = 0; i < points; ++i)
-                    P::store_part(to + i * rows * job.channels + c, count, d[i]);
+                    Numbers::store_some(to + i * rows * job.channels + c, count, d[i]);
             }
         }
     }
 
     template <int Count>
-    static void multiply(const Winograd& job, std::int64_t rows, const float* values,
-                         const float* panels, float* sums) {
+    static void multiply(const Winograd& job, std::int64_t rows, const Number* values,
+                         const Number* panels, float* sums) {
         const std::int64_t depth = job.channels;
         for (std::int64_t i = 0; i < points; ++i) {
             for (std::int64_t row = 0; row < rows; row += Rows) {
-                const float* a[Rows];
+                const Number* a[Rows];
                 for (int r = 0; r < Rows; ++r) a[r] = values + (i * rows + row + r) * depth;
                 Floats c[Rows][Count];
                 for (int r = 0; r < Rows; ++r)
@@ -184,18 +204,20 @@ struct Winograds {
 
     static std::int64_t padded(std::int64_t tiles) { return (tiles + Rows - 1) / Rows * Rows; }
     static std::int64_t scratch(std::int64_t tiles, std::int64_t channels) {
-        return points * padded(tiles) * (channels + panel);
+        return points * padded(tiles) *
+               (channels * std::int64_t{sizeof(Number)} / std::int64_t{sizeof(float)} + panel);
     }
 
     static void convolve(const Winograd& job, std::int64_t begin, std::int64_t end,
                          std::int64_t panel_begin, std::int64_t panel_end, float* scratch) {
         // Rows beyond the last tile are multiplied too, whatever they hold, and not looked at.
         const std::int64_t rows = padded(end - begin);
-        float* values = scratch;
-        float* sums = values + points * rows * job.channels;
+        float* sums = scratch;
+        Number* values = reinterpret_cast<Number*>(sums + points * rows * panel);
         transform_input(job, begin, end, rows, values);
         for (std::int64_t p = panel_begin; p < panel_end; ++p) {
-            const float* panels = job.panels + p * panel * points * job.channels;
+            const Number* panels =
+                static_cast<const Number*>(job.panels) + p * panel * points * job.channels;
             const int vectors = P::vectors_of(job.columns, p);
             if (vectors == 2)
                 multiply<2>(job, rows, values, panels, sums);

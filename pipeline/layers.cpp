@@ -23,7 +23,8 @@ Linear::Linear(Weights& weights, const std::string& prefix, std::int64_t in, std
                bool with_bias)
     : weight(weights.take(prefix + ".weight", {out, in})),
       packed(weights.packed()),
-      lora(weights.lora(prefix)) {
+      lora(weights.lora(prefix)),
+      arithmetic(weights.arithmetic()) {
     if (with_bias) bias = weights.take(prefix + ".bias", {out});
 }
 
@@ -34,11 +35,13 @@ Linear Linear::from_pointwise(Weights& weights, const std::string& prefix, std::
     linear.bias = weights.take(prefix + ".bias", {out});
     linear.packed = weights.packed();
     linear.lora = weights.lora(prefix);
+    linear.arithmetic = weights.arithmetic();
     return linear;
 }
 
 FusedLayer Linear::fused() const {
-    return {.weight = weight, .bias = bias, .packed = packed, .lora = lora};
+    return {
+        .weight = weight, .bias = bias, .packed = packed, .lora = lora, .arithmetic = arithmetic};
 }
 
 Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
@@ -59,7 +62,8 @@ Conv2d::Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std
       stride(stride_),
       padding(padding_),
       packed(weights.packed()),
-      lora(weights.lora(prefix)) {}
+      lora(weights.lora(prefix)),
+      arithmetic(weights.arithmetic()) {}
 
 FusedLayer Conv2d::fused() const {
     return {.weight = weight,
@@ -67,7 +71,8 @@ FusedLayer Conv2d::fused() const {
             .packed = packed,
             .lora = lora,
             .stride = stride,
-            .padding = padding};
+            .padding = padding,
+            .arithmetic = arithmetic};
 }
 
 Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
@@ -168,11 +173,11 @@ Tensor from_tokens(const Tensor& tokens, const Tensor& x) {
         .permute({0, 3, 1, 2});
 }
 
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
-                 bool causal) {
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads, bool causal,
+                 Arithmetic arithmetic) {
     const bool fits = runs_on_kernels(q) && runs_on_kernels(k) && runs_on_kernels(v);
     if (fits && !causal && !at::GradMode::is_enabled() && q.numel() > 0 && k.numel() > 0)
-        return fused_attention(q, k, v, heads);
+        return fused_attention(q, k, v, heads, arithmetic);
     const auto split = [heads](const Tensor& x) {
         return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
     };

@@ -22,6 +22,7 @@ struct Linear {
     Tensor bias;    // (out), or undefined
     std::shared_ptr<PackedWeights> packed;
     std::shared_ptr<const Lora> lora;  // or null
+    Arithmetic arithmetic = Arithmetic::float32;
     Linear() = default;
     Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            bool with_bias = true);
@@ -41,6 +42,7 @@ struct Conv2d {
     std::int64_t stride = 1, padding = 0;
     std::shared_ptr<PackedWeights> packed;
     std::shared_ptr<const Lora> lora;  // or null
+    Arithmetic arithmetic = Arithmetic::float32;
     Conv2d() = default;
     Conv2d(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
            std::int64_t kernel, std::int64_t stride_ = 1, std::int64_t padding_ = 0);
@@ -112,8 +114,8 @@ Tensor to_tokens(const Tensor& x);
 Tensor from_tokens(const Tensor& tokens, const Tensor& x);
 
 // Multi-head scaled-dot-product attention. q: (B, N, heads*d); k, v: (B, M, heads*d) -> (B, N,
-// heads*d).
+// heads*d). bfloat16 arithmetic is for what takes no gradient.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
-                 bool causal = false);
+                 bool causal = false, Arithmetic arithmetic = Arithmetic::float32);
 
 }  // namespace keepsake::pipeline

@@ -28,6 +28,7 @@ Weights share_weights(const UNet& unet) {
     const Tensor& any = unet.parameters().begin()->second;  // a bias: in working precision
     Weights weights = Weights::from_tensors(unet.parameters(), "U-Net");
     weights.set_target(any.scalar_type(), any.device());
+    weights.set_arithmetic(unet.arithmetic());
     weights.keep_stored_precision();
     return weights;
 }

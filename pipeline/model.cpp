@@ -119,13 +119,15 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
         result.keep_stored_precision();
         return result;
     };
+    Weights unet_weights = weights(files.unet);
+    unet_weights.set_arithmetic(options.arithmetic);
     return Model{
         .path = path,
         .fingerprint = fingerprint(files),
         .tokenizer = std::move(tokenizer),
         .text_encoder = TextEncoder(files.text_encoder_config, weights(files.text_encoder)),
         .vae = Vae(files.vae_config, weights(files.vae)),
-        .unet = UNet(files.unet_config, weights(files.unet)),
+        .unet = UNet(files.unet_config, std::move(unet_weights)),
         .schedule = Schedule(files.schedule),
         .dtype = options.dtype,
         .device = options.device};

@@ -16,6 +16,7 @@ namespace keepsake::pipeline {
 struct LoadOptions {
     at::ScalarType dtype = at::kFloat;  // working precision of every component
     at::Device device = at::kCPU;
+    Arithmetic arithmetic = Arithmetic::float32;  // of the U-Net, where nothing learns
     // What the network predicts, where the model's own files do not say it or say it wrongly.
     std::optional<PredictionType> prediction_type;
     // Where the tokenizer of a single-file checkpoint lies, which has none of its own: this folder

@@ -9,15 +9,19 @@
 
 namespace keepsake::pipeline {
 
-using kernels::best_kernels;
 using kernels::Kernels;
 using kernels::share;
 
 namespace {
 
+Tensor room_for(const Kernels& k, std::int64_t numbers) {
+    return at::empty({numbers},
+                     at::TensorOptions().dtype(k.arithmetic == Arithmetic::bfloat16 ? at::kBFloat16
+                                                                                    : at::kFloat));
+}
+
 // weight: (out, taps..., in) in memory.
-Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
-    const Kernels& k = *best_kernels();
+Tensor pack(const Kernels& k, const Tensor& weight, PackedWeights::Kind kind) {
     const std::int64_t outs = weight.size(0), ins = weight.size(1);
     const std::int64_t taps = weight.numel() / (outs * ins);
     const bool transposed = kind == PackedWeights::Kind::transposed;
@@ -25,9 +29,8 @@ Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
     const std::int64_t depth = taps * (transposed ? outs : ins);
     const Tensor contiguous = weight.contiguous(layer_format(weight));
     const kernels::StoredWeight from = stored(contiguous);
-    const Tensor packed = at::empty({kernels::packed_size(k.panel_width, columns, depth)},
-                                    at::TensorOptions().dtype(at::kFloat));
-    float* to = packed.mutable_data_ptr<float>();
+    const Tensor packed = room_for(k, kernels::packed_size(k.panel_width, columns, depth));
+    void* to = packed.mutable_data_ptr();
     share((columns + k.panel_width - 1) / k.panel_width, at::get_num_threads(),
           [&](std::int64_t p) {
               if (transposed)
@@ -43,7 +46,7 @@ Tensor pack(const Tensor& weight, PackedWeights::Kind kind) {
 // The four 2x2 kernels of a 3x3 one after upsampling by two, packed: (4, packed size). Of three
 // taps in a line, the two that fall on one pixel of the small picture are added: the last two at
 // even places of the result, the first two at odd ones.
-Tensor pack_upscaled(const Tensor& kept) {
+Tensor pack_upscaled(const Kernels& k, const Tensor& kept) {
     const at::NoGradGuard no_grad;
     const Tensor weight = kept.to(at::kFloat);
     const auto joined = [](const Tensor& w, std::int64_t dim, bool odd) {
@@ -54,33 +57,32 @@ Tensor pack_upscaled(const Tensor& kept) {
     for (const bool down : {false, true})
         for (const bool right : {false, true})
             phases.push_back(
-                pack(joined(joined(weight, 2, down), 3, right), PackedWeights::Kind::plain));
+                pack(k, joined(joined(weight, 2, down), 3, right), PackedWeights::Kind::plain));
     return at::stack(phases);
 }
 
-Tensor pack_winograd(const Tensor& weight, bool transposed) {
-    const Kernels& k = *best_kernels();
+Tensor pack_winograd(const Kernels& k, const Tensor& weight, bool transposed) {
     const kernels::WinogradShape shape{weight.size(0), weight.size(1), transposed};
     const Tensor contiguous = weight.contiguous(layer_format(weight));
     const kernels::StoredWeight from = stored(contiguous);
     const std::int64_t size = kernels::packed_size(k.panel_width, shape.columns(), shape.depth());
-    const Tensor packed = at::empty({16 * size}, at::TensorOptions().dtype(at::kFloat));
-    float* to = packed.mutable_data_ptr<float>();
+    const Tensor packed = room_for(k, 16 * size);
+    void* to = packed.mutable_data_ptr();
     share((shape.columns() + k.panel_width - 1) / k.panel_width, at::get_num_threads(),
           [&](std::int64_t p) { k.pack_winograd(from, shape, to, p, p + 1); });
     return packed;
 }
 
-Tensor pack_as(const Tensor& weight, PackedWeights::Kind kind) {
+Tensor pack_as(const Kernels& k, const Tensor& weight, PackedWeights::Kind kind) {
     switch (kind) {
         case PackedWeights::Kind::upscaled:
-            return pack_upscaled(weight);
+            return pack_upscaled(k, weight);
         case PackedWeights::Kind::winograd:
-            return pack_winograd(weight, /*transposed=*/false);
+            return pack_winograd(k, weight, /*transposed=*/false);
         case PackedWeights::Kind::winograd_transposed:
-            return pack_winograd(weight, /*transposed=*/true);
+            return pack_winograd(k, weight, /*transposed=*/true);
         default:
-            return pack(weight, kind);
+            return pack(k, weight, kind);
     }
 }
 
@@ -110,15 +112,15 @@ kernels::StoredWeight stored(const Tensor& weight) {
     }
 }
 
-Tensor PackedWeights::get(const Tensor& weight, Kind kind) {
+Tensor PackedWeights::get(const Tensor& weight, Kind kind, Arithmetic arithmetic) {
     const std::lock_guard lock(mutex_);
-    Panels& panels = panels_[static_cast<int>(kind)];
+    Panels& panels = panels_[static_cast<int>(arithmetic)][static_cast<int>(kind)];
     const std::uint32_t version =
         weight.is_inference() ? 0 : static_cast<std::uint32_t>(weight._version());
     if (panels.tensor.defined() && panels.address == weight.const_data_ptr() &&
         panels.version == version)
         return panels.tensor;
-    const Tensor packed = pack_as(weight, kind);
+    const Tensor packed = pack_as(*kernels::kernels_for(arithmetic), weight, kind);
     panels = {packed, weight.storage(), weight.const_data_ptr(), version};
     return packed;
 }

@@ -26,8 +26,8 @@ class PackedWeights {
   public:
     enum class Kind { plain, pairs, transposed, upscaled, winograd, winograd_transposed };
     // weight: (out, in) or (out, in, k, k) channels_last; float32, float16 or bfloat16. Panels are
-    // float32.
-    Tensor get(const Tensor& weight, Kind kind);
+    // in the numbers of the arithmetic's kernels.
+    Tensor get(const Tensor& weight, Kind kind, Arithmetic arithmetic = Arithmetic::float32);
 
   private:
     struct Panels {
@@ -37,7 +37,7 @@ class PackedWeights {
         std::uint32_t version = 0;
     };
     std::mutex mutex_;
-    Panels panels_[6];
+    Panels panels_[2][6];  // by arithmetic and kind
 };
 
 }  // namespace keepsake::pipeline

@@ -47,7 +47,8 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
     const at::ScalarType dtype = x.scalar_type();
     const at::ScalarType inner = upcast ? at::kFloat : dtype;
     const auto attend = [&](const Tensor& query, const Tensor& key, const Tensor& value) {
-        const Tensor seen = attention(query.to(inner), key.to(inner), value.to(inner), heads);
+        const Tensor seen = attention(query.to(inner), key.to(inner), value.to(inner), heads,
+                                      /*causal=*/false, q.arithmetic);
         return out(seen.to(dtype), residual);
     };
     const bool itself = x.is_same(context);

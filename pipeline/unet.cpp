@@ -203,6 +203,7 @@ UNet UNet::clone() const {
         copies[name] = tensor.detach().to(working, /*non_blocking=*/false, /*copy=*/true);
     Weights weights = Weights::from_tensors(std::move(copies), "U-Net");
     weights.set_target(working, conv_in_.weight.device());
+    weights.set_arithmetic(arithmetic());
     return UNet(config_, std::move(weights));
 }
 

@@ -58,6 +58,7 @@ class UNet {
                       const Tensor& encoder_hidden_states) const;
 
     const UNetConfig& config() const { return config_; }
+    Arithmetic arithmetic() const { return conv_in_.arithmetic; }
     // Every weight by its diffusers name; the tensors are the layers' own, so requires_grad_() and
     // in-place updates of these reach the model. In working precision, but for those that
     // Weights::keep_stored_precision() left as they were stored.

@@ -46,7 +46,9 @@ Vae::Attention::Attention(Weights& weights, const std::string& prefix, std::int6
 
 Tensor Vae::Attention::operator()(const Tensor& x) const {
     const Tensor h = to_tokens(norm(x));
-    return x + from_tokens(out(pipeline::attention(q(h), k(h), v(h), /*heads=*/1)), x);
+    const Tensor seen =
+        pipeline::attention(q(h), k(h), v(h), /*heads=*/1, /*causal=*/false, q.arithmetic);
+    return x + from_tokens(out(seen), x);
 }
 
 Tensor Vae::Mid::operator()(const Tensor& x) const {

@@ -41,6 +41,10 @@ class Weights {
     // learn.
     void keep_stored_precision();
 
+    // In which numbers later layers compute their products, on processors that have kernels for it.
+    void set_arithmetic(Arithmetic arithmetic) { arithmetic_ = arithmetic; }
+    Arithmetic arithmetic() const { return arithmetic_; }
+
     // Gives every tensor the name that `new_name` makes of its present one; for files written under
     // older names. Errors go on naming surplus and misshapen tensors as the file does. Throws Error
     // when two tensors would get the same name.
@@ -84,6 +88,7 @@ class Weights {
     std::string component_;
     at::ScalarType dtype_ = at::kFloat;
     bool keeps_stored_ = false;
+    Arithmetic arithmetic_ = Arithmetic::float32;
     at::Device device_ = at::kCPU;
     TensorMap taken_;
     std::map<std::string, Lora> loras_;

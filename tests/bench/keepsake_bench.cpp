@@ -6,6 +6,7 @@
 // Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
 // iteration took. The model is loaded at the first part that needs it. Progress does not exist
 // here: the parts are called through the same public functions that the program calls.
+// PART-bfloat16 is the part in bfloat16 arithmetic, with a model loaded anew.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
@@ -133,11 +134,16 @@ class Bench {
   public:
     explicit Bench(std::string model_path) : model_path_(std::move(model_path)) {}
 
-    double time(const std::string& part, int iterations) {
+    double time(std::string part, int iterations) {
         if (part == "load")
             return time_calls(iterations, [&] { pipeline::load_model(model_path_); });
-        if (!model_) {
-            model_.emplace(pipeline::load_model(model_path_));
+        pipeline::LoadOptions options;
+        if (const auto at = part.find(rounded); at != std::string::npos) {
+            options.arithmetic = pipeline::Arithmetic::bfloat16;
+            part.erase(at);
+        }
+        if (!model_ || model_->unet.arithmetic() != options.arithmetic) {
+            model_.emplace(pipeline::load_model(model_path_, options));
             inputs_ = make_inputs(*model_);
         }
         const pipeline::Model& model = *model_;
@@ -160,8 +166,9 @@ class Bench {
     }
 
   private:
+    static constexpr const char* rounded = "-bfloat16";
     std::string model_path_;
-    std::optional<pipeline::Model> model_;
+    std::optional<pipeline::Model> model_;  // in the arithmetic of the last part
     Inputs inputs_;
 };
 

@@ -13,14 +13,15 @@
 namespace keepsake::pipeline {
 namespace {
 
-class SameNumbers : public testing::Test {
+class SameNumbers : public testing::TestWithParam<Arithmetic> {
   protected:
+    // LibTorch's operators promise no such thing.
     void SetUp() override {
-        if (!kernels::best_kernels()) GTEST_SKIP() << "LibTorch's operators promise no such thing";
+        if (!kernels::kernels_for(GetParam())) GTEST_SKIP() << "no kernels for this processor";
     }
     void TearDown() override { at::set_num_threads(threads_); }
 
-    const Model model_ = load_model(std::filesystem::path(KEEPSAKE_ASSETS) / "models/flowers");
+    const Model model_ = load_model(KEEPSAKE_ASSETS "/models/flowers", {.arithmetic = GetParam()});
     const at::NoGradGuard no_grad_{};
     const int threads_ = at::get_num_threads();
 };
@@ -29,7 +30,7 @@ Tensor random_context(const Model& model, std::int64_t batch) {
     return randn({batch, 77, model.unet.config().cross_attention_dim}, make_generator(2));
 }
 
-TEST_F(SameNumbers, AloneAndAmongOthers) {
+TEST_P(SameNumbers, AloneAndAmongOthers) {
     const Tensor timestep = at::full({1}, 400.0);
     // The bundled model's own size; one of odd sides on every level; a wide one.
     for (const auto& [height, width] : {std::pair{16, 16}, {13, 11}, {8, 24}}) {
@@ -52,7 +53,7 @@ TEST_F(SameNumbers, AloneAndAmongOthers) {
         EXPECT_TRUE(at::equal(decode_latents(model_, latents.slice(0, i, i + 1))[0], pictures[i]));
 }
 
-TEST_F(SameNumbers, WhateverTheNumberOfThreads) {
+TEST_P(SameNumbers, WhateverTheNumberOfThreads) {
     const std::int64_t channels = model_.unet.config().in_channels;
     const Tensor latents = randn({2, channels, 16, 16}, make_generator(1));
     const Tensor image = randn({1, 3, 128, 128}, make_generator(4)).clamp(-1, 1);
@@ -75,6 +76,12 @@ TEST_F(SameNumbers, WhateverTheNumberOfThreads) {
         }
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Arithmetics, SameNumbers,
+                         testing::Values(Arithmetic::float32, Arithmetic::bfloat16),
+                         [](const auto& given) {
+                             return given.param == Arithmetic::float32 ? "float32" : "bfloat16";
+                         });
 
 }  // namespace
 }  // namespace keepsake::pipeline
