@@ -175,6 +175,8 @@ TEST_F(BadInput, WrongUsage) {
     refused({"render", session.string(), "--out", "a.png"}, {"--out", "one --eta"});
     refused({"render", session.string(), "--threads", "0"}, {"--threads"});
     refused({"render", session.string(), "--device", "tpu"}, {"--device", "cpu, cuda, auto"});
+    refused({"render", session.string(), "--precision", "half"},
+            {"--precision", "'half' is none of float32, bfloat16, auto"});
     refused({"generate", "x", "--out", "a.bmp"}, {"--out", "a.bmp"});
     refused({"generate", "x", "--strength", "0.5"}, {"--strength: is only for --image"});
     refused({"generate", "x", "--image", "a.png", "--strength", "1.5"}, {"--strength"});

@@ -262,13 +262,38 @@ TEST_F(CommandLine, InfoHelpAndVersion) {
     const ProgramRun help = run_program({"edit", "--help"});
     EXPECT_EQ(help.status, 0);
     for (const char* option :
-         {"--model",        "--out",       "--session",  "--mode",     "--eta",  "--seed",
-          "--sampler",      "--steps",     "--guidance", "--negative", "--size", "--json",
-          "--threads",      "--device",    "--quiet",    "--no-full",  "--mask", "--mask-threshold",
-          "--mask-feather", "--strip-gps", "--format",   "--quality"}) {
+         {"--model",   "--out",     "--session",        "--mode",         "--eta",
+          "--seed",    "--sampler", "--steps",          "--guidance",     "--negative",
+          "--size",    "--json",    "--threads",        "--device",       "--quiet",
+          "--no-full", "--mask",    "--mask-threshold", "--mask-feather", "--strip-gps",
+          "--format",  "--quality", "--precision"}) {
         EXPECT_NE(help.out.find(option), std::string::npos) << option;
     }
     EXPECT_EQ(run_program({}).status, 2);
+}
+
+// Whatever the processor, KEEPSAKE_KERNELS takes its bfloat16 away.
+TEST_F(CommandLine, BfloatOnlyWhereItPays) {
+    const auto generate = [&](const std::string& precision, const std::string& kernels) {
+        const fs::path out = folder.path / (precision + kernels + ".png");
+        const ProgramRun run =
+            run_program({"generate", "a red rose", "--steps", "4", "--size", "64", "--precision",
+                         precision, "--out", out.string(), "--quiet"},
+                        {.environment = {{"KEEPSAKE_KERNELS", kernels}}});
+        return std::pair(run, out);
+    };
+    const auto [refused, nothing] = generate("bfloat16", "avx2");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(refused.err.find("--precision bfloat16: this processor is not faster at bfloat16"),
+              std::string::npos)
+        << refused.err;
+    EXPECT_FALSE(fs::exists(nothing));
+    const auto [plain, plain_file] = generate("float32", "avx2");
+    const auto [automatic, automatic_file] = generate("auto", "avx2");
+    EXPECT_EQ(plain.status, 0) << plain.err;
+    EXPECT_EQ(automatic.status, 0) << automatic.err;
+    EXPECT_EQ(editor::load_photo(plain_file).pixels.rgb,
+              editor::load_photo(automatic_file).pixels.rgb);
 }
 
 TEST_F(CommandLine, BarOnATerminal) {
