@@ -31,7 +31,7 @@ from programs import HEADER
 SKIPPED = 77  # what CTest takes for "skipped"
 EDIT_ROWS = ["edit", "edit-again"]
 # The one that needs most of the machine comes last, when all other programs have ended.
-LARGE_ROWS = ["sd15-unet", "sd15-lora", "sd15-render", "sd15-full"]
+LARGE_ROWS = ["sd15-unet", "sd15-unet-bfloat16", "sd15-lora", "sd15-render", "sd15-full"]
 ROWS = [*PARTS, "memory", *EDIT_ROWS, *LARGE_ROWS]
 
 
@@ -101,8 +101,8 @@ def print_edit_rows(options, python):
 
 def print_large_rows(options, python):
     large = Large(options, python)
-    for name, rows in zip(LARGE_ROWS, (large.unet_rows, large.lora_rows, large.render_rows,
-                                       large.full_rows)):
+    for name, rows in zip(LARGE_ROWS, (large.unet_rows, large.rounded_unet_rows,
+                                       large.lora_rows, large.render_rows, large.full_rows)):
         if name in options.rows:
             print_rows(rows())
     large.close()
@@ -113,7 +113,7 @@ def print_machine(options, python, load):
     versions = ", ".join(f"{name} {version}" for name, version in peaks["versions"].items())
     print(f"\nMachine: {environment.processor()}, load average {load:.2f} when this run began "
           f"(a quiet machine: near 0); torch uses {peaks['torch_isa']}; "
-          f"{options.threads} threads, float32. Its peaks in this run, by torch: "
+          f"{options.threads} threads, float32 unless a row says otherwise. Its peaks in this run, by torch: "
           f"{peaks['gemm']:.0f} GFLOP/s for a 1024x1024 product, {peaks['conv']:.0f} for a 3x3 "
           f"convolution of 320 channels at 64x64, channels_last. Keepsake {environment.commit()}; "
           f"{versions}.")

@@ -7,6 +7,7 @@ installed package (KEEPSAKE_TORCH or build/venv), else the CPU build of PyTorch,
 190 MB; the rest is some 200 MB.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -124,9 +125,12 @@ def bench_python(given):
     wanted = "".join(
         (folder / "requirements.txt").read_text() for folder in (BENCH, ROOT / "tests" / "goldens")
     )
-    if not done.exists() or done.read_text() != wanted:
-        make_venv()
-        done.write_text(wanted)
+    VENV.parent.mkdir(exist_ok=True)
+    with open(VENV.parent / "bench-venv.lock", "w") as lock:  # two runs at once would spoil it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or done.read_text() != wanted:
+            make_venv()
+            done.write_text(wanted)
     return str(VENV / "bin" / "python")
 
 
@@ -141,15 +145,23 @@ def peaks(python, threads, environment):
     return json.loads(done.stdout)
 
 
-def processor():
-    model = platform.machine()
-    flags = set()
+def cpuinfo(wanted):
+    """The last value of a field, or None."""
+    value = None
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            model = value.strip()
-        if key.strip() == "flags":
-            flags = set(value.split())
+        key, _, text = line.partition(":")
+        if key.strip() == wanted:
+            value = text.strip()
+    return value
+
+
+def multiplies_in_bfloat16():
+    return "avx512_bf16" in (cpuinfo("flags") or "").split()
+
+
+def processor():
+    model = cpuinfo("model name") or platform.machine()
+    flags = (cpuinfo("flags") or "").split()
     wanted = ["avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"]
     return f"{model}, {os.cpu_count()} cores, {' '.join(f for f in wanted if f in flags)}"
 

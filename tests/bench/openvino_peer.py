@@ -1,9 +1,9 @@
-"""The U-Net of a diffusers folder in OpenVINO, float32. Usage: python openvino_peer.py MODEL THREADS
+"""The U-Net of a diffusers folder in OpenVINO. Usage: python openvino_peer.py MODEL THREADS
 
-As peer.py: each line on stdin is "PART ITERATIONS", PART unet-1 or unet-2 (the batch); the answer
-is the seconds of one call. The network is converted from diffusers' own by openvino.convert_model,
-with fixed shapes, latency hint, the asked number of threads, and float32 asked for (the default on
-some processors is bfloat16).
+As peer.py: each line on stdin is "PART ITERATIONS", PART unet-N (N the batch) or unet-N-bfloat16;
+the answer is the seconds of one call. The network is converted from diffusers' own by
+openvino.convert_model, with fixed shapes, latency hint, the asked number of threads, and float32 or
+bfloat16 asked for (on some processors bfloat16 is the default).
 """
 
 import gc
@@ -25,9 +25,9 @@ class Prediction(torch.nn.Module):
         return self.unet(sample, timestep, encoder_hidden_states=context, return_dict=False)[0]
 
 
-def compile_unet(path, batch, threads, timesteps=1):
+def compile_unet(path, batch, threads, timesteps=1, precision="f32"):
     """A call (sample, timestep, context) -> numpy array, for inputs of exactly this batch and this
-    many timesteps, all float32; and inputs to call it with."""
+    many timesteps, all float32 outside; and inputs to call it with."""
     unet = load_unet(path)
     sample, timestep, context = unet_inputs(unet, batch)
     inputs = (sample, timestep.expand(timesteps).contiguous(), context)
@@ -38,7 +38,7 @@ def compile_unet(path, batch, threads, timesteps=1):
             Prediction(unet), example_input=inputs, input=[tuple(x.shape) for x in inputs]
         )
     compiled = openvino.Core().compile_model(model, "CPU", {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     })
@@ -59,8 +59,9 @@ class Bench:
 
     def time(self, part, iterations):
         if part not in self.calls:
-            batch = {"unet-1": 1, "unet-2": 2}[part]
-            self.calls[part] = compile_unet(self.path, batch, self.threads)
+            batch = int(part.split("-")[1])
+            precision = "bf16" if part.endswith("bfloat16") else "f32"
+            self.calls[part] = compile_unet(self.path, batch, self.threads, precision=precision)
         call, inputs = self.calls[part]
         return time_calls(iterations, lambda: call(*inputs))
 

@@ -21,6 +21,8 @@ PARTS = {
     "load": Part("load the model", None),
     "unet-1": Part("U-Net forward, batch 1", 2, 1, True),
     "unet-2": Part("U-Net forward, batch 2", 2, 1, True),
+    "unet-1-bfloat16": Part("U-Net forward, batch 1, bfloat16", None, None, True),
+    "unet-2-bfloat16": Part("U-Net forward, batch 2, bfloat16", None, None, True),
     "train-embedding": Part("training step, embedding", 1.5),
     "train-all": Part("training step, all weights", 1.5),
     "train-lora": Part("training step, LoRA of rank 16, batch 4", 1.5),
@@ -61,6 +63,8 @@ class Parts:
 
     def rows(self, name):
         part = PARTS[name]
+        if name.endswith("bfloat16") and not environment.multiplies_in_bfloat16():
+            return [Row(part.what, "not measured: this processor does not multiply in bfloat16")]
         names = ["ours", "diffusers"]
         if part.in_openvino and self.has_openvino:
             names.append("OpenVINO")

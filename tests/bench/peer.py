@@ -4,7 +4,8 @@ Usage: python peer.py MODEL THREADS      (compare.py starts it)
 
 Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
 iteration took. Importing torch and diffusers is not timed. A part unet-N is a call of the U-Net
-with batch N; unet-N-channels-last the same with weights and input in that memory format.
+with batch N; unet-N-channels-last the same with weights and input in that memory format,
+unet-N-bfloat16 in that dtype.
 """
 
 import sys
@@ -39,9 +40,9 @@ def load(path):
     return pipe
 
 
-def load_unet(path):
+def load_unet(path, dtype=torch.float32):
     return UNet2DConditionModel.from_pretrained(
-        path, subfolder="unet", torch_dtype=torch.float32, local_files_only=True
+        path, subfolder="unet", torch_dtype=dtype, local_files_only=True
     ).eval()
 
 
@@ -89,6 +90,7 @@ class Bench:
         self.path = path
         self.pipe = None
         self.unet = None
+        self.rounded_unet = None
 
     def prepare(self):
         self.pipe = load(self.path)
@@ -103,6 +105,8 @@ class Bench:
     def time(self, part, iterations):
         if part == "load":
             return time_calls(iterations, lambda: load(self.path))
+        if part.endswith("-bfloat16"):
+            return self.time_rounded_unet(part, iterations)
         if part.startswith("unet-"):
             return self.time_unet(part, iterations)
         if self.pipe is None:
@@ -137,6 +141,15 @@ class Bench:
         if channels_last:
             self.unet.to(memory_format=torch.contiguous_format)
         return seconds
+
+    def time_rounded_unet(self, part, iterations):
+        if self.rounded_unet is None:
+            self.rounded_unet = load_unet(self.path, torch.bfloat16)
+        inputs = unet_inputs(self.rounded_unet, int(part.split("-")[1]))
+        sample, timestep, context = (tensor.to(torch.bfloat16) for tensor in inputs)
+        with torch.no_grad():
+            return time_calls(iterations,
+                              lambda: self.rounded_unet(sample, timestep, context).sample)
 
     def generate(self):
         self.pipe(
