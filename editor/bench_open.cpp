@@ -201,6 +201,7 @@ void use_model(Bench& bench, const fs::path& path) {
         request.compute = bench.compute;
         pipeline::Model model = load_session_model(request, nullptr);
         bench.defaults = load_model_defaults(chosen);
+        set_threads(bench.compute.threads, model, model.native_size());
         bench.model.emplace(std::move(model));
     } catch (const std::exception& error) {
         bench.board.change([&](Document& document) {
@@ -269,6 +270,7 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
         request.compute = bench.compute;
         pipeline::Model model = load_session_model(request, &session);
         bench.defaults = load_model_defaults(model.path);
+        set_threads(bench.compute.threads, model, session.recipe.size);
         bench.model.emplace(std::move(model));
         bench.board.change(
             [&](Document& document) { document.model = view_model(bench, bench.model->path); });

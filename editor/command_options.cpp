@@ -15,6 +15,7 @@
 #include "editor/image_file.h"
 #include "editor/progress.h"
 #include "editor/recipe.h"
+#include "pipeline/threads.h"
 
 namespace keepsake::editor {
 namespace {
@@ -52,7 +53,8 @@ void add_run_options(CLI::App& command, RunArguments& arguments) {
     command.add_option("--precision", arguments.precision,
                        "float32 (the default), bfloat16, or auto: bfloat16 where the processor is "
                        "fast at it. Pictures differ a little between the two");
-    command.add_option("--threads", arguments.threads, "Processor threads; default: one a core");
+    command.add_option("--threads", arguments.threads,
+                       "Processor threads; default: measured, at most one a CPU that is usable");
     command.add_flag("--quiet", arguments.quiet, "No progress on stderr");
 }
 
@@ -60,8 +62,9 @@ Compute start_run(const RunArguments& arguments) {
     if (arguments.threads) {
         require(*arguments.threads >= 1 && *arguments.threads <= 1024, "--threads",
                 std::to_string(*arguments.threads) + " is not between 1 and 1024");
-        at::set_num_threads(*arguments.threads);
     }
+    // Until a model is loaded with which to measure.
+    at::set_num_threads(arguments.threads.value_or(pipeline::default_threads()));
     const std::string& device = arguments.device;
     require(device == "cpu" || device == "cuda" || device == "auto", "--device",
             "'" + device + "' is none of cpu, cuda, auto");
@@ -69,7 +72,7 @@ Compute start_run(const RunArguments& arguments) {
     require(precision == "float32" || precision == "bfloat16" || precision == "auto", "--precision",
             "'" + checked_utf8(precision) + "' is none of float32, bfloat16, auto");
     const at::Device found = find_device(device, "--device cuda");
-    return {found, find_arithmetic(precision, found, "--precision bfloat16")};
+    return {found, find_arithmetic(precision, found, "--precision bfloat16"), arguments.threads};
 }
 
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
@@ -239,6 +242,7 @@ void print_results(const EditResult& result, bool json) {
                                      {"after", or_null(losses.embedding_after)}};
         line["loss"]["finetune"] = {{"before", or_null(losses.finetune_before)},
                                     {"after", or_null(losses.finetune_after)}};
+        line["threads"] = result.threads;
         if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
         std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     }

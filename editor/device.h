@@ -4,6 +4,7 @@
 #include <ATen/core/ATen_fwd.h>
 #include <c10/core/Device.h>
 
+#include <optional>
 #include <string>
 
 #include "pipeline/arithmetic.h"
@@ -18,6 +19,7 @@ at::Device find_device(const std::string& choice, const std::string& what);
 struct Compute {
     at::Device device = at::kCPU;
     pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;  // of the U-Net's renders
+    std::optional<int> threads;  // none: measured (pipeline/threads.h)
 };
 
 // choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().

@@ -62,6 +62,7 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     }
     const Destination out = destination(request.render, *session);
     prepare_destination(out);
+    result.threads = set_threads(request.render.compute.threads, model, session->recipe.size);
     warn_if_cut(model, "target text", session->recipe.prompt, controls);
     warn_if_cut(model, "negative text", session->recipe.sample.negative_prompt, controls);
     result.seconds.load = seconds_since(begin);
@@ -92,6 +93,7 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
     const Destination out = destination(request, session);
     prepare_destination(out);
     const pipeline::Model model = load_session_model(request, &session);
+    result.threads = set_threads(request.compute.threads, model, recipe.size);
     const ModelDefaults defaults = load_model_defaults(model.path);
     warn_if_cut(model, "negative text", recipe.sample.negative_prompt, controls);
     const Photo photo = load_photo(photo_path(session));

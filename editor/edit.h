@@ -90,6 +90,7 @@ struct EditResult {
     std::filesystem::path sheet;  // the contact sheet; empty when one file was asked for
     StageSeconds seconds;
     LossSummary losses;
+    int threads = 1;  // that computed
 };
 
 struct EditControls {

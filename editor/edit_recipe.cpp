@@ -1,10 +1,13 @@
 #include "editor/edit_recipe.h"
 
+#include <ATen/Parallel.h>
+
 #include <sstream>
 
 #include "editor/bundled_model.h"
 #include "optimize/fast.h"
 #include "pipeline/atomic_file.h"
+#include "pipeline/threads.h"
 
 namespace keepsake::editor {
 namespace {
@@ -187,6 +190,15 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
                         "). Give another --session, or --restart to tune this one anew");
     }
     return model;
+}
+
+int set_threads(const std::optional<int>& asked, const pipeline::Model& model, std::int64_t size) {
+    if (asked) {
+        at::set_num_threads(*asked);
+        return *asked;
+    }
+    const std::int64_t side = size / model.vae.config().downscale();
+    return pipeline::measure_threads(model.unet, side, side);
 }
 
 }  // namespace keepsake::editor

@@ -29,4 +29,8 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
 // Throws Error naming the session when none has.
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
 
+// Makes `asked`, else what is measured on squares of `size` pixels, the number of threads, and
+// returns it.
+int set_threads(const std::optional<int>& asked, const pipeline::Model& model, std::int64_t size);
+
 }  // namespace keepsake::editor

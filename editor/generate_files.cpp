@@ -119,6 +119,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         scene.width = static_cast<int>(noise->size(3) * model.vae.config().downscale());
         scene.height = static_cast<int>(noise->size(2) * model.vae.config().downscale());
     }
+    result.threads = set_threads(request.compute.threads, model, scene.width);
     Crop crop;
     if (photo) {
         crop = request.crop.value_or(centred_square(*photo));

@@ -23,7 +23,7 @@ struct GenerateRequest {
 };
 
 // Throws Error naming the file or option at fault, Cancelled when stopped (files of earlier seeds
-// stay). Of the result, only images, seconds.load and seconds.render mean something.
+// stay). Of the result, only images, threads, seconds.load and seconds.render mean something.
 EditResult generate(const GenerateRequest& request, const EditControls& controls);
 
 }  // namespace keepsake::editor

@@ -1,5 +1,6 @@
 #include "editor/worker.h"
 
+#include <ATen/Parallel.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "editor/file_tasks.h"
 #include "editor/light_table.h"
 #include "editor/recent_sessions.h"
+#include "pipeline/threads.h"
 
 namespace keepsake::editor {
 namespace {
@@ -91,6 +93,8 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         lower_priority(in_background);
         set_activity(board_, Activity::loading);
         guarded(*bench_, [&] {
+            // Until a model is loaded with which to measure.
+            at::set_num_threads(pipeline::default_threads());
             bench_->compute.device = find_device(options.device, "device cuda");
             bench_->compute.arithmetic =
                 find_arithmetic(options.precision, bench_->compute.device, "precision bfloat16");

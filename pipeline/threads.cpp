@@ -49,6 +49,7 @@ std::function<void()> first_level(const UNet& unet, std::int64_t height, std::in
             tensors[name] = tensor.detach();
     }
     Weights weights = Weights::from_tensors(std::move(tensors), "U-Net");
+    weights.set_arithmetic(unet.arithmetic());
     const std::int64_t channels = config.block_out_channels.front();
     const Resnet first(weights, resnet,
                        {channels, channels, config.norm_num_groups, config.norm_eps, 4 * channels});
