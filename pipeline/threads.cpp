@@ -21,6 +21,8 @@ constexpr double clear_win = 0.1;
 constexpr int least_turns = 2, most_turns = 4;
 
 using Clock = std::chrono::steady_clock;
+// Passes take many times as long where other programs are at work.
+constexpr std::chrono::milliseconds small_budget{100}, large_budget{500};
 
 // At most so many multiplications: as if every weight acted on every latent.
 double work_of(const UNet& unet, std::int64_t pixels) {
@@ -89,11 +91,12 @@ double seconds_of(const std::function<void()>& work, int threads) {
 }
 
 // By turns, and of each the best: what disturbs can only make slower. For the same reason more
-// threads that win are believed sooner than more threads that lose.
-Race race(const std::function<void()>& work, int fewer, int more) {
+// threads that win are believed sooner than more threads that lose. No turn begins after `end`; a
+// race that never began is a tie.
+Race race(const std::function<void()>& work, int fewer, int more, Clock::time_point end) {
     constexpr double none = std::numeric_limits<double>::infinity();
     Race best{none, none};
-    for (int turn = 0; turn < most_turns; ++turn) {
+    for (int turn = 0; turn < most_turns && Clock::now() < end; ++turn) {
         if (turn >= least_turns && best.more < best.fewer * (1 - clear_win)) break;
         best.more = std::min(best.more, seconds_of(work, more));
         best.fewer = std::min(best.fewer, seconds_of(work, fewer));
@@ -132,7 +135,7 @@ int choose_threads(const std::vector<int>& candidates,
     int chosen = candidates.front();
     for (std::size_t i = 1; i < candidates.size(); ++i) {
         const Race seconds = race(chosen, candidates[i]);
-        if (seconds.more > seconds.fewer * (1 - tie)) break;
+        if (!(seconds.more < seconds.fewer * (1 - tie))) break;
         chosen = candidates[i];
     }
     return chosen;
@@ -157,9 +160,11 @@ int measure_threads(const UNet& unet, std::int64_t height, std::int64_t width,
         const at::NoGradGuard no_grad;
         const auto work =
             is_large ? first_level(unet, height, width) : whole_pass(unet, height, width);
+        at::set_num_threads(chosen);
         work();  // packs weights, and so on
+        const auto end = Clock::now() + (is_large ? large_budget : small_budget);
         chosen = choose_threads(candidates,
-                                [&](int fewer, int more) { return race(work, fewer, more); });
+                                [&](int fewer, int more) { return race(work, fewer, more, end); });
     }
     at::set_num_threads(chosen);
     return chosen;
