@@ -20,8 +20,9 @@ struct RunArguments {
     bool quiet = false;
 };
 void add_run_options(CLI::App& command, RunArguments& arguments);
-// Sets the number of threads and returns what to compute with. Throws UsageError, and Error where
-// this machine lacks what was asked for.
+// Sets the number of threads, where none is given until one is measured (edit_recipe.h,
+// set_threads), and returns what to compute with. Throws UsageError, and Error where this machine
+// lacks what was asked for.
 Compute start_run(const RunArguments& arguments);
 // The path of --model, or none. Throws UsageError when it is empty.
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments);

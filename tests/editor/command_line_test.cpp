@@ -233,6 +233,32 @@ TEST_F(CommandLine, GenerateSeedsLatentsAndImageToImage) {
     EXPECT_LT(kept, 0.6 * forgotten) << kept << " " << forgotten;
 }
 
+TEST_F(CommandLine, ThreadsAreThoseAskedForElseMeasured) {
+    const auto threads = [&](const std::string& command, const std::string& allowed,
+                             std::vector<std::string> more) {
+        std::vector<std::string> arguments = {command};
+        if (command == "generate") arguments = {command, "a red rose", "--size", "64"};
+        if (command == "render")
+            arguments = {command, (folder.path / "my photo.keepsake").string()};
+        if (command == "edit") arguments = tiny_edit({"--out", "out"});
+        if (command != "edit")
+            more.insert(more.end(), {"--steps", "1", "--sampler", "ddim", "--quiet"});
+        more.insert(more.end(), {"--json"});
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const ProgramRun run = run_program(
+            arguments, {.environment = {{"OMP_NUM_THREADS", allowed}}, .folder = folder.path});
+        EXPECT_EQ(run.status, 0) << run.err;
+        return json_lines(run.out).at(0)["threads"].get<int>();
+    };
+    // The session is tuned by the first.
+    for (const char* command : {"edit", "render", "generate"}) {
+        EXPECT_EQ(threads(command, "1", {}), 1) << command;
+        EXPECT_EQ(threads(command, "1", {"--threads", "3"}), 3) << command;
+        const int measured = threads(command, "2", {});
+        EXPECT_TRUE(measured == 1 || measured == 2) << command << " " << measured;
+    }
+}
+
 TEST_F(CommandLine, LongTextIsCutAndSaid) {
     std::string text = "a red rose";
     for (int i = 0; i < 90; ++i) text += " tulip";
