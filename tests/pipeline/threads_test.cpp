@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "network_golden.h"
 #include "pipeline/generate.h"
 #include "pipeline/model.h"
 #include "temporary_folder.h"
@@ -168,13 +169,27 @@ TEST(Threads, MeasuredOnTheBundledModel) {
         randn({1, 77, model.unet.config().cross_attention_dim}, make_generator(2));
     at::set_num_threads(1);
     const Tensor expected = model.unet(sample, timestep, context);
-    // As it is, and as a network that is too large for whole passes.
-    for (const std::int64_t side : {16, 72}) {
-        const int threads = measure_threads(model.unet, side, side);
-        EXPECT_GE(threads, 1);
-        EXPECT_LE(threads, usable_cores().logical);
+    const int most = usable_cores().logical;
+    const int threads = measure_threads(model.unet, 16, 16);
+    EXPECT_GE(threads, 1);
+    EXPECT_LE(threads, most);
+    EXPECT_EQ(at::get_num_threads(), threads);
+    EXPECT_TRUE(at::equal(model.unet(sample, timestep, context), expected));
+    EXPECT_EQ(measure_threads(model.unet, 16, 16, {1, 1}), 1);
+    EXPECT_EQ(at::get_num_threads(), 1);
+    at::set_num_threads(before);
+}
+
+// Of networks too large for whole passes: with and without attention on the first level.
+TEST(Threads, MeasuredOnTheFirstLevel) {
+    const int before = at::get_num_threads();
+    for (const char* style : {"unet_sd1", "unet_bundled"}) {
+        const NetworkGolden golden(style);
+        const UNet unet(UNetConfig::from_json(golden.config),
+                        Weights::from_tensors(golden.weights));
+        const int threads = measure_threads(unet, 1024, 1024, {2, 1});
+        EXPECT_TRUE(threads == 1 || threads == 2) << threads;
         EXPECT_EQ(at::get_num_threads(), threads);
-        EXPECT_TRUE(at::equal(model.unet(sample, timestep, context), expected)) << side;
     }
     at::set_num_threads(before);
 }
