@@ -40,9 +40,14 @@ optimize::Tuning load_finished(const Bench& bench) {
 }
 
 // Renders what the cache does not have; of a tuning that is read when it is first needed.
-Render rendered(Bench& bench, double eta, std::uint64_t seed, Monitor& monitor) {
-    Render render = cached(bench, eta, seed);
-    if (render.square) return render;
+std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, Monitor& monitor) {
+    std::vector<Render> renders;
+    std::vector<std::size_t> missing;
+    for (const PictureKey& key : keys) {
+        renders.push_back(cached(bench, key.eta, key.seed));
+        if (!renders.back().square) missing.push_back(renders.size() - 1);
+    }
+    if (missing.empty()) return renders;
     if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     if (!bench.conditions) {
@@ -50,9 +55,20 @@ Render rendered(Bench& bench, double eta, std::uint64_t seed, Monitor& monitor) 
             encode_conditions(*bench.model, *bench.tuning, recipe.sample, *bench.square, monitor);
     }
     const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
-    render.square = std::make_shared<const Pixels>(render_picture(job, eta, seed, monitor));
-    bench.cache.add(bench.session->folder, render_key(recipe, eta, seed), render.square);
-    return render;
+    for (const ImageBatch& batch :
+         image_batches(missing.size(), pictures_at_once(*bench.model, recipe))) {
+        std::vector<PictureKey> together;
+        for (std::size_t i = 0; i < batch.count; ++i)
+            together.push_back(keys[missing[batch.first + i]]);
+        std::vector<Pixels> pictures = render_pictures(job, together, monitor);
+        for (std::size_t i = 0; i < batch.count; ++i) {
+            Render& render = renders[missing[batch.first + i]];
+            render.square = std::make_shared<const Pixels>(std::move(pictures[i]));
+            bench.cache.add(bench.session->folder, render_key(recipe, render.eta, render.seed),
+                            render.square);
+        }
+    }
+    return renders;
 }
 
 void note_in_history(Bench& bench, const Render& render) {
@@ -75,19 +91,29 @@ void finish_look(Bench& bench, const Render& render) {
     show_session(bench);
 }
 
+// Together with eta 0, which the edit is compared with: neither is shown without the other.
 void render_exact(Bench& bench, Monitor& monitor) {
-    rendered(bench, 0, bench.look.seed, monitor);  // what the edit is compared with
-    finish_look(bench, rendered(bench, bench.look.eta, bench.look.seed, monitor));
+    std::vector<PictureKey> keys = {{bench.look.seed, 0}};
+    if (bench.look.eta != 0) keys.push_back({bench.look.seed, bench.look.eta});
+    finish_look(bench, rendered(bench, keys, monitor).back());
 }
 
-void render_variation(Bench& bench, Monitor& monitor) {
-    const std::uint64_t seed = bench.wants_seeds.front();
+// As many as one batch takes: they are there to be compared, so that the last one counts.
+void render_variations(Bench& bench, Monitor& monitor) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     const double eta = bench.board.latest()->variations_eta;
-    const Render render = rendered(bench, eta, seed, monitor);
-    std::erase(bench.wants_seeds, seed);
+    const ImageBatch batch =
+        image_batches(bench.wants_seeds.size(), pictures_at_once(*bench.model, recipe)).front();
+    std::vector<PictureKey> keys;
+    for (std::size_t i = 0; i < batch.count; ++i) keys.push_back({bench.wants_seeds[i], eta});
+    const std::vector<Render> renders = rendered(bench, keys, monitor);
+    bench.wants_seeds.erase(bench.wants_seeds.begin(),
+                            bench.wants_seeds.begin() + static_cast<std::ptrdiff_t>(batch.count));
     bench.board.change([&](Document& document) {
         for (Variation& variation : document.variations) {
-            if (variation.seed == seed) variation.square = render.square;
+            for (const Render& render : renders) {
+                if (variation.seed == render.seed) variation.square = render.square;
+            }
         }
     });
 }
@@ -125,10 +151,12 @@ void find_mask(Bench& bench, Monitor& monitor) {
     });
 }
 
+// One by one: each makes the slider finer at once, and whoever moves it again, which stops the
+// render under way, finds all but that one.
 void render_strip(Bench& bench, Monitor& monitor) {
     for (const double eta : strip_etas(first_eta(bench.defaults))) {
         if (has_render(bench, eta)) continue;
-        const Render render = rendered(bench, eta, bench.look.seed, monitor);
+        const Render render = rendered(bench, {{bench.look.seed, eta}}, monitor).front();
         bench.board.change([&](Document& document) { insert_render(document.renders, render); });
         return;
     }
@@ -281,7 +309,7 @@ void render_next(Bench& bench, Monitor& monitor) {
     } else if (can_find_mask(bench)) {
         find_mask(bench, monitor);
     } else if (!bench.wants_seeds.empty()) {
-        render_variation(bench, monitor);
+        render_variations(bench, monitor);
     } else {
         render_strip(bench, monitor);
     }

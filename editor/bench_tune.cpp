@@ -81,8 +81,8 @@ class Previews {
             encode_conditions(*bench_.model, tuning, recipe.sample, *bench_.square, silent);
         const double eta = bench_.look.eta;
         const PictureJob job{*bench_.model, tuning, recipe, conditions};
-        const auto square =
-            std::make_shared<const Pixels>(render_picture(job, eta, bench_.look.seed, silent));
+        const auto square = std::make_shared<const Pixels>(
+            std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));
         const bool embedding = stage == Stage::embedding;
         bench_.board.change([&](Document& document) {
             document.preview = {square, eta, embedding ? "embedding" : "finetune",

@@ -35,19 +35,7 @@ Tensor read_latents(const fs::path& path, const Model& model) {
     return latents;
 }
 
-// One sampling run: a seed, or a file of noise.
-struct Run {
-    std::uint64_t seed = 0;
-    std::optional<Tensor> noise;
-};
-
-std::vector<Run> runs_of(const GenerateRequest& request, const std::optional<Tensor>& noise) {
-    std::vector<Run> runs;
-    for (const std::uint64_t seed : request.seeds) runs.push_back({seed, noise});
-    return runs;
-}
-
-// Everything the runs share.
+// Everything the pictures share.
 struct Scene {
     const Model& model;
     int width = 0, height = 0;
@@ -57,16 +45,38 @@ struct Scene {
     double strength = 1;
 };
 
+// The pictures of one sampling run: each of a seed of its own, or all of one seed with noise from a
+// file.
+struct Batch {
+    std::vector<std::uint64_t> seeds;
+    std::optional<Tensor> noise;  // (B, C, h, w)
+};
+
+// `noise` stands for that of the only seed.
+Batch batch_of(const GenerateRequest& request, const std::optional<Tensor>& noise,
+               const ImageBatch& images) {
+    const auto begin = static_cast<std::ptrdiff_t>(images.first);
+    const auto count = static_cast<std::ptrdiff_t>(images.count);
+    if (noise) return {request.seeds, noise->slice(0, begin, begin + count)};
+    const auto first = request.seeds.begin() + begin;
+    return {{first, first + count}, std::nullopt};
+}
+
 // The random numbers are drawn in diffusers' order: the picture's latents, the noise, the sampler.
-Tensor sample_run(const Scene& scene, const Run& run, Monitor& monitor) {
+Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
     pipeline::GenerateInput input;
-    input.generator = pipeline::make_generator(run.seed);
+    for (const std::uint64_t seed : batch.seeds)
+        input.generators.push_back(pipeline::make_generator(seed));
     if (scene.image) {
-        input.init_latents = pipeline::encode_image(scene.model, *scene.image, input.generator);
+        input.init_latents = pipeline::encode_image(scene.model, *scene.image, input.generators);
     }
-    input.noise = run.noise ? *run.noise
-                            : pipeline::initial_noise(scene.model, scene.width, scene.height,
-                                                      input.generator);
+    std::vector<Tensor> drawn;
+    for (const at::Generator& generator : input.generators) {
+        if (!batch.noise)
+            drawn.push_back(
+                pipeline::initial_noise(scene.model, scene.width, scene.height, generator));
+    }
+    input.noise = batch.noise ? *batch.noise : at::cat(drawn);
     input.cond = scene.cond;
     input.uncond = scene.uncond;
     input.strength = scene.strength;
@@ -135,31 +145,35 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     result.seconds.load = seconds_since(begin);
 
     const Clock::time_point rendering = Clock::now();
-    const std::vector<Run> runs = runs_of(request, noise);
     std::vector<Tensor> final_latents;
     Monitor silent;
     Monitor& monitor = controls.monitor ? *controls.monitor : silent;
-    const std::size_t images = noise ? static_cast<std::size_t>(noise->size(0)) : runs.size();
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        Monitor part = part_of(monitor, i, runs.size());
-        final_latents.push_back(sample_run(scene, runs[i], part).to(at::kCPU));
-        const Tensor decoded = pipeline::decode_latents(model, final_latents.back());
-        for (std::int64_t b = 0; b < decoded.size(0); ++b) {
-            const fs::path path = numbered(request.out, result.images.size(), images);
+    const std::size_t images =
+        noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
+    std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
+    // The pictures of a file of noise draw what more they need from one generator, by turns.
+    if (noise && scene.sample.ddim_eta > 0) most = images;
+    for (const ImageBatch& of_images : image_batches(images, most)) {
+        const Batch batch = batch_of(request, noise, of_images);
+        Monitor part = part_of(monitor, of_images);
+        final_latents.push_back(sample_batch(scene, batch, part).to(at::kCPU));
+        for (const Tensor& image : pipeline::decode_latents(model, final_latents.back()).split(1)) {
+            const std::size_t i = result.images.size();
+            const fs::path path = numbered(request.out, i, images);
             const GenerateRender recipe{
                 .prompt = request.prompt,
                 .model = reference_to(model),
                 .width = scene.width,
                 .height = scene.height,
-                .seed = runs[i].seed,
+                .seed = noise ? request.seeds[0] : request.seeds[i],
                 .image = photo ? checked_utf8(photo->path.filename().string()) : "",
                 .crop = crop,
                 .strength = scene.strength,
                 .latents =
                     request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
                 .sample = scene.sample};
-            write_image(path, to_pixels(decoded.slice(0, b, b + 1)), to_chunk(recipe));
-            result.images.push_back({path, std::nullopt, runs[i].seed});
+            write_image(path, to_pixels(image), to_chunk(recipe));
+            result.images.push_back({path, std::nullopt, recipe.seed});
         }
     }
     if (request.latents_out) {

@@ -15,7 +15,7 @@ struct GenerateRequest {
     std::optional<Crop> crop;                    // of it; none: the centred square
     double strength = 0.8;  // with `image`; diffusers' StableDiffusionImg2ImgPipeline
     // A safetensors file with one tensor `latents`, (B, C, h, w): initial noise instead of the
-    // seed's, before scaling by the sampler's initial sigma; one image each.
+    // seed's, before scaling by the sampler's initial sigma; one image each, of the one seed.
     std::optional<std::filesystem::path> latents_in;
     std::optional<std::filesystem::path> latents_out;  // the same, after the last step
     std::optional<std::filesystem::path> model;        // none: the default model

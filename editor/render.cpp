@@ -78,25 +78,36 @@ std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
     return to_chunk(render);
 }
 
-// The pictures of one seed; eta 0, which full resolution and the contact sheet need, only once.
-class SeedRenders {
-  public:
-    SeedRenders(const RenderJob& job, const Conditions& conditions, std::uint64_t seed)
-        : job_(job), conditions_(conditions), seed_(seed) {}
+// Whether eta 0 is rendered besides the etas that are asked for.
+bool needs_reconstruction_too(const RenderJob& job) {
+    const bool listed = std::find(job.etas.begin(), job.etas.end(), 0.0) != job.etas.end();
+    return !listed && (job.output.full || !job.out.is_file);
+}
 
-    const Pixels& at(double eta, Monitor& monitor) {
-        const auto made = renders_.find(eta);
-        if (made != renders_.end()) return made->second;
-        const PictureJob picture{job_.model, job_.tuning, job_.recipe, conditions_};
-        return renders_.emplace(eta, render_picture(picture, eta, seed_, monitor)).first->second;
+using Pictures = std::map<PictureKey, Pixels>;
+
+// What is rendered, each picture once: of each seed eta 0 first where full resolution or the
+// contact sheet needs it.
+std::vector<PictureKey> pictures_of(const RenderJob& job) {
+    std::vector<PictureKey> keys;
+    const auto want = [&](const PictureKey& key) {
+        if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    };
+    for (const std::uint64_t seed : job.seeds) {
+        if (job.output.full || needs_reconstruction_too(job)) want({seed, 0});
+        for (const double eta : job.etas) want({seed, eta});
     }
+    return keys;
+}
 
-  private:
-    const RenderJob& job_;
-    const Conditions& conditions_;
-    std::uint64_t seed_;
-    std::map<double, Pixels> renders_;
-};
+// What becomes a file, in order.
+std::vector<PictureKey> images_of(const RenderJob& job) {
+    std::vector<PictureKey> keys;
+    for (const std::uint64_t seed : job.seeds) {
+        for (const double eta : job.etas) keys.push_back({seed, eta});
+    }
+    return keys;
+}
 
 void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
                   const EditRegion& region, const std::string& recipe) {
@@ -115,9 +126,30 @@ std::string sheet_subtitle(const RenderJob& job) {
     return text;
 }
 
-fs::path write_sheet(const RenderJob& job, ContactSheet sheet) {
+RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, const PictureKey& key,
+                             const Pictures& made) {
+    SquareEdit edit{job.recipe.crop, {}, made.at(key)};
+    if (job.output.full) edit.reconstruction = made.at({key.seed, 0});
+    const fs::path path = image_path(job, key.eta, key.seed);
+    write_render(job, path, edit, region, recipe_chunk(job, key.eta, key.seed));
+    return {path, key.eta, key.seed};
+}
+
+fs::path write_sheet(const RenderJob& job, const Pictures& made) {
     const fs::path path =
         job.out.path / (fs::path(job.recipe.photo).stem().string() + "-sheet.png");
+    ContactSheet sheet;
+    for (const std::uint64_t seed : job.seeds) {
+        const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";
+        auto& row = sheet.rows.emplace_back();
+        row.push_back({"photo", job.square});
+        if (needs_reconstruction_too(job))
+            row.push_back({"reconstruction" + of_seed, made.at({seed, 0})});
+        for (const double eta : job.etas) {
+            const std::string label = eta == 0 ? "reconstruction" : "eta " + eta_text(eta, "%g");
+            row.push_back({label + of_seed, made.at({seed, eta})});
+        }
+    }
     sheet.title = job.recipe.prompt;
     sheet.subtitle = sheet_subtitle(job);
     write_image(path, draw_contact_sheet(sheet));
@@ -143,20 +175,34 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
     return conditions;
 }
 
-Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor) {
+std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                    Monitor& monitor) {
     const pipeline::Model& model = job.model;
-    at::Generator generator = pipeline::make_generator(seed);
     pipeline::GenerateInput input;
-    input.noise = pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator);
-    input.cond =
-        optimize::interpolate(job.conditions.target, job.conditions.optimised, eta).to(model.dtype);
+    std::vector<at::Tensor> noise, cond;
+    for (const PictureKey& key : keys) {
+        const at::Generator generator = pipeline::make_generator(key.seed);
+        noise.push_back(
+            pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator));
+        cond.push_back(
+            optimize::interpolate(job.conditions.target, job.conditions.optimised, key.eta));
+        input.generators.push_back(generator);
+    }
+    input.noise = at::cat(noise);
+    input.cond = at::cat(cond).to(model.dtype);
     input.uncond = job.conditions.uncond;
-    input.generator = generator;
     input.inverted = job.conditions.inverted;
     const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
     const at::Tensor latents =
         pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
-    return to_pixels(pipeline::decode_latents(model, latents));
+    std::vector<Pixels> pictures;
+    for (const at::Tensor& image : pipeline::decode_latents(model, latents).split(1))
+        pictures.push_back(to_pixels(image));
+    return pictures;
+}
+
+std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe) {
+    return pipeline::pictures_at_once(model, recipe.sample, recipe.size, recipe.size);
 }
 
 void prepare_destination(const Destination& out) {
@@ -171,12 +217,26 @@ void prepare_destination(const Destination& out) {
     }
 }
 
-Monitor part_of(Monitor& whole, std::size_t i, std::size_t n) {
-    const auto report = [&whole, i, n](const Progress& part) {
-        const std::string note =
-            "render image " + std::to_string(i + 1) + " of " + std::to_string(n);
-        const auto done = static_cast<std::int64_t>(i) * part.total + part.done;
-        whole.step(done, static_cast<std::int64_t>(n) * part.total, note);
+std::vector<ImageBatch> image_batches(std::size_t n, std::size_t most) {
+    std::vector<ImageBatch> batches;
+    const std::size_t count = (n + most - 1) / most;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t first = n * i / count, end = n * (i + 1) / count;
+        batches.push_back({first, end - first, n});
+    }
+    return batches;
+}
+
+Monitor part_of(Monitor& whole, const ImageBatch& batch) {
+    std::string note = "render image";
+    note += batch.count > 1 ? "s " : " ";
+    note += std::to_string(batch.first + 1);
+    if (batch.count > 1) note += "-" + std::to_string(batch.first + batch.count);
+    note += " of " + std::to_string(batch.n);
+    const auto report = [&whole, batch, note](const Progress& part) {
+        const auto done = static_cast<std::int64_t>(batch.first) * part.total +
+                          static_cast<std::int64_t>(batch.count) * part.done;
+        whole.step(done, static_cast<std::int64_t>(batch.n) * part.total, note);
     };
     return Monitor(report);
 }
@@ -194,39 +254,24 @@ RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
     const Conditions conditions =
         encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);
     const EditRegion region = job.output.full ? region_of(job) : EditRegion{};
-    // What is rendered, in order: eta 0 first where something besides the list of etas needs it.
-    const bool listed = std::find(job.etas.begin(), job.etas.end(), 0.0) != job.etas.end();
-    const bool extra = !listed && (job.output.full || !job.out.is_file);
-    const std::size_t renders = job.etas.size() + (extra ? 1 : 0);
+    const PictureJob pictures{job.model, job.tuning, job.recipe, conditions};
+    const std::vector<PictureKey> keys = pictures_of(job), images = images_of(job);
+    const std::size_t most = pictures_at_once(job.model, job.recipe);
 
     RenderedFiles files;
-    ContactSheet sheet;
-    for (const std::uint64_t seed : job.seeds) {
-        const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";
-        const std::size_t before = sheet.rows.size() * renders;
-        auto& row = sheet.rows.emplace_back();
-        row.push_back({"photo", job.square});
-        SeedRenders pictures(job, conditions, seed);
-        std::size_t done = 0;
-        const auto picture = [&](double eta) {
-            Monitor part =
-                part_of(monitor, std::min(before + done++, job.seeds.size() * renders - 1),
-                        job.seeds.size() * renders);
-            return pictures.at(eta, part);
-        };
-        Pixels reconstruction;
-        if (extra || job.output.full) reconstruction = picture(0);
-        if (extra) row.push_back({"reconstruction" + of_seed, reconstruction});
-        for (const double eta : job.etas) {
-            const SquareEdit edit{job.recipe.crop, reconstruction, picture(eta)};
-            const fs::path path = image_path(job, eta, seed);
-            write_render(job, path, edit, region, recipe_chunk(job, eta, seed));
-            files.images.push_back({path, eta, seed});
-            const std::string label = eta == 0 ? "reconstruction" : "eta " + eta_text(eta, "%g");
-            row.push_back({label + of_seed, edit.edit});
-        }
+    Pictures made;
+    for (const ImageBatch& batch : image_batches(keys.size(), most)) {
+        const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(batch.first);
+        const std::vector<PictureKey> together(begin,
+                                               begin + static_cast<std::ptrdiff_t>(batch.count));
+        Monitor part = part_of(monitor, batch);
+        std::vector<Pixels> rendered = render_pictures(pictures, together, part);
+        for (std::size_t i = 0; i < batch.count; ++i) made[together[i]] = std::move(rendered[i]);
+        // An image's eta 0 comes before it.
+        for (std::size_t i = files.images.size(); i < images.size() && made.count(images[i]); ++i)
+            files.images.push_back(write_image_of(job, region, images[i], made));
     }
-    if (!job.out.is_file) files.sheet = write_sheet(job, std::move(sheet));
+    if (!job.out.is_file) files.sheet = write_sheet(job, made);
     return files;
 }
 

@@ -27,8 +27,14 @@ struct RenderedFiles {
 // whose pictures have nowhere to go. Throws Error naming it.
 void prepare_destination(const Destination& out);
 
-// A Monitor whose steps are those of image i of n in the progress of `whole`, with its stop.
-Monitor part_of(Monitor& whole, std::size_t i, std::size_t n);
+// Of n images, those that are rendered in one batch: `count` from `first` on.
+struct ImageBatch {
+    std::size_t first = 0, count = 0, n = 0;
+};
+// n images in batches of equal size or nearly so, of `most` at the most. most: at least 1.
+std::vector<ImageBatch> image_batches(std::size_t n, std::size_t most);
+// A Monitor whose steps are those of one batch in the progress of `whole`, with its stop.
+Monitor part_of(Monitor& whole, const ImageBatch& batch);
 
 // Says through controls.warn when the model will not see all of `text` (the noun is `what`).
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
@@ -45,8 +51,8 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
                              const pipeline::SampleOptions& sample, const Pixels& square,
                              Monitor& monitor);
 
-// One picture of a tuning that is finished or under way (before stage B the model's own network
-// draws it), size x size pixels of `recipe`.
+// Pictures of a tuning that is finished or under way (before stage B the model's own network draws
+// them), size x size pixels of `recipe`.
 struct PictureJob {
     const pipeline::Model& model;
     const optimize::Tuning& tuning;
@@ -54,13 +60,24 @@ struct PictureJob {
     const Conditions& conditions;
 };
 
-// Imagic's stage C (section 3.2, equation 3) and sampling. Throws Cancelled.
-Pixels render_picture(const PictureJob& job, double eta, std::uint64_t seed, Monitor& monitor);
+// Which of them. In order by seed, then eta.
+struct PictureKey {
+    std::uint64_t seed = 0;
+    double eta = 0;
+    auto operator<=>(const PictureKey&) const = default;
+};
+
+// Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch. Each picture
+// is what it is alone. Throws Cancelled.
+std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                    Monitor& monitor);
+// The most that are rendered in one batch (pipeline::pictures_at_once).
+std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe);
 
 // One image for each seed and eta, <photo>-eta0.60-seed0.png (or as the photo's extension is), and
 // in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
-// images at the photo's own size. Throws Error naming a file that cannot be
-// written.
+// images at the photo's own size. Rendered in batches, each image written when its batch is done.
+// Throws Error naming a file that cannot be written, and Cancelled; what was written stays.
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
 
 }  // namespace keepsake::editor

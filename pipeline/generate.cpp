@@ -3,11 +3,13 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "pipeline/ddim_invert.h"
 #include "pipeline/kept_buffers.h"
+#include "pipeline/kernels.h"
 
 namespace keepsake::pipeline {
 
@@ -29,10 +31,12 @@ Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokeniz
 }
 
 Tensor encode_image(const Model& model, const Tensor& image,
-                    std::optional<at::Generator> generator) {
+                    const std::vector<at::Generator>& generators) {
     const at::NoGradGuard no_grad;
     const LatentDistribution latents = model.vae.encode(image.to(model.device, model.dtype));
-    const Tensor z = generator ? latents.sample(*generator) : latents.mean;
+    std::vector<Tensor> draws;
+    for (const at::Generator& generator : generators) draws.push_back(latents.sample(generator));
+    const Tensor z = draws.empty() ? latents.mean : at::cat(draws);
     return z.to(at::kFloat) * model.vae.config().scaling_factor;
 }
 
@@ -103,12 +107,24 @@ Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height
     return randn(shape, std::move(generator));
 }
 
+std::size_t pictures_at_once(const Model& model, const SampleOptions& options, std::int64_t width,
+                             std::int64_t height) {
+    constexpr std::int64_t most = 4096;  // latent pixels of one call of the U-Net
+    const bool alike =
+        kernels::best_kernels() && model.dtype == at::kFloat && model.device.is_cpu();
+    if (!alike) return 1;
+    const std::int64_t unit = model.vae.config().downscale();
+    const std::int64_t passes = options.guidance_scale > 1 ? 2 : 1;
+    const std::int64_t picture = passes * (width / unit) * (height / unit);
+    return static_cast<std::size_t>(std::clamp<std::int64_t>(most / picture, 1, most));
+}
+
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet) {
     const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
     SamplerControls controls;
     controls.ddim_eta = options.ddim_eta;
-    controls.generator = input.generator;
+    controls.generators = input.generators;
     controls.monitor = &monitor;
     const Tensor noise = input.noise.to(model.device);
     Tensor latents = noise * timetable.init_noise_sigma;
@@ -123,7 +139,7 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
         const Tensor init = input.init_latents->to(model.device);
         // Strength 0 leaves no step and so no noise either.
         latents = controls.begin == timetable.timesteps.size()
-                      ? init
+                      ? init.expand_as(noise)
                       : add_noise_at(timetable, model.schedule, init, noise, controls.begin);
     }
     const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, input.cond, input.uncond,

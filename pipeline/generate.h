@@ -1,8 +1,10 @@
 // From words (and a picture) to a picture: what every front end calls.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pipeline/model.h"
 #include "pipeline/samplers.h"
@@ -32,9 +34,9 @@ Tensor randn(at::IntArrayRef shape, at::Generator generator);
 Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokenized = nullptr);
 
 // image: (B, 3, H, W) float32 in [-1, 1] -> scaled latents (B, C, H/8, W/8), the distribution's
-// mean, or a draw from it with `generator`.
+// mean; with generators a draw from it by each, one after the other: (B * generators, C, H/8, W/8).
 Tensor encode_image(const Model& model, const Tensor& image,
-                    std::optional<at::Generator> generator = std::nullopt);
+                    const std::vector<at::Generator>& generators = {});
 
 // Scaled latents (B, C, h, w) -> (B, 3, 8h, 8w) float32 on CPU, clamped to [0, 1].
 Tensor decode_latents(const Model& model, const Tensor& latents);
@@ -51,13 +53,23 @@ Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height
 struct GenerateInput {
     Tensor noise;                        // (B, C, h, w) before scaling by init_noise_sigma
     Tensor cond, uncond;                 // (1 or B, T, D); uncond may be undefined with guidance 1
-    std::optional<Tensor> init_latents;  // image to image: the picture's scaled latents
+    std::optional<Tensor> init_latents;  // image to image: scaled latents of the picture, (1 or B)
     double strength = 1.0;               // with init_latents; as diffusers
-    at::Generator generator;             // for ddim_eta > 0
-    std::optional<Tensor> inverted;      // of invert_latents, for noise_share below 1
+    // For ddim_eta > 0: one for the batch or one per picture (SamplerControls).
+    std::vector<at::Generator> generators = {};
+    std::optional<Tensor> inverted;  // of invert_latents, for noise_share below 1
 };
 
-// Returns the final latents. Uses `unet` in place of model.unet when given (a tuned one).
+// The most pictures of width x height pixels that are worth a batch of their own, guidance's second
+// half counted: several of small ones, which are faster together, one of 512 pixels and up, which
+// fills the processor and the memory alone. 1 too where a picture among others could differ from
+// the same one alone (kernels.h computes both alike; other operators and devices promise nothing),
+// so that a batch never shows in a picture.
+std::size_t pictures_at_once(const Model& model, const SampleOptions& options, std::int64_t width,
+                             std::int64_t height);
+
+// Returns the final latents (B, C, h, w). Uses `unet` in place of model.unet when given (a tuned
+// one).
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
 

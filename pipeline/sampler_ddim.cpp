@@ -21,14 +21,35 @@ Timetable ddim_timetable(const Schedule& schedule, int num_inference_steps) {
     return table;
 }
 
+namespace {
+
+// z of eq. 12, (B, C, h, w) as `like`.
+Tensor draw_noise(const std::vector<at::Generator>& generators, const Tensor& like) {
+    const auto on_cpu = at::TensorOptions(at::kCPU).dtype(like.scalar_type());
+    if (generators.size() == 1) return at::randn(like.sizes(), generators[0], on_cpu);
+    std::vector<std::int64_t> shape = like.sizes().vec();
+    shape[0] = 1;
+    std::vector<Tensor> pictures;
+    for (const at::Generator& generator : generators)
+        pictures.push_back(at::randn(shape, generator, on_cpu));
+    return at::cat(pictures);
+}
+
+void check_generators(const std::vector<at::Generator>& generators, std::int64_t batch) {
+    const auto count = static_cast<std::int64_t>(generators.size());
+    if (count == 1 || count == batch) return;
+    throw Error("generators", "ddim_eta above 0 draws noise from one, or from one per picture (" +
+                                  std::to_string(batch) + "); there are " + std::to_string(count));
+}
+
+}  // namespace
+
 // Eq. 12 with sigma of eq. 16: x_{t-1} = sqrt(a_prev) x0 + sqrt(1 - a_prev - sigma^2) noise + sigma
 // z.
 Tensor sample_ddim(const SamplerRun& run, Tensor x) {
     const ScheduleConfig& config = run.schedule.config;
     const double ddim_eta = run.controls.ddim_eta;
-    if (ddim_eta > 0 && !run.controls.generator.defined()) {
-        throw Error("generator", "ddim_eta above 0 needs one to draw noise from");
-    }
+    if (ddim_eta > 0) check_generators(run.controls.generators, x.size(0));
     const std::vector<double> alphas = alphas_cumprod_of(Sampler::ddim, run.schedule);
     const double final_alpha = config.set_alpha_to_one.value_or(true) ? 1.0 : alphas.front();
     const auto stride = config.num_train_timesteps / run.timetable.num_inference_steps;
@@ -51,8 +72,7 @@ Tensor sample_ddim(const SamplerRun& run, Tensor x) {
         const double direction = std::sqrt(std::max(1 - a_prev - sigma * sigma, 0.0));
         x = p.x0 * std::sqrt(a_prev) + p.noise * direction;
         if (ddim_eta > 0) {
-            const Tensor z = at::randn(output.sizes(), run.controls.generator,
-                                       at::TensorOptions(at::kCPU).dtype(output.scalar_type()));
+            const Tensor z = draw_noise(run.controls.generators, output);
             x = x + z.to(output.device()) * sigma;
         }
         report_step(run, i, x);

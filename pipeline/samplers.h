@@ -66,7 +66,9 @@ Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents);
 struct SamplerControls {
     std::size_t begin = 0;  // first index of timetable.timesteps
     double ddim_eta = 0.0;  // DDIM eq. 16, in [0, 1]; 0 is deterministic, other samplers ignore it
-    at::Generator generator;  // noise of ddim_eta > 0, drawn as torch.randn of that CPU generator
+    // Noise of ddim_eta > 0: of one CPU generator for the whole batch, drawn as torch.randn draws
+    // it, or of one for each picture, which then is what it is when sampled alone (as diffusers').
+    std::vector<at::Generator> generators = {};
     // After each model call, with its index and the latents then; for tests, previews.
     std::function<void(std::size_t index, const Tensor& latents)> on_step;
     Monitor* monitor = nullptr;  // reports "render", in model calls
@@ -74,7 +76,7 @@ struct SamplerControls {
 
 // latents: (B, C, h, w) float32, any device, already scaled by init_noise_sigma (or made by
 // add_noise_at). Returns the final latents. Runs timetable.timesteps[begin..]; records no
-// gradients. Throws Error naming `latents`, `begin`, `ddim_eta` or `generator` when they do not
+// gradients. Throws Error naming `latents`, `begin`, `ddim_eta` or `generators` when they do not
 // fit, naming the shapes when the denoiser returns another shape, and Cancelled from the monitor.
 Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable& timetable,
               Tensor latents, const SamplerControls& controls = {});

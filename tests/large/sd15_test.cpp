@@ -57,7 +57,7 @@ TEST(FullSize, StableDiffusion15LoadsAndSamplesTwoSteps) {
     input.noise = initial_noise(model, 512, 512, generator);
     input.cond = encode_text(model, "a photo of a yellow sunflower");
     input.uncond = encode_text(model, "");
-    input.generator = generator;
+    input.generators = {generator};
     Monitor monitor;
     const SampleOptions options{.sampler = Sampler::ddim, .steps = 2, .guidance_scale = 7.5};
     const Tensor latents = generate_latents(model, input, options, monitor);

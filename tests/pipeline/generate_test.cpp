@@ -50,14 +50,14 @@ void expect_same_picture(const Case& c) {
     SCOPED_TRACE(c.golden);
     const Model& model = flowers();
     GenerateInput input;
-    input.generator = make_generator(c.seed);
+    input.generators = {make_generator(c.seed)};
     input.cond = encode_text(model, c.prompt);
     input.uncond = encode_text(model, c.options.negative_prompt);
     if (c.strength) {
-        input.init_latents = encode_image(model, test_picture(), input.generator);
+        input.init_latents = encode_image(model, test_picture(), input.generators);
         input.strength = *c.strength;
     }
-    input.noise = initial_noise(model, c.width, c.height, input.generator);
+    input.noise = initial_noise(model, c.width, c.height, input.generators[0]);
     Monitor monitor;
     const Tensor latents = generate_latents(model, input, c.options, monitor);
     const Tensor wanted = goldens().at(c.golden + ".latents");
@@ -138,6 +138,10 @@ TEST(Generate, StrengthZeroIsThePictureItself) {
     Monitor monitor;
     const Tensor latents = generate_latents(model, input, options("euler"), monitor);
     EXPECT_TRUE(at::equal(latents, *input.init_latents));
+    // One for each noise all the same.
+    input.noise = at::cat({input.noise, input.noise});
+    const Tensor two = generate_latents(model, input, options("euler"), monitor);
+    EXPECT_TRUE(at::equal(two, at::cat({latents, latents})));
 }
 
 TEST(Generate, StopsWhenAsked) {

@@ -53,6 +53,44 @@ TEST_P(SameNumbers, AloneAndAmongOthers) {
         EXPECT_TRUE(at::equal(decode_latents(model_, latents.slice(0, i, i + 1))[0], pictures[i]));
 }
 
+// Sampled as a batch of seeds: each draws its own noise, DDIM's too.
+TEST_P(SameNumbers, SeedsTogetherAndAlone) {
+    const Tensor cond = random_context(model_, 3);
+    const Tensor uncond = encode_text(model_, "");
+    const Tensor image = randn({1, 3, 128, 128}, make_generator(4)).clamp(-1, 1);
+    Monitor monitor;
+    const auto made = [&](const std::vector<std::uint64_t>& seeds, const Tensor& texts,
+                          const SampleOptions& options, double strength) {
+        GenerateInput input;
+        for (const std::uint64_t seed : seeds) input.generators.push_back(make_generator(seed));
+        if (strength < 1) input.init_latents = encode_image(model_, image, input.generators);
+        std::vector<Tensor> noise;
+        for (const at::Generator& generator : input.generators)
+            noise.push_back(initial_noise(model_, 128, 128, generator));
+        input.noise = at::cat(noise);
+        input.cond = texts;
+        input.uncond = uncond;
+        input.strength = strength;
+        return generate_latents(model_, input, options, monitor);
+    };
+    for (const Sampler sampler : all_samplers()) {
+        for (const double strength : {1.0, 0.6, 0.0}) {
+            SampleOptions options;
+            options.sampler = sampler;
+            options.steps = 6;
+            options.ddim_eta = sampler == Sampler::ddim ? 0.5 : 0;
+            const Tensor all = made({5, 6, 5}, cond, options, strength);
+            ASSERT_EQ(all.size(0), 3);
+            for (std::int64_t i = 0; i < 3; ++i) {
+                const std::uint64_t seed = i == 1 ? 6 : 5;
+                const Tensor alone = made({seed}, cond.slice(0, i, i + 1), options, strength);
+                EXPECT_TRUE(at::equal(alone[0], all[i]))
+                    << sampler_name(sampler) << ", strength " << strength << ", picture " << i;
+            }
+        }
+    }
+}
+
 TEST_P(SameNumbers, WhateverTheNumberOfThreads) {
     const std::int64_t channels = model_.unet.config().in_channels;
     const Tensor latents = randn({2, channels, 16, 16}, make_generator(1));

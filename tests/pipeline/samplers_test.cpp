@@ -92,7 +92,7 @@ double run_case(const json& test) {
         latents = add_noise_at(table, schedule, randn(8), randn(7), controls.begin);
     }
     controls.ddim_eta = test.value("ddim_eta", 0.0);
-    if (controls.ddim_eta > 0) controls.generator = seeded(9);
+    if (controls.ddim_eta > 0) controls.generators = {seeded(9)};
 
     double worst = relative_error(latents, expected.slice(0, 0, 1));
     std::size_t calls = 0;
@@ -313,12 +313,15 @@ TEST(Samplers, WrongArgumentsAreNamed) {
     for (const double ddim_eta : {-0.5, 1.5, std::nan("")}) {
         SamplerControls controls;
         controls.ddim_eta = ddim_eta;
-        controls.generator = seeded(1);
+        controls.generators = {seeded(1)};
         EXPECT_NE(error_with(randn(7), controls).find("ddim_eta: "), std::string::npos);
     }
     SamplerControls no_generator;
     no_generator.ddim_eta = 0.5;
-    EXPECT_NE(error_with(randn(7), no_generator).find("generator: "), std::string::npos);
+    EXPECT_NE(error_with(randn(7), no_generator).find("generators: "), std::string::npos);
+    SamplerControls three = no_generator;
+    three.generators = {seeded(1), seeded(2), seeded(3)};
+    EXPECT_NE(error_with(randn(7), three).find("generators: "), std::string::npos);
     const auto wrong_shape = [](const Tensor& x, double) { return x.slice(1, 0, 2); };
     EXPECT_EQ(error_of([&] { sample(wrong_shape, schedule, table, randn(7)); }),
               "the denoiser's prediction: expected [1, 4, 2, 4], found [1, 2, 2, 4]");
