@@ -19,6 +19,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "optimize/imagic.h"
 #include "pipeline/generate.h"
@@ -116,18 +117,27 @@ double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
     return clock.per_step(iterations);
 }
 
-// Text to pixels in 20 steps, with guidance and the model's own sampler.
-void generate(const pipeline::Model& model) {
+// Text to pixels in 20 steps, with guidance and the model's own sampler: the pictures of as many
+// seeds, in the batches that the program makes of them.
+void generate(const pipeline::Model& model, std::size_t pictures) {
     const at::NoGradGuard no_grad;
     pipeline::SampleOptions options;
     options.steps = 20;
+    const std::int64_t size = model.native_size();
+    const std::size_t most = pipeline::pictures_at_once(model, options, size, size);
     pipeline::GenerateInput input;
     input.cond = pipeline::encode_text(model, text);
     input.uncond = pipeline::encode_text(model, options.negative_prompt);
-    input.noise = pipeline::initial_noise(model, model.native_size(), model.native_size(),
-                                          pipeline::make_generator(0));
     Monitor monitor;
-    pipeline::decode_latents(model, pipeline::generate_latents(model, input, options, monitor));
+    const std::size_t batches = (pictures + most - 1) / most;
+    for (std::size_t i = 0; i < batches; ++i) {
+        std::vector<Tensor> noise;
+        for (std::size_t k = pictures * i / batches; k < pictures * (i + 1) / batches; ++k)
+            noise.push_back(
+                pipeline::initial_noise(model, size, size, pipeline::make_generator(k)));
+        input.noise = at::cat(noise);
+        pipeline::decode_latents(model, pipeline::generate_latents(model, input, options, monitor));
+    }
 }
 
 class Bench {
@@ -161,7 +171,11 @@ class Bench {
             return time_calls(iterations,
                               [&] { pipeline::decode_latents(model, inputs_.latents); });
         }
-        if (part == "generate") return time_calls(iterations, [&] { generate(model); });
+        if (part == "generate") return time_calls(iterations, [&] { generate(model, 1); });
+        if (part.starts_with("generate-")) {
+            const std::size_t pictures = std::stoul(part.substr(9));
+            return time_calls(iterations, [&] { generate(model, pictures); });
+        }
         throw Error(part, "no such part");
     }
 

@@ -27,11 +27,12 @@ PARTS = {
     "train-all": Part("training step, all weights", 1.5),
     "train-lora": Part("training step, LoRA of rank 16, batch 4", 1.5),
     "generate": Part("generate in 20 steps, guidance 7.5", 1.5),
+    "generate-10": Part("generate ten pictures in 20 steps, guidance 7.5, in batches", 1.5),
     "vae-encode": Part("VAE encode", None),
     "vae-decode": Part("VAE decode", 1.3),
 }
 # Peak memory is that of a whole process, so each of these gets a process of its own.
-MEMORY_PARTS = ["load", "generate", "train-embedding", "train-all", "train-lora"]
+MEMORY_PARTS = ["load", "generate", "generate-10", "train-embedding", "train-all", "train-lora"]
 
 
 class Parts:

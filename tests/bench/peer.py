@@ -5,7 +5,7 @@ Usage: python peer.py MODEL THREADS      (compare.py starts it)
 Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
 iteration took. Importing torch and diffusers is not timed. A part unet-N is a call of the U-Net
 with batch N; unet-N-channels-last the same with weights and input in that memory format,
-unet-N-bfloat16 in that dtype.
+unet-N-bfloat16 in that dtype. generate-N makes the pictures of N seeds in one batch.
 """
 
 import sys
@@ -113,6 +113,9 @@ class Bench:
             self.prepare()
         if part.startswith("train-"):
             return self.time_training(part, iterations)
+        if part.startswith("generate"):
+            pictures = int(part.removeprefix("generate").removeprefix("-") or 1)
+            return time_calls(iterations, lambda: self.generate(pictures))
         with torch.no_grad():
             return time_calls(iterations, self.forward_parts()[part])
 
@@ -121,7 +124,6 @@ class Bench:
         return {
             "vae-encode": lambda: vae.encode(self.image).latent_dist.mean * scale,
             "vae-decode": lambda: (vae.decode(self.latents / scale).sample / 2 + 0.5).clamp(0, 1),
-            "generate": self.generate,
         }
 
     def time_unet(self, part, iterations):
@@ -151,10 +153,11 @@ class Bench:
             return time_calls(iterations,
                               lambda: self.rounded_unet(sample, timestep, context).sample)
 
-    def generate(self):
+    def generate(self, pictures):
         self.pipe(
-            TEXT, num_inference_steps=20, guidance_scale=7.5, height=self.size, width=self.size,
-            generator=torch.Generator().manual_seed(0), output_type="np",
+            [TEXT] * pictures, num_inference_steps=20, guidance_scale=7.5, height=self.size,
+            width=self.size, output_type="np",
+            generator=[torch.Generator().manual_seed(seed) for seed in range(pictures)],
         )
 
     def time_training(self, part, iterations):
