@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/learning_tensors.h"
 
 namespace keepsake::pipeline {
 
@@ -34,6 +35,32 @@ void check_input(const UNetConfig& config, const Tensor& sample, const Tensor& t
         context.size(2) != config.cross_attention_dim)
         throw Error("text embedding", "should be (" + batch + ", T, " +
                                           std::to_string(config.cross_attention_dim) + ")");
+}
+
+// A resnet, and the transformer after it where there is one.
+struct Step {
+    const Resnet& resnet;
+    const Transformer* transformer = nullptr;
+};
+
+// in: the time bias; x; on the way up what was skipped, which is joined to x; last, where there is
+// a transformer, the context.
+Tensor compute(const Step& step, const std::vector<Tensor>& in) {
+    const bool joins = in.size() > (step.transformer ? 3 : 2);
+    const Tensor y = step.resnet(joins ? at::cat({in[1], in[2]}, 1) : in[1], in[0]);
+    return step.transformer ? (*step.transformer)(y, in.back()) : y;
+}
+
+Tensor compute_checkpointed(const Step& step, const std::vector<Tensor>& in) {
+    std::vector<Tensor> learning;
+    add_learning(step.resnet, learning);
+    std::optional<Transformer> transformer;
+    if (step.transformer) add_learning(transformer.emplace(*step.transformer), learning);
+    // By value: the backward pass may outlive the network.
+    const auto block = [resnet = step.resnet, transformer](const std::vector<Tensor>& inputs) {
+        return compute({resnet, transformer ? &*transformer : nullptr}, inputs);
+    };
+    return checkpointed(block, in, learning);
 }
 
 }  // namespace
@@ -163,32 +190,38 @@ std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
 }
 
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
-                        const Tensor& encoder_hidden_states) const {
+                        const Tensor& encoder_hidden_states, Activations activations) const {
     check_input(config_, sample, timestep, encoder_hidden_states);
     const at::TensorOptions working = conv_in_.weight.options();
     const Tensor context = encoder_hidden_states.to(working);
     const std::vector<Tensor> biases = time_biases(timestep);
     auto time = biases.begin();
+    const bool recomputes = activations == Activations::recomputed && at::GradMode::is_enabled();
+    const auto run = [&](const Step& step, std::vector<Tensor> in) {
+        in.insert(in.begin(), *time++);
+        if (step.transformer) in.push_back(context);
+        return recomputes ? compute_checkpointed(step, in) : compute(step, in);
+    };
+    const auto step_of = [](const Stage& stage, std::size_t i) {
+        return Step{stage.resnets[i],
+                    stage.transformers.empty() ? nullptr : &stage.transformers[i]};
+    };
 
     Tensor x = conv_in_(sample.to(working).contiguous(at::MemoryFormat::ChannelsLast));
     std::vector<Tensor> skips = {x};
     for (const Stage& stage : down_) {
-        for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = stage.resnets[i](x, *time++);
-            if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
-            skips.push_back(x);
-        }
+        for (std::size_t i = 0; i < stage.resnets.size(); ++i)
+            skips.push_back(x = run(step_of(stage, i), {x}));
         if (stage.resample) skips.push_back(x = (*stage.resample)(x));
     }
 
-    x = mid_transformer_(mid0_(x, *time++), context);
-    x = mid1_(x, *time++);
+    x = run({mid0_, &mid_transformer_}, {x});
+    x = run({mid1_}, {x});
 
     for (const Stage& stage : up_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = stage.resnets[i](at::cat({x, skips.back()}, 1), *time++);
+            x = run(step_of(stage, i), {x, skips.back()});
             skips.pop_back();
-            if (!stage.transformers.empty()) x = stage.transformers[i](x, context);
         }
         // To the size of the next skip, which is not twice this one where the way down rounded up.
         if (stage.resample) x = upsample_conv(*stage.resample, x, skips.back().sizes().slice(2));

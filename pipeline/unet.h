@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/checkpointed.h"
 #include "pipeline/layers.h"
 #include "pipeline/time_biases.h"
 #include "pipeline/transformer.h"
@@ -54,8 +55,11 @@ class UNet {
     // working dtype and device. Returns the model's prediction (epsilon or v, as it was trained),
     // contiguous, (B, out_channels, h, w) in sample's dtype. h and w need not be multiples of 8.
     // Throws Error naming the input whose shape does not fit.
+    // activations: of a pass that will be differentiated; the blocks that are recomputed are each
+    // resnet with the transformer after it.
     Tensor operator()(const Tensor& sample, const Tensor& timestep,
-                      const Tensor& encoder_hidden_states) const;
+                      const Tensor& encoder_hidden_states,
+                      Activations activations = Activations::kept) const;
 
     const UNetConfig& config() const { return config_; }
     Arithmetic arithmetic() const { return conv_in_.arithmetic; }
