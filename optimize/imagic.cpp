@@ -10,10 +10,15 @@
 #include <string>
 #include <utility>
 
+#include "pipeline/activation_bytes.h"
+#include "pipeline/free_memory.h"
+#include "pipeline/kept_buffers.h"
+
 namespace keepsake::optimize {
 
 namespace {
 
+using pipeline::Activations;
 using pipeline::Schedule;
 using pipeline::UNet;
 using pipeline::Weights;
@@ -106,12 +111,13 @@ Draw draw(const TuningTask& task, const StageRun& run, std::int64_t step) {
 
 // Equation 2: || target - f(x_t, t, e) ||^2, the mean over elements, for given (timestep, noise).
 Tensor loss_of(const UNet& unet, const Schedule& schedule, const Tensor& latents,
-               const Tensor& embedding, const Draw& at_) {
+               const Tensor& embedding, const Draw& at_,
+               Activations activations = Activations::kept) {
     const std::int64_t batch = at_.timesteps.size(0);
     const Tensor x0 = latents.expand({batch, -1, -1, -1});
     const Tensor noisy = schedule.add_noise(x0, at_.noise, at_.timesteps);
     const Tensor context = embedding.expand({batch, -1, -1});
-    const Tensor prediction = unet(noisy, at_.timesteps.to(at::kFloat), context);
+    const Tensor prediction = unet(noisy, at_.timesteps.to(at::kFloat), context, activations);
     return at::mse_loss(prediction.to(at::kFloat), schedule.target(x0, at_.noise, at_.timesteps));
 }
 
@@ -159,17 +165,37 @@ Draw part_of(const Draw& pairs, std::int64_t begin, std::int64_t count) {
 
 // The mean loss over the pairs, and its gradient.
 double backward(const TuningTask& task, const Draw& pairs, const UNet& unet,
-                const Tensor& embedding) {
+                const Tensor& embedding, Activations activations) {
     const std::int64_t all = pairs.timesteps.size(0), count = pairs_at_once(task.latents);
     double sum = 0;
     for (std::int64_t i = 0; i < all; i += count) {
         const Draw part = part_of(pairs, i, count);
         const double share = static_cast<double>(part.timesteps.size(0)) / static_cast<double>(all);
-        Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, part);
+        Tensor loss = loss_of(unet, task.schedule, task.latents, embedding, part, activations);
         sum += share * loss.item<double>();
         (share == 1 ? loss : loss * share).backward();
     }
     return sum;
+}
+
+// What a step keeps of its forward passes, by the memory that is free now: the optimiser's state is
+// there already, and what is about to come is gradients and activations.
+Activations plan_activations(const TuningTask& task, const StageRun& run, const UNet& unet,
+                             const StageControls& controls) {
+    if (controls.checkpointing != Checkpointing::automatic)
+        return choose_activations(controls.checkpointing, {}, {});
+    const std::int64_t batch = std::min(run.batch_size, pairs_at_once(task.latents));
+    StepMemory step;
+    step.activations =
+        pipeline::activation_bytes(unet, batch, task.latents.size(2), task.latents.size(3));
+    for (const auto& [name, tensor] : run.learns)
+        step.gradients += static_cast<std::int64_t>(tensor.nbytes());
+    pipeline::give_back_buffers();  // else they would count as used
+    const auto free = pipeline::free_memory(task.latents.device());
+    const Activations chosen = choose_activations(controls.checkpointing, free, step);
+    if (chosen == Activations::recomputed && controls.warn)
+        controls.warn(describe_recomputing(*free, step));
+    return chosen;
 }
 
 // Both stages are the same loop: draw, loss, backward, Adam.
@@ -182,10 +208,11 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
         Adam adam(run.learns, run.adam);
         if (!tuning.adam.empty()) adam.load_state(tuning.adam);
         tuning.adam = adam.state();  // handles, not copies: they follow the optimiser
+        const Activations activations = plan_activations(task, run, unet, controls);
         const Learning learning(run.learns);
         while (*run.done < run.steps) {
             const Draw pairs = draw(task, run, *run.done);
-            const double value = backward(task, pairs, unet, embedding);
+            const double value = backward(task, pairs, unet, embedding, activations);
             check_finite(value, run.name, *run.done);
             adam.step(rate_at(run, *run.done));
             run.losses->training.push_back(value);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "optimize/adam.h"
+#include "optimize/checkpointing.h"
 #include "pipeline/error.h"
 #include "pipeline/lora.h"
 #include "pipeline/schedule.h"
@@ -83,6 +84,9 @@ struct StageControls {
     // Called after each step with the tuning as it is then; the moment to save a checkpoint. What
     // it needs later it must copy.
     std::function<void(const Tuning&)> after_step;
+    Checkpointing checkpointing = Checkpointing::automatic;
+    // One line for the user, when it is chosen that activations are recomputed.
+    std::function<void(const std::string&)> warn;
 };
 
 // Runs what is left of stage A in `tuning` (equation 2 of the paper, with the loss of the model's

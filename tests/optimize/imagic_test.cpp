@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "pipeline/safetensors.h"
+#include "tests/pipeline/memory_use.h"
 
 namespace keepsake::optimize {
 namespace {
@@ -72,10 +73,12 @@ struct Fixture {
         tuning.target_embedding = golden.at("target_embedding").clone();
         return tuning;
     }
-    Tuning finished() const {
+    Tuning finished(Checkpointing checkpointing = Checkpointing::off) const {
+        StageControls controls;
+        controls.checkpointing = checkpointing;
         Tuning tuning = start();
-        optimise_embedding(task, embedding, tuning);
-        fine_tune(task, finetune, tuning);
+        optimise_embedding(task, embedding, tuning, controls);
+        fine_tune(task, finetune, tuning, controls);
         return tuning;
     }
 };
@@ -84,8 +87,8 @@ double relative(const Tensor& found, const Tensor& wanted) {
     return (found - wanted).abs().max().item<double>() / wanted.abs().max().item<double>();
 }
 
-class Imagic : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Predictions, Imagic, testing::Values("epsilon", "v_prediction"));
+class Imagic : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Predictions, Imagic, ::testing::Values("epsilon", "v_prediction"));
 
 TEST_P(Imagic, BothStagesFollowTheReference) {
     const Fixture f(GetParam());
@@ -142,17 +145,19 @@ Tuning stored(const Tuning& tuning, const UNetConfig& config) {
 }
 
 // Stops a run after `stop_at` steps in all, goes on from what a session would have stored.
-Tuning stopped_and_resumed(const Fixture& f, std::int64_t stop_at) {
+Tuning stopped_and_resumed(const Fixture& f, std::int64_t stop_at,
+                           Checkpointing checkpointing = Checkpointing::off) {
     std::stop_source stop;
     Monitor monitor({}, stop.get_token());
     Tuning saved;
     std::int64_t steps = 0;
-    const StageControls controls{&monitor, [&](const Tuning& tuning) {
-                                     if (++steps == stop_at) {
-                                         saved = stored(tuning, f.unet.config());
-                                         stop.request_stop();
-                                     }
-                                 }};
+    StageControls controls{&monitor, [&](const Tuning& tuning) {
+                               if (++steps == stop_at) {
+                                   saved = stored(tuning, f.unet.config());
+                                   stop.request_stop();
+                               }
+                           }};
+    controls.checkpointing = checkpointing;
     Tuning tuning = f.start();
     EXPECT_THROW(
         {
@@ -161,8 +166,10 @@ Tuning stopped_and_resumed(const Fixture& f, std::int64_t stop_at) {
         },
         Cancelled);
     EXPECT_EQ(steps, stop_at);
-    optimise_embedding(f.task, f.embedding, saved);
-    fine_tune(f.task, f.finetune, saved);
+    controls = {};
+    controls.checkpointing = checkpointing;
+    optimise_embedding(f.task, f.embedding, saved, controls);
+    fine_tune(f.task, f.finetune, saved, controls);
     return saved;
 }
 
@@ -179,6 +186,59 @@ TEST_P(Imagic, StoppedAndResumedGivesTheSameWeights) {
         EXPECT_EQ(whole.embedding_losses.training, resumed.embedding_losses.training);
         EXPECT_EQ(whole.finetune_losses.training, resumed.finetune_losses.training);
         EXPECT_EQ(whole.finetune_losses.after, resumed.finetune_losses.after);
+    }
+}
+
+// Recomputed activations: the same tuning, to rounding, of the text and of all weights or a LoRA.
+TEST_P(Imagic, CheckpointingChangesNoResult) {
+    for (const std::int64_t rank : {0, 4}) {
+        SCOPED_TRACE(rank);
+        Fixture f(GetParam());
+        f.finetune.rank = rank;
+        const Tuning kept = f.finished(), recomputed = f.finished(Checkpointing::on);
+        EXPECT_LT(relative(recomputed.optimised_embedding, kept.optimised_embedding), 1e-5);
+        for (const auto& [name, wanted] : kept.unet->parameters()) {
+            const Tensor error = recomputed.unet->parameters().at(name) - wanted;
+            const Tensor movement = wanted - f.unet.parameters().at(name);
+            // As above: where there is next to no gradient, Adam moves by what is rounding.
+            EXPECT_LE(error.norm().item<double>(), 1e-2 * movement.norm().item<double>()) << name;
+        }
+        const auto expect_losses = [](const StageLosses& found, const StageLosses& wanted) {
+            ASSERT_EQ(found.training.size(), wanted.training.size());
+            EXPECT_EQ(found.before.has_value(), wanted.before.has_value());
+            for (std::size_t i = 0; i < found.training.size(); ++i)
+                EXPECT_NEAR(found.training[i] / wanted.training[i], 1, 1e-5) << i;
+            EXPECT_NEAR(*found.after / *wanted.after, 1, 1e-5);
+        };
+        expect_losses(recomputed.embedding_losses, kept.embedding_losses);
+        expect_losses(recomputed.finetune_losses, kept.finetune_losses);
+    }
+}
+
+TEST_P(Imagic, CheckpointingLowersTheMostMemory) {
+    Fixture f(GetParam());
+    f.task.latents = f.task.latents.repeat({1, 1, 8, 8});
+    f.embedding.steps = f.finetune.steps = 2;
+    const auto peak = [&](Checkpointing checkpointing) {
+        const testing::CountedTensors counted;
+        const std::size_t before = counted.now();
+        counted.reset_peak();
+        f.finished(checkpointing);
+        return static_cast<double>(counted.peak() - before);
+    };
+    peak(Checkpointing::off);  // packs weights, which stay
+    const double kept = peak(Checkpointing::off), recomputed = peak(Checkpointing::on);
+    EXPECT_LT(recomputed, 0.7 * kept);
+}
+
+TEST_P(Imagic, StoppedAndResumedWithCheckpointing) {
+    const Fixture f(GetParam());
+    const Tuning whole = f.finished(Checkpointing::on);
+    for (const std::int64_t stop_at : {5, 15}) {
+        const Tuning resumed = stopped_and_resumed(f, stop_at, Checkpointing::on);
+        EXPECT_TRUE(at::equal(whole.optimised_embedding, resumed.optimised_embedding));
+        for (const auto& [name, tensor] : whole.unet->parameters())
+            EXPECT_TRUE(at::equal(tensor, resumed.unet->parameters().at(name))) << name;
     }
 }
 
