@@ -111,6 +111,7 @@ void tune_session(Bench& bench, Monitor& monitor) {
     Previews previews(bench, monitor);
     TuneControls controls;
     controls.monitor = &reporting;
+    controls.warn = [&](const std::string& text) { bench.board.tell(Notice::Kind::note, text); };
     controls.after_step = [&](Stage stage, const Tuning& tuning) {
         auto losses = std::make_shared<const LossCurves>(LossCurves{
             floats(tuning.embedding_losses.training), floats(tuning.finetune_losses.training)});

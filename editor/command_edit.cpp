@@ -30,6 +30,7 @@ struct EditArguments {
     StageOverrides embedding, finetune;
     bool restart = false;
     double checkpoint_seconds = EditRequest{}.checkpoint_seconds;
+    std::optional<std::string> checkpointing;
 };
 
 void add_render_options(CLI::App& command, RenderArguments& arguments) {
@@ -76,6 +77,10 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
                        "Of the tuning's noise and timesteps; default 0");
     command.add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
                        "Time between two savings of a tuning under way; default 30");
+    command.add_option("--checkpointing", arguments.checkpointing,
+                       "auto, on or off: compute activations again in the backward pass instead of "
+                       "keeping them, which takes less memory and about a third more time; auto "
+                       "(the default): where they would not fit into the memory that is free");
     add_render_options(command, arguments.render);
 }
 
@@ -108,6 +113,15 @@ Mode checked_mode(const std::string& text) {
     return parse_mode(text);
 }
 
+optimize::Checkpointing checked_checkpointing(const std::string& text) {
+    require(text == "auto" || text == "on" || text == "off", "--checkpointing",
+            "'" + checked_utf8(text) + "' is none of auto, on, off");
+    using optimize::Checkpointing;
+    return text == "on"    ? Checkpointing::on
+           : text == "off" ? Checkpointing::off
+                           : Checkpointing::automatic;
+}
+
 // Beside --out: in the folder that holds it.
 fs::path default_session(const EditArguments& arguments) {
     std::string out = arguments.render.out;
@@ -134,6 +148,8 @@ EditRequest edit_request(const EditArguments& arguments) {
     request.restart = arguments.restart;
     require(arguments.checkpoint_seconds >= 0, "--checkpoint-seconds", "is no number from 0 up");
     request.checkpoint_seconds = arguments.checkpoint_seconds;
+    if (arguments.checkpointing)
+        request.checkpointing = checked_checkpointing(*arguments.checkpointing);
     request.session =
         arguments.session.empty() ? default_session(arguments) : fs::path(arguments.session);
     request.render = render_request(arguments.render);

@@ -68,8 +68,10 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     result.seconds.load = seconds_since(begin);
 
     const Pixels square = working_square(photo, session->recipe.crop, session->recipe.size);
-    const Tuning tuning = tune(*session, model, square,
-                               {controls.monitor, request.checkpoint_seconds}, result.seconds);
+    TuneControls tuning_controls{controls.monitor, request.checkpoint_seconds};
+    tuning_controls.checkpointing = request.checkpointing;
+    tuning_controls.warn = controls.warn;
+    const Tuning tuning = tune(*session, model, square, tuning_controls, result.seconds);
     result.losses = summary(tuning);
     render_into(result,
                 {model, tuning, session->recipe, photo, square,

@@ -71,6 +71,7 @@ struct EditRequest {
     StageOverrides embedding, finetune;
     bool restart = false;  // tune anew where the session holds another tuning
     double checkpoint_seconds = TuneControls{}.checkpoint_seconds;
+    optimize::Checkpointing checkpointing = TuneControls{}.checkpointing;
     RenderRequest render;
 };
 

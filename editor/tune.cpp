@@ -1,6 +1,7 @@
 #include "editor/tune.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "editor/clock.h"
 #include "editor/pixel_tensors.h"
@@ -29,6 +30,8 @@ double run_stage(const Session& session, Stage stage, Tuning& tuning, const Tune
     CheckpointClock clock{controls.checkpoint_seconds};
     optimize::StageControls stage_controls;
     stage_controls.monitor = controls.monitor;
+    stage_controls.checkpointing = controls.checkpointing;
+    stage_controls.warn = controls.warn;
     stage_controls.after_step = [&](const Tuning& now) {
         if (clock.due()) {
             const Clock::time_point saving = Clock::now();
@@ -51,7 +54,12 @@ double run_stage(const Session& session, Stage stage, Tuning& tuning, const Tune
 }  // namespace
 
 Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
-            const TuneControls& controls, StageSeconds& seconds) {
+            const TuneControls& given, StageSeconds& seconds) {
+    TuneControls controls = given;
+    bool warned = false;  // by the stage before
+    controls.warn = [&](const std::string& text) {
+        if (given.warn && !std::exchange(warned, true)) given.warn(text);
+    };
     const Recipe& recipe = session.recipe;
     Tuning tuning = load_tuning(session, model);
     if (next_stage(session) == Stage::done) return tuning;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "editor/pixels.h"
 #include "editor/session.h"
@@ -22,6 +23,9 @@ struct TuneControls {
     // After each step and its checkpoint, with the tuning as it is then: for a preview or a plot of
     // the losses. What it holds is changed by the next step.
     std::function<void(Stage stage, const optimize::Tuning& tuning)> after_step;
+    optimize::Checkpointing checkpointing = optimize::StageControls{}.checkpointing;
+    // One line for the user, once: that activations are recomputed for want of memory.
+    std::function<void(const std::string& text)> warn;
 };
 
 // Imagic's stages A and B as far as the session has not done them. square: the working square of

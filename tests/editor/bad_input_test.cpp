@@ -166,6 +166,8 @@ TEST_F(BadInput, WrongUsage) {
     refused(edit(photo, {"--rank", "-1"}), {"--rank: is not from 0 to 1024"});
     refused(edit(photo, {"--from", ""}), {"--from: is empty"});
     refused(edit(photo, {"--mode", "slow"}), {"--mode: 'slow' is none of fast, paper"});
+    refused(edit(photo, {"--checkpointing", "yes"}),
+            {"--checkpointing: 'yes' is none of auto, on, off"});
     refused(edit(photo, {"--frobnicate"}), {"--frobnicate"});
     refused({"render", session.string(), "--eta", "1:2"}, {"--eta", "1:2"});
     refused({"render", session.string(), "--steps", "0"}, {"--steps"});

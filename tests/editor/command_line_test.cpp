@@ -150,6 +150,32 @@ TEST_F(CommandLine, WithoutOutEverythingIsInTheSession) {
     EXPECT_TRUE(fs::exists(folder.path / "my photo.keepsake/renders/my photo-sheet.png"));
 }
 
+// Whether activations are recomputed is no part of what a session is: it may change on the way.
+TEST_F(CommandLine, CheckpointingIsNoPartOfTheRecipe) {
+    std::map<std::string, json> losses, recipes;
+    for (const std::string choice : {"off", "on", "auto"}) {
+        const fs::path session = folder.path / (choice + ".keepsake");
+        const auto arguments = tiny_edit({"--eta", "1", "--json", "--session", session.string(),
+                                          "--out", out.string(), "--checkpointing", choice});
+        const ProgramRun run = run_program(arguments);
+        ASSERT_EQ(run.status, 0) << run.err;
+        EXPECT_EQ(run.err.find("memory:"), run.err.npos) << run.err;
+        losses[choice] = json_lines(run.out)[0]["loss"];
+        recipes[choice] = json::parse(read_file(session / "recipe.json"));
+        auto again = arguments;
+        again.back() = choice == "on" ? "off" : "on";
+        const ProgramRun reopened = run_program(again);
+        ASSERT_EQ(reopened.status, 0) << reopened.err;
+        EXPECT_EQ(json_lines(reopened.out)[0]["loss"], losses[choice]);
+    }
+    EXPECT_EQ(recipes["on"], recipes["off"]);
+    EXPECT_EQ(recipes["auto"], recipes["off"]);
+    for (const char* stage : {"embedding", "finetune"}) {
+        const double off = losses["off"][stage]["after"], on = losses["on"][stage]["after"];
+        EXPECT_NEAR(on / off, 1, 1e-4) << stage;
+    }
+}
+
 TEST_F(CommandLine, ModelDefaultsAreUsed) {
     const fs::path model = folder.path / "model";
     link_model(model);
