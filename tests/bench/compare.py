@@ -32,7 +32,7 @@ SKIPPED = 77  # what CTest takes for "skipped"
 EDIT_ROWS = ["edit", "edit-again"]
 # The one that needs most of the machine comes last, when all other programs have ended.
 LARGE_ROWS = ["sd15-unet", "sd15-unet-bfloat16", "sd15-lora", "sd15-render", "sd15-full"]
-ROWS = [*PARTS, "memory", *EDIT_ROWS, *LARGE_ROWS]
+ROWS = [*PARTS, "recomputed", "memory", *EDIT_ROWS, *LARGE_ROWS]
 
 
 def parse_arguments():
@@ -85,6 +85,8 @@ def print_part_rows(options, python):
     parts = Parts(options, python)
     for name in wanted:
         print_rows(parts.rows(name))
+    if "recomputed" in options.rows:
+        print_rows(parts.recomputed_rows())
     parts.close()
     if "memory" in options.rows:
         print_rows(parts.memory_rows())
@@ -129,7 +131,7 @@ def compare(options, python):
     print(f"Times: median (range); N x M is N measurements of M calls. "
           f"Model, unless said otherwise: {pathlib.Path(options.model).name}\n")
     print(HEADER, flush=True)
-    if any(name in PARTS or name == "memory" for name in options.rows):
+    if any(name in PARTS or name in ("recomputed", "memory") for name in options.rows):
         print_part_rows(options, python)
     if any(name in EDIT_ROWS for name in options.rows):
         print_edit_rows(options, python)

@@ -30,6 +30,7 @@ namespace {
 
 using namespace keepsake;
 using at::Tensor;
+using optimize::Checkpointing;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -74,8 +75,9 @@ double time_unet(const pipeline::Model& model, const Inputs& inputs, std::int64_
 struct StepClock {
     std::optional<Clock::time_point> first;
     Clock::time_point last;
-    optimize::StageControls controls() {
+    optimize::StageControls controls(Checkpointing checkpointing) {
         optimize::StageControls result;
+        result.checkpointing = checkpointing;
         result.after_step = [this](const optimize::Tuning&) {
             last = Clock::now();
             if (!first) first = last;
@@ -94,13 +96,14 @@ optimize::Tuning make_tuning(const Inputs& inputs) {
     return tuning;
 }
 
-double time_embedding_step(const pipeline::Model& model, const Inputs& inputs, int iterations) {
+double time_embedding_step(const pipeline::Model& model, const Inputs& inputs,
+                           Checkpointing checkpointing, int iterations) {
     StepClock clock;
     optimize::EmbeddingOptions options;
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::optimise_embedding({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
-                                 clock.controls());
+                                 clock.controls(checkpointing));
     return clock.per_step(iterations);
 }
 
@@ -108,12 +111,13 @@ double time_embedding_step(const pipeline::Model& model, const Inputs& inputs, i
 const optimize::FineTuneOptions lora_options{.batch_size = 4, .rank = 16};
 
 double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
-                         optimize::FineTuneOptions options, int iterations) {
+                         optimize::FineTuneOptions options, Checkpointing checkpointing,
+                         int iterations) {
     StepClock clock;
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::fine_tune({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
-                        clock.controls());
+                        clock.controls(checkpointing));
     return clock.per_step(iterations);
 }
 
@@ -159,11 +163,7 @@ class Bench {
         const pipeline::Model& model = *model_;
         if (part.starts_with("unet-"))
             return time_unet(model, inputs_, std::stoi(part.substr(5)), iterations);
-        if (part == "train-all") return time_weights_step(model, inputs_, {}, iterations);
-        if (part == "train-lora") {
-            return time_weights_step(model, inputs_, lora_options, iterations);
-        }
-        if (part == "train-embedding") return time_embedding_step(model, inputs_, iterations);
+        if (part.starts_with("train-")) return time_step(part, model, iterations);
         if (part == "vae-encode") {
             return time_calls(iterations, [&] { pipeline::encode_image(model, inputs_.image); });
         }
@@ -181,6 +181,22 @@ class Bench {
 
   private:
     static constexpr const char* rounded = "-bfloat16";
+
+    // "train-all", ...; with activations recomputed where the name ends so.
+    double time_step(std::string part, const pipeline::Model& model, int iterations) const {
+        const std::string_view ending = "-recomputed";
+        const bool recomputed = part.ends_with(ending);
+        if (recomputed) part.resize(part.size() - ending.size());
+        const Checkpointing checkpointing = recomputed ? Checkpointing::on : Checkpointing::off;
+        if (part == "train-all")
+            return time_weights_step(model, inputs_, {}, checkpointing, iterations);
+        if (part == "train-lora")
+            return time_weights_step(model, inputs_, lora_options, checkpointing, iterations);
+        if (part == "train-embedding")
+            return time_embedding_step(model, inputs_, checkpointing, iterations);
+        throw Error(part, "no such part");
+    }
+
     std::string model_path_;
     std::optional<pipeline::Model> model_;  // in the arithmetic of the last part
     Inputs inputs_;

@@ -87,12 +87,13 @@ class Large:
             for side, theirs in zip(sides, times[1:])
         ]
 
-    def edit(self, mode):
-        session = self.folder / f"{mode}.keepsake"
+    def edit(self, mode, checkpointing):
+        session = self.folder / f"{mode}-{checkpointing}.keepsake"
         done = run([
             self.options.keepsake, "edit", PHOTO, TEXT, "--mode", mode, *ONE_STEP, "--model", MODEL,
             "--eta", "1", "--steps", "2", "--session", session, "--out",
             self.folder / f"{mode}.png", "--threads", self.options.threads, "--quiet",
+            "--checkpointing", checkpointing,
         ], self.options.environment)
         return done, session
 
@@ -105,15 +106,24 @@ class Large:
         return Row(what, f"{peak:.2f} GiB", bar=f"<= {BARS[job]} GiB", holds=peak <= BARS[job])
 
     def lora_edit(self):
-        done, self.session = self.edit("fast")
+        done, self.session = self.edit("fast", "off")
         return done
 
     def lora_rows(self):
-        return [self.memory_row("lora", "keepsake edit --mode fast", self.lora_edit)]
+        what = "keepsake edit --mode fast"
+        return [
+            self.memory_row("lora", what, self.lora_edit),
+            self.memory_row("lora-recomputed", f"{what} --checkpointing on",
+                            lambda: self.edit("fast", "on")[0]),
+        ]
 
     def full_rows(self):
-        return [self.memory_row("full", "keepsake edit --mode paper, all weights",
-                                lambda: self.edit("paper")[0])]
+        what = "keepsake edit --mode paper, all weights"
+        return [
+            self.memory_row("full", what, lambda: self.edit("paper", "off")[0]),
+            self.memory_row("full-recomputed", f"{what}, --checkpointing on",
+                            lambda: self.edit("paper", "on")[0]),
+        ]
 
     def render_rows(self):
         """From words alone; and from a session, whose LoRA is put on the weights, if there is one."""

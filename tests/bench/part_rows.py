@@ -31,8 +31,9 @@ PARTS = {
     "vae-encode": Part("VAE encode", None),
     "vae-decode": Part("VAE decode", 1.3),
 }
+TRAINING_PARTS = ["train-embedding", "train-all", "train-lora"]
 # Peak memory is that of a whole process, so each of these gets a process of its own.
-MEMORY_PARTS = ["load", "generate", "generate-10", "train-embedding", "train-all", "train-lora"]
+MEMORY_PARTS = ["load", "generate", "generate-10", *TRAINING_PARTS]
 
 
 class Parts:
@@ -79,6 +80,18 @@ class Parts:
             )
         elif part.in_openvino:
             rows.append(Row(part.what, "not measured", "OpenVINO: not installed"))
+        return rows
+
+    def recomputed_rows(self):
+        """What --checkpointing on costs in time; what it saves is in the rows of large_rows.py."""
+        rows = []
+        for part in TRAINING_PARTS:
+            times, calls = measure(
+                [self.side("ours", part + "-recomputed"), self.side("ours", part)],
+                self.options.pairs, self.options.seconds,
+            )
+            rows.append(timing_row(f"{PARTS[part].what}, activations recomputed", times[0],
+                                   ("ours, activations kept", times[1]), None, calls))
         return rows
 
     def memory_rows(self):
