@@ -12,8 +12,9 @@ from programs import Program, Row, Side, measure, run, timing_row
 
 MODEL = environment.ROOT / "build" / "bench-sd15"
 # Peak resident memory at most, and what a job must find free to be tried at all, GiB.
-BARS = {"render": 5, "lora": 8, "full": 19}
-NEEDED = {"unet": 16, "render": 7, "lora": 11, "full": 20}
+BARS = {"render": 5, "lora": 8, "lora-recomputed": 5, "full": 19, "full-recomputed": 17.5}
+NEEDED = {"unet": 16, "render": 7, "lora": 11, "lora-recomputed": 7, "full": 20,
+          "full-recomputed": 19}
 PAIRS = 3  # a call takes 10 s and more; compare.py --pairs can only make it fewer
 # One step of each stage: Adam's state and gradients are there, and another step needs no more.
 ONE_STEP = ["--embedding-steps", "1", "--finetune-steps", "1"]
