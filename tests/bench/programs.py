@@ -106,9 +106,10 @@ def measure(sides, pairs, seconds):
     calls = max(1, round(seconds / slowest))
     rounds = []
     for index in range(pairs):
-        order = sides if index % 2 == 0 else sides[::-1]
-        times = {side.name: side.program.time(side.part, calls) for side in order}
-        rounds.append([times[side.name] for side in sides])
+        numbers = range(len(sides))  # by number: two sides may have one program, and its name
+        order = numbers if index % 2 == 0 else reversed(numbers)
+        times = {i: sides[i].program.time(sides[i].part, calls) for i in order}
+        rounds.append([times[i] for i in numbers])
     return [list(times) for times in zip(*rounds)], calls
 
 
