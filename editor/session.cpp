@@ -27,6 +27,7 @@ constexpr const char* embeddings_file = "embeddings.safetensors";
 constexpr const char* unet_file = "unet.safetensors";
 constexpr const char* lora_file = "lora.safetensors";
 constexpr const char* start_file = "start.safetensors";
+constexpr const char* start_embeddings_file = "start-embeddings.safetensors";
 constexpr const char* losses_file = "losses.json";
 constexpr const char* lock_file = "lock";
 constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
@@ -114,7 +115,8 @@ Session create_session(const fs::path& folder, const Recipe& recipe, const Photo
         for (const auto& entry : fs::directory_iterator(folder)) {
             const std::string name = entry.path().filename().string();
             if (name == lock_file || name == "renders" || name.starts_with("photo.") ||
-                name == start_file || name.starts_with(".keepsake-tmp-")) {
+                name == start_file || name == start_embeddings_file ||
+                name.starts_with(".keepsake-tmp-")) {
                 continue;
             }
             throw Error(noun(folder), "is a folder with other things in it ('" + name +
@@ -122,13 +124,19 @@ Session create_session(const fs::path& folder, const Recipe& recipe, const Photo
         }
     }
     const std::string learned = start ? read_file(start->folder / lora_file) : std::string();
+    const std::string embeddings =
+        start ? read_file(start->folder / embeddings_file) : std::string();
     Session session{folder, recipe, SessionLock(folder, SessionLock::Access::write)};
     remove_leftovers(folder);
     remove_tuning(folder);
     remove_file(folder / recipe_file);
     remove_file(folder / start_file);
+    remove_file(folder / start_embeddings_file);
     remove_region(folder);
-    if (start) write_file_atomically(folder / start_file, learned);
+    if (start) {
+        write_file_atomically(folder / start_file, learned);
+        write_file_atomically(folder / start_embeddings_file, embeddings);
+    }
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
@@ -183,8 +191,15 @@ bool is_begun(const Session& session) {
            fs::exists(session.folder / checkpoint_file, code);
 }
 
-pipeline::LoraSet load_start(const Session& session, const pipeline::Model& model) {
-    return pipeline::load_loras(session.folder / start_file, model.unet);
+TuningStart load_start(const Session& session, const pipeline::Model& model) {
+    TuningStart start;
+    start.loras = pipeline::load_loras(session.folder / start_file, model.unet);
+    const fs::path embeddings = session.folder / start_embeddings_file;
+    if (!fs::exists(embeddings)) return start;
+    Tuning earlier;
+    read_embeddings(embeddings, session.recipe.start, model, earlier);
+    start.optimised_embedding = earlier.optimised_embedding;
+    return start;
 }
 
 Tuning load_tuning(const Session& session, const pipeline::Model& model) {

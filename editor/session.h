@@ -56,12 +56,19 @@ enum class Stage { embedding, finetune, done };  // what is to be worked on next
 // Makes the folder (its parents too) and writes photo and recipe. A session that is there already
 // is replaced (its renders stay). Throws Error naming the folder when it is a file, holds other
 // things than a session, or cannot be written.
-// start: the session that recipe.start names; its LoRA is copied.
+// start: the session that recipe.start names; its LoRA and embeddings are copied.
 Session create_session(const std::filesystem::path& folder, const Recipe& recipe,
                        const Photo& photo, const Session* start = nullptr);
 
-// The LoRA that the tuning starts from. Throws Error naming the file when it is damaged.
-pipeline::LoraSet load_start(const Session& session, const pipeline::Model& model);
+// What a tuning starts from that goes on from another text's.
+struct TuningStart {
+    pipeline::LoraSet loras;
+    // (1, T, D): the other text's e_opt, with which they were learned; undefined in sessions of
+    // before it was kept.
+    at::Tensor optimised_embedding;
+};
+// Throws Error naming the file when one is damaged.
+TuningStart load_start(const Session& session, const pipeline::Model& model);
 
 // Throws Error naming the folder or its file when it is no session, is damaged, or is in use.
 Session open_session(const std::filesystem::path& folder, SessionLock::Access access);

@@ -68,18 +68,20 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     }
     const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
     const optimize::TuningTask task{model.unet, model.schedule, latents, recipe.seed};
-    const pipeline::LoraSet start =
-        recipe.start.empty() ? pipeline::LoraSet{} : load_start(session, model);
+    const TuningStart start = recipe.start.empty() ? TuningStart{} : load_start(session, model);
     if (next_stage(session) == Stage::embedding) {
         const pipeline::UNet started =
-            start.empty() ? model.unet : pipeline::apply_loras(model.unet, start);
+            start.loras.empty() ? model.unet : pipeline::apply_loras(model.unet, start.loras);
+        // Not from the new text's, as a first text's: LoRA and e_opt give the photo together.
+        if (start.optimised_embedding.defined() && !tuning.optimised_embedding.defined())
+            tuning.optimised_embedding = start.optimised_embedding.clone();
         const optimize::TuningTask from_start{started, model.schedule, latents, recipe.seed};
         seconds.embedding =
             run_stage(session, Stage::embedding, tuning, controls, [&](const auto& stage) {
                 optimise_embedding(from_start, recipe.embedding, tuning, stage);
             });
     }
-    if (tuning.loras.empty()) tuning.loras = start;
+    if (tuning.loras.empty()) tuning.loras = start.loras;
     seconds.finetune =
         run_stage(session, Stage::finetune, tuning, controls,
                   [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });

@@ -23,9 +23,10 @@ TuningOptions fast_options() {
 
 TuningOptions fast_options_again() {
     TuningOptions options = fast_options();
-    options.embedding.steps = 8;
-    options.finetune.steps = 4;
+    options.embedding.steps = 0;
+    options.finetune.steps = 7;
     options.finetune.learning_rate = 6e-4;
+    options.finetune.adam.beta1 = 0.5;
     options.finetune.warmup_steps = 2;
     return options;
 }

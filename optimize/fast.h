@@ -22,8 +22,9 @@ struct TuningOptions {
 // so in its keepsake.json.
 TuningOptions fast_options();
 
-// For another text on a photo whose LoRA is there already: the LoRA is the start, the embedding is
-// optimised with it in place, and only little is left to learn.
+// For another text on a photo whose LoRA and e_opt are there already: they are the start and give
+// the photo together, so that stage A has nothing to add and the LoRA learns a few steps more
+// (docs/fast-mode.md).
 TuningOptions fast_options_again();
 
 }  // namespace keepsake::optimize

@@ -226,7 +226,9 @@ void run_stage(const TuningTask& task, const StageRun& run, const UNet& unet,
         }
     }
     if (!run.losses->after) {
-        run.losses->after = evaluation_loss(unet, task.schedule, task.latents, embedding);
+        run.losses->after = run.steps == 0
+                                ? *run.losses->before
+                                : evaluation_loss(unet, task.schedule, task.latents, embedding);
     }
 }
 

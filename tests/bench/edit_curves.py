@@ -24,22 +24,10 @@ import statistics
 import subprocess
 
 import numpy as np
+from edits import EDITS
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SAMPLES, MORE = ROOT / "assets" / "photos", ROOT / "tests" / "bench" / "photos"
-EDITS = [
-    (SAMPLES / "daisy-19813618946.jpg", "daisy", ("red", "purple")),
-    (SAMPLES / "tulip-9048307967.jpg", "tulip", ("red", "pink")),
-    (SAMPLES / "pink-tulip-480228053.jpg", "tulip", ("yellow", "red")),
-    (SAMPLES / "rose-394990940.jpg", "rose", ("yellow", "purple")),
-    (SAMPLES / "sunflower-14925397651.jpg", "sunflower", ("red", "purple")),
-    (SAMPLES / "dandelion-1128626197.jpg", "dandelion", ("red", "purple")),
-    (MORE / "daisy-2513618768.jpg", "daisy", ("pink", "yellow")),
-    (MORE / "tulips-17295127995.jpg", "tulip", ("yellow", "red")),
-    (MORE / "sunflower-14928117202.jpg", "sunflower", ("red", "purple")),
-    (MORE / "daisy-15207766.jpg", "daisy", ("red", "blue")),
-]
 HUES = {"red": 0, "yellow": 52, "blue": 225, "purple": 270, "pink": 330}
 LEVELS = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 MODES = ("paper", "fast")

@@ -8,10 +8,11 @@ import statistics
 import tempfile
 
 import environment
+from edits import EDITS, texts
 from programs import Row, run, spread
 
 PHOTO = environment.ROOT / "assets/photos/daisy-19813618946.jpg"
-TEXT, SECOND_TEXT = "a photo of a red daisy", "a photo of a purple daisy"
+TEXT = "a photo of a red daisy"
 MOST_SECONDS = 20
 COMMUNITY_BAR = 15
 SECOND_BAR = 1 / 3
@@ -26,26 +27,25 @@ class Edits:
         self.options, self.python = options, python
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keepsake-bench-"))
         self.count = 0
-        self.first, self.first_session = [], None
+        self.first = []
 
     def close(self):
         shutil.rmtree(self.folder)
 
-    def edit(self, text, *more):
+    def edit(self, text, *more, photo=PHOTO):
         """One edit in a fresh session: (process, its JSON line, the session)."""
         self.count += 1
         session = self.folder / f"{self.count}.keepsake"
         done = run([
-            self.options.keepsake, "edit", PHOTO, text, "--mode", "fast", "--eta", "1", "--session",
+            self.options.keepsake, "edit", photo, text, "--mode", "fast", "--eta", "1", "--session",
             session, "--out", self.folder / f"{self.count}.png", "--model", self.options.model,
             "--threads", self.options.threads, "--json", "--quiet", *more,
         ], self.options.environment)
         return done, json.loads(done.output), session
 
     def first_edit(self):
-        done, answer, session = self.edit(TEXT)
+        done, answer, _ = self.edit(TEXT)
         self.first.append((done, answer["loss"]["finetune"]["after"]))
-        self.first_session = self.first_session or session
         return done
 
     def community(self, rates):
@@ -116,27 +116,29 @@ class Edits:
         )
 
     def second_rows(self):
-        """First and second text by turns. The yardstick of the loss is a first edit of the second
-        text: how well it is learned from nothing."""
-        pairs = min(self.options.pairs, len(self.first) or self.options.pairs)
-        if not self.first_session:
-            self.first_edit()  # warms up, and is where the second text starts
-            self.first.clear()
-        first, second, losses = [], [], []
-        for _ in range(pairs):
-            first.append(self.edit(TEXT)[0].seconds)
-            done, answer, _ = self.edit(SECOND_TEXT, "--from", self.first_session)
+        """Ten photos: the first text, the second with --from the first's session, and the second
+        learned from nothing, which is the yardstick of its loss. Of one photo the loss is a matter
+        of luck: other last digits in the network's sums move it by several percent."""
+        first, second, again, alone = [], [], [], []
+        self.edit(TEXT)  # page cache
+        loss = lambda answer: answer["loss"]["finetune"]["after"]
+        for photo, word, colours in EDITS:
+            one, two = texts(word, colours)
+            done, _, session = self.edit(one, photo=photo)
+            first.append(done.seconds)
+            done, answer, _ = self.edit(two, "--from", session, photo=photo)
             second.append(done.seconds)
-            losses.append(answer["loss"]["finetune"]["after"])
-        alone = self.edit(SECOND_TEXT)[1]["loss"]["finetune"]["after"]
+            again.append(loss(answer))
+            alone.append(loss(self.edit(two, photo=photo)[1]))
         parts = [b / a for a, b in zip(first, second)]
         good = statistics.median(parts) <= SECOND_BAR
-        loss = statistics.median(losses)
+        ours, theirs = statistics.mean(again), statistics.mean(alone)
+        better = sum(a <= b for a, b in zip(again, alone))
         return [
-            Row(f"a second text, --from the first's session ({pairs} pairs)", spread(second, "s"),
-                f"first edit: {spread(first, 's')}", spread(parts, "of the time", 2),
-                "<= 1/3 of the time", good),
-            Row("a second text, reconstruction loss", f"{loss:.4f}",
-                f"the same text learned from nothing: {alone:.4f}", f"{loss / alone:.2f}",
-                "<= 1", loss <= alone),
+            Row(f"a second text, --from the first's session ({len(first)} photos)",
+                spread(second, "s"), f"first edit: {spread(first, 's')}",
+                spread(parts, "of the time", 2), "<= 1/3 of the time", good),
+            Row(f"a second text, reconstruction loss, mean of {len(first)} photos", f"{ours:.4f}",
+                f"the same texts learned from nothing: {theirs:.4f}",
+                f"{ours / theirs:.2f}; as good or better {better} times", "<= 1", ours <= theirs),
         ]
