@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+#include "pipeline/control_groups.h"
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -34,56 +36,31 @@ Bytes read_entry(const fs::path& path, const std::string& key) {
 }
 
 struct GroupFiles {
-    const char *mount, *limit, *used, *inactive;  // inactive: the key in memory.stat
+    const char *limit, *used, *inactive;  // inactive: the key in memory.stat
 };
-constexpr GroupFiles v2{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
-constexpr GroupFiles v1{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                        "total_inactive_file"};
+constexpr GroupFiles v2{"memory.max", "memory.current", "inactive_file"};
+constexpr GroupFiles v1{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"};
 
-// What the limits of a group and of those around it leave. In a container the group's path may be
-// the host's, which is not there; the container's own is then the mount itself.
-Bytes left_in_group(const fs::path& root, const GroupFiles& files, const std::string& group) {
-    const fs::path mount = root / files.mount;
-    Bytes least;
-    for (fs::path at = fs::path(group).relative_path();; at = at.parent_path()) {
-        const fs::path folder = mount / at;
-        const Bytes limit = read_number(folder / files.limit);
-        const Bytes used = read_number(folder / files.used);
-        if (limit && used) {
-            const Bytes files_in_cache = read_entry(folder / "memory.stat", files.inactive);
-            const std::int64_t left = *limit - *used + files_in_cache.value_or(0);
-            least = std::min(least.value_or(left), std::max<std::int64_t>(left, 0));
-        }
-        if (at.empty()) return least;
+// What the limit of one group leaves, whichever version it is of.
+Bytes left_in(const fs::path& group) {
+    for (const GroupFiles& files : {v2, v1}) {
+        const Bytes limit = read_number(group / files.limit);
+        const Bytes used = read_number(group / files.used);
+        if (!limit || !used) continue;
+        const Bytes files_in_cache = read_entry(group / "memory.stat", files.inactive);
+        return std::max<std::int64_t>(*limit - *used + files_in_cache.value_or(0), 0);
     }
-}
-
-// Lines of /proc/self/cgroup: "0::/group" (v2), "4:cpu,memory:/group" (v1).
-Bytes left_in_groups(const fs::path& root) {
-    std::ifstream file(root / "proc/self/cgroup");
-    std::string line;
-    Bytes least;
-    while (std::getline(file, line)) {
-        const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (first == line.npos || second == line.npos) continue;
-        const std::string kinds = "," + line.substr(first + 1, second - first - 1) + ",";
-        Bytes left;
-        if (kinds == ",,") left = left_in_group(root, v2, line.substr(second + 1));
-        if (kinds.find(",memory,") != kinds.npos)
-            left = left_in_group(root, v1, line.substr(second + 1));
-        if (left) least = std::min(least.value_or(*left), *left);
-    }
-    return least;
+    return std::nullopt;
 }
 
 }  // namespace
 
 Bytes free_system_memory(const fs::path& root) {
-    const Bytes kibibytes = read_entry(root / "proc/meminfo", "MemAvailable:");
-    const Bytes left = left_in_groups(root);
-    if (!kibibytes) return left;
-    const std::int64_t available = *kibibytes * 1024;
-    return std::min(available, left.value_or(available));
+    Bytes least = read_entry(root / "proc/meminfo", "MemAvailable:");
+    if (least) *least *= 1024;
+    for (const fs::path& group : control_group_folders("memory", root))
+        if (const Bytes left = left_in(group)) least = std::min(least.value_or(*left), *left);
+    return least;
 }
 
 Bytes free_memory(c10::Device device) {

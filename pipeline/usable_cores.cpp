@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+#include "pipeline/control_groups.h"
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -60,21 +62,6 @@ std::optional<double> quota_of(const fs::path& group) {
     return least(
         parse_cpu_max(text_of(group / "cpu.max")),
         parse_cfs_quota(text_of(group / "cpu.cfs_quota_us"), text_of(group / "cpu.cfs_period_us")));
-}
-
-// Of the group at `path` below `mount` and those around it. In a container the path may be the
-// host's, and what is mounted the container's own group: then only the last of these is there.
-std::optional<double> quota_up(const fs::path& mount, fs::path path) {
-    std::optional<double> quota;
-    for (path = path.relative_path(); !path.empty(); path = path.parent_path())
-        quota = least(quota, quota_of(mount / path));
-    return least(quota, quota_of(mount));
-}
-
-bool lists_cpu(std::string_view controllers) {
-    while (!controllers.empty())
-        if (take_until(controllers, ',') == "cpu") return true;
-    return false;
 }
 
 int physical_cores(const std::vector<int>& cpus, const fs::path& root) {
@@ -136,21 +123,9 @@ std::optional<double> parse_cfs_quota(std::string_view quota, std::string_view p
 }
 
 std::optional<double> cgroup_quota(const fs::path& root) {
-    const std::string groups = text_of(root / "proc/self/cgroup");  // "ID:CONTROLLERS:PATH" lines
-    const fs::path mounts = root / "sys/fs/cgroup";
     std::optional<double> quota;
-    for (std::string_view rest = groups; !rest.empty();) {
-        std::string_view path = take_until(rest, '\n');
-        take_until(path, ':');
-        const std::string_view controllers = take_until(path, ':');
-        if (controllers.empty()) {  // version 2; beside version 1 it is mounted one below
-            for (const fs::path& mount : {mounts, mounts / "unified"})
-                quota = least(quota, quota_up(mount, path));
-        } else if (lists_cpu(controllers)) {
-            for (const char* mount : {"cpu", "cpu,cpuacct"})
-                quota = least(quota, quota_up(mounts / mount, path));
-        }
-    }
+    for (const fs::path& group : control_group_folders("cpu", root))
+        quota = least(quota, quota_of(group));
     return quota;
 }
 

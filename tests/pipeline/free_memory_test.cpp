@@ -2,21 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-
-#include "tests/pipeline/temporary_folder.h"
+#include "tests/pipeline/system_files.h"
 
 namespace keepsake::pipeline {
 namespace {
 
-// The files of /proc and /sys that tell, in a folder of their own.
-struct System {
-    testing::TemporaryFolder folder;
-    void write(const std::string& path, const std::string& text) const {
-        std::filesystem::create_directories((folder.path / path).parent_path());
-        std::ofstream(folder.path / path) << text;
-    }
-    std::optional<std::int64_t> free() const { return free_system_memory(folder.path); }
+struct System : testing::SystemFiles {
+    std::optional<std::int64_t> free() const { return free_system_memory(root); }
 };
 
 constexpr const char* meminfo =

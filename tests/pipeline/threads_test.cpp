@@ -6,29 +6,22 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <string>
 
 #include "network_golden.h"
 #include "pipeline/generate.h"
 #include "pipeline/model.h"
-#include "temporary_folder.h"
+#include "system_files.h"
 
 namespace keepsake::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::TemporaryFolder;
+using testing::SystemFiles;
 
-void put(const fs::path& file, const std::string& text) {
-    fs::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-}
-
-void put_siblings(const fs::path& root, int cpu, const std::string& siblings) {
-    put(root / "sys/devices/system/cpu" / ("cpu" + std::to_string(cpu)) /
-            "topology/thread_siblings_list",
-        siblings + "\n");
+void put_siblings(const SystemFiles& system, int cpu, const std::string& siblings) {
+    const std::string folder = "sys/devices/system/cpu/cpu" + std::to_string(cpu);
+    system.write(folder + "/topology/thread_siblings_list", siblings + "\n");
 }
 
 using Numbers = std::vector<int>;
@@ -52,56 +45,53 @@ TEST(Threads, Quotas) {
 
 // The tightest of the group's own quota and those around it.
 TEST(Threads, QuotaOfTheGroupsAround) {
-    const TemporaryFolder folder;
-    const fs::path& root = folder.path;
-    const fs::path groups = root / "sys/fs/cgroup";
-    EXPECT_EQ(cgroup_quota(root), std::nullopt);
-    put(root / "proc/self/cgroup", "0::/user.slice/app.scope\n");
-    put(groups / "user.slice/app.scope/cpu.max", "max 100000\n");
-    EXPECT_EQ(cgroup_quota(root), std::nullopt);
-    put(groups / "user.slice/cpu.max", "300000 100000\n");
-    EXPECT_EQ(cgroup_quota(root), 3);
-    put(groups / "user.slice/app.scope/cpu.max", "50000 100000\n");
-    EXPECT_EQ(cgroup_quota(root), 0.5);
+    const SystemFiles system;
+    const fs::path groups = "sys/fs/cgroup";
+    EXPECT_EQ(cgroup_quota(system.root), std::nullopt);
+    system.write("proc/self/cgroup", "0::/user.slice/app.scope\n");
+    system.write(groups / "user.slice/app.scope/cpu.max", "max 100000\n");
+    EXPECT_EQ(cgroup_quota(system.root), std::nullopt);
+    system.write(groups / "user.slice/cpu.max", "300000 100000\n");
+    EXPECT_EQ(cgroup_quota(system.root), 3);
+    system.write(groups / "user.slice/app.scope/cpu.max", "50000 100000\n");
+    EXPECT_EQ(cgroup_quota(system.root), 0.5);
 }
 
 TEST(Threads, QuotaOfVersion1AndOfAContainerThatSeesItsOwnGroupOnly) {
-    const TemporaryFolder folder;
-    const fs::path& root = folder.path;
-    const fs::path groups = root / "sys/fs/cgroup";
-    put(root / "proc/self/cgroup", "7:cpuset:/a\n4:cpu,cpuacct:/docker/0123\n0::/\n");
-    put(groups / "cpu,cpuacct/cpu.cfs_period_us", "100000\n");
-    put(groups / "cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
-    EXPECT_EQ(cgroup_quota(root), std::nullopt);
-    put(groups / "cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
-    EXPECT_EQ(cgroup_quota(root), 2.5);
-    put(root / "proc/self/cgroup", "0::/../outside\n");
-    put(groups / "cpu.max", "700000 100000\n");
-    EXPECT_EQ(cgroup_quota(root), 7);
+    const SystemFiles system;
+    const fs::path groups = "sys/fs/cgroup";
+    system.write("proc/self/cgroup", "7:cpuset:/a\n4:cpu,cpuacct:/docker/0123\n0::/\n");
+    system.write(groups / "cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    system.write(groups / "cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    EXPECT_EQ(cgroup_quota(system.root), std::nullopt);
+    system.write(groups / "cpu,cpuacct/cpu.cfs_quota_us", "250000\n");
+    EXPECT_EQ(cgroup_quota(system.root), 2.5);
+    system.write("proc/self/cgroup", "0::/../outside\n");
+    system.write(groups / "cpu.max", "700000 100000\n");
+    EXPECT_EQ(cgroup_quota(system.root), 7);
 }
 
 TEST(Threads, CoresAreCountedOnce) {
-    const TemporaryFolder folder;
-    const fs::path& root = folder.path;
+    const SystemFiles system;
     const Numbers all = {0, 1, 2, 3};
     const auto expect = [&](const Numbers& cpus, int logical, int physical) {
-        const UsableCores cores = usable_cores(cpus, root);
+        const UsableCores cores = usable_cores(cpus, system.root);
         EXPECT_EQ(cores.logical, logical);
         EXPECT_EQ(cores.physical, physical);
     };
     expect(all, 4, 4);  // nothing is known of them
-    for (const int cpu : all) put_siblings(root, cpu, cpu % 2 ? "1,3" : "0,2");
+    for (const int cpu : all) put_siblings(system, cpu, cpu % 2 ? "1,3" : "0,2");
     expect(all, 4, 2);
     expect({0, 2}, 2, 1);
     expect({2, 3}, 2, 2);
     expect({3}, 1, 1);
     expect({}, 1, 1);
-    put(root / "proc/self/cgroup", "0::/\n");
-    put(root / "sys/fs/cgroup/cpu.max", "390000 100000\n");
+    system.write("proc/self/cgroup", "0::/\n");
+    system.write("sys/fs/cgroup/cpu.max", "390000 100000\n");
     expect(all, 3, 2);
-    put(root / "sys/fs/cgroup/cpu.max", "100000 100000\n");
+    system.write("sys/fs/cgroup/cpu.max", "100000 100000\n");
     expect(all, 1, 1);
-    put(root / "sys/fs/cgroup/cpu.max", "1000 100000\n");
+    system.write("sys/fs/cgroup/cpu.max", "1000 100000\n");
     expect(all, 1, 1);
 }
 
