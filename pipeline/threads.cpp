@@ -53,19 +53,10 @@ std::function<void()> first_level(const UNet& unet, std::int64_t height, std::in
     Weights weights = Weights::from_tensors(std::move(tensors), "U-Net");
     weights.set_arithmetic(unet.arithmetic());
     const std::int64_t channels = config.block_out_channels.front();
-    const Resnet first(weights, resnet,
-                       {channels, channels, config.norm_num_groups, config.norm_eps, 4 * channels});
+    const Resnet first(weights, resnet, resnet_shape(config, channels, channels));
     std::optional<Transformer> second;
-    if (config.down_attention.front()) {
-        second.emplace(weights, attention,
-                       TransformerShape{.channels = channels,
-                                        .heads = config.num_heads.front(),
-                                        .context_channels = config.cross_attention_dim,
-                                        .layers = config.transformer_layers_per_block,
-                                        .norm_groups = config.norm_num_groups,
-                                        .linear_projection = config.use_linear_projection,
-                                        .upcast = config.upcast_attention});
-    }
+    if (config.down_attention.front())
+        second.emplace(weights, attention, transformer_shape(config, 0));
     constexpr std::int64_t most = 64;
     const Tensor x = at::ones({1, channels, std::min(height, most), std::min(width, most)})
                          .contiguous(at::MemoryFormat::ChannelsLast);

@@ -65,23 +65,29 @@ Tensor compute_checkpointed(const Step& step, const std::vector<Tensor>& in) {
 
 }  // namespace
 
+Resnet::Shape resnet_shape(const UNetConfig& config, std::int64_t in, std::int64_t out) {
+    return {in, out, config.norm_num_groups, config.norm_eps,
+            4 * config.block_out_channels.front()};
+}
+
+TransformerShape transformer_shape(const UNetConfig& config, std::size_t level) {
+    return {.channels = config.block_out_channels[level],
+            .heads = config.num_heads[level],
+            .context_channels = config.cross_attention_dim,
+            .layers = config.transformer_layers_per_block,
+            .norm_groups = config.norm_num_groups,
+            .linear_projection = config.use_linear_projection,
+            .upcast = config.upcast_attention};
+}
+
 Resnet UNet::take_resnet(Weights& weights, const std::string& prefix, std::int64_t in,
                          std::int64_t out) const {
-    return {weights, prefix,
-            Resnet::Shape{in, out, config_.norm_num_groups, config_.norm_eps,
-                          4 * config_.block_out_channels.front()}};
+    return {weights, prefix, resnet_shape(config_, in, out)};
 }
 
 Transformer UNet::take_transformer(Weights& weights, const std::string& prefix,
                                    std::size_t level) const {
-    return {weights, prefix,
-            TransformerShape{.channels = config_.block_out_channels[level],
-                             .heads = config_.num_heads[level],
-                             .context_channels = config_.cross_attention_dim,
-                             .layers = config_.transformer_layers_per_block,
-                             .norm_groups = config_.norm_num_groups,
-                             .linear_projection = config_.use_linear_projection,
-                             .upcast = config_.upcast_attention}};
+    return {weights, prefix, transformer_shape(config_, level)};
 }
 
 void UNet::take_down(Weights& weights) {

@@ -45,6 +45,10 @@ struct UNetConfig {
     static UNetConfig detect_from_weights(const Weights& weights);
 };
 
+// The shapes of its blocks. in, out: channels; level: from the top, down order.
+Resnet::Shape resnet_shape(const UNetConfig& config, std::int64_t in, std::int64_t out);
+TransformerShape transformer_shape(const UNetConfig& config, std::size_t level);
+
 class UNet {
   public:
     // Takes every tensor and calls weights.finish(): throws Error naming all that do not fit.
