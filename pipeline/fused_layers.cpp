@@ -54,7 +54,7 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         FusedLayer layer = saved->layer;
         layer.weight = weight;
         layer.bias = given(bias);
-        const Tensor stats = norm_stats(layer, x);
+        const Tensor stats = norm_stats(layer.norm, x);
         if (layer.lora) layer.lora = with_matrices(*layer.lora, down, up);
         const Forward result =
             fused::forward(layer, x, {given(group_bias), given(residual)}, stats);
@@ -189,7 +189,7 @@ bool can_fuse(const Tensor& x, const FusedLayer& layer) {
 Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras) {
     const Tensor input = in_rows(x);
     if (!at::GradMode::is_enabled())
-        return forward(layer, input, extras, norm_stats(layer, input)).y;
+        return forward(layer, input, extras, norm_stats(layer.norm, input)).y;
     auto saved = c10::make_intrusive<SavedLayer>();
     saved->layer = layer;
     saved->layer.arithmetic = Arithmetic::float32;
@@ -239,10 +239,8 @@ Tensor product_geglu(const FusedLayer& layer, const Tensor& x) {
     const Tensor input = x.contiguous();
     const Geometry g = geometry_of(layer, input);
     kernels::Product job = product_job(g, input);
-    PackedWeights once;
     const kernels::Kernels& k = kernels_of(layer, g);
-    const Tensor packed = (layer.packed ? *layer.packed : once)
-                              .get(layer.weight, PackedWeights::Kind::pairs, k.arithmetic);
+    const Tensor packed = panels_of(k, layer, PackedWeights::Kind::pairs);
     job.panels = packed.const_data_ptr();
     job.bias = data_or_null(layer.bias);
     job.activation = kernels::Activation::geglu;

@@ -12,22 +12,25 @@ using kernels::best_kernels;
 using kernels::Kernels;
 using kernels::share;
 
-Geometry geometry_of(const FusedLayer& layer, const Tensor& x) {
+// What a picture says of itself.
+Geometry picture(const Tensor& x) {
     Geometry g;
+    g.picture = true;
+    g.batch = x.size(0);
+    g.in = x.size(1);
+    g.height = x.size(2);
+    g.width = x.size(3);
+    return g;
+}
+
+Geometry geometry_of(const FusedLayer& layer, const Tensor& x) {
+    const std::int64_t in = layer.weight.size(1);
+    Geometry g = x.dim() == 4 ? picture(x) : matrix(x.numel() / in, in, 0);
     g.out = layer.weight.size(0);
-    g.in = layer.weight.size(1);
+    if (g.picture && layer.weight.dim() == 4) g.kernel = layer.weight.size(2);
     g.stride = layer.stride;
     g.padding = layer.padding;
     g.upscale = layer.upscale;
-    g.picture = x.dim() == 4;
-    if (x.dim() == 4) {
-        g.kernel = layer.weight.dim() == 4 ? layer.weight.size(2) : 1;
-        g.batch = x.size(0);
-        g.height = x.size(2);
-        g.width = x.size(3);
-    } else {
-        g.width = x.numel() / g.in;
-    }
     return g;
 }
 
@@ -107,21 +110,18 @@ void measure(const kernels::GroupNorm& norm) {
     }
 }
 
-Tensor norm_stats(const FusedLayer& layer, const Tensor& x) {
-    if (!layer.norm) return {};
+Tensor norm_stats(const GroupNorm* norm, const Tensor& x) {
+    if (!norm) return {};
     const Tensor stats =
-        at::empty({2, x.size(0), layer.norm->groups}, at::TensorOptions().dtype(at::kFloat));
-    measure(norm_job(*layer.norm, geometry_of(layer, x), x, stats, layer.silu));
+        at::empty({2, x.size(0), norm->groups}, at::TensorOptions().dtype(at::kFloat));
+    measure(norm_job(*norm, picture(x), x, stats, /*silu=*/false));
     return stats;
 }
 
 Tensor normalise(const GroupNorm& norm, const Tensor& x) {
     FusedLayer layer;
     layer.norm = &norm;
-    // Only its shape is asked for.
-    layer.weight = at::empty({0, x.size(1), 1, 1}, at::TensorOptions().dtype(at::kFloat));
-    const Geometry g = geometry_of(layer, x);
-    return prepare(layer, g, x, norm_stats(layer, x));
+    return prepare(layer, picture(x), x, norm_stats(&norm, x));
 }
 
 // What the product reads: x itself, or normalised and with its border.
@@ -182,14 +182,17 @@ const Kernels& kernels_of(const FusedLayer& layer, const Geometry& g) {
     return asked ? *asked : *best_kernels();
 }
 
-Tensor use_weight(const Kernels& k, const FusedLayer& layer, kernels::Product& job) {
+Tensor panels_of(const Kernels& k, const FusedLayer& layer, PackedWeights::Kind kind) {
     PackedWeights once;
+    return (layer.packed ? *layer.packed : once).get(layer.weight, kind, k.arithmetic);
+}
+
+Tensor use_weight(const Kernels& k, const FusedLayer& layer, kernels::Product& job) {
     if (!layer.packed && k.arithmetic == Arithmetic::float32) {
         job.weights = stored(layer.weight);
         return {};
     }
-    const Tensor packed = (layer.packed ? *layer.packed : once)
-                              .get(layer.weight, PackedWeights::Kind::plain, k.arithmetic);
+    const Tensor packed = panels_of(k, layer, PackedWeights::Kind::plain);
     job.panels = packed.const_data_ptr();
     return packed;
 }
@@ -250,10 +253,8 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
     Geometry small = g;
     small.upscale = 1;
     const Tensor prepared = prepare(padding, small, x, {});
-    PackedWeights once;
     const Kernels& k = kernels_of(layer, g);
-    const Tensor packed = (layer.packed ? *layer.packed : once)
-                              .get(layer.weight, PackedWeights::Kind::upscaled, k.arithmetic);
+    const Tensor packed = panels_of(k, layer, PackedWeights::Kind::upscaled);
     const Tensor y = result_like(g, x, g.out);
     const std::int64_t line = small.padded_width() * g.in, out_line = g.out_width() * g.out;
     for (std::int64_t phase = 0; phase < 4; ++phase) {
@@ -290,12 +291,10 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     const Tensor residual = extras.residual.defined() ? in_rows(extras.residual) : Tensor();
     job.residual = data_or_null(residual);
     job.c = y.mutable_data_ptr<float>();
-    PackedWeights once;
     Tensor packed;
     const Kernels& k = kernels_of(layer, g);
     if (suits_winograd(g, layer.packed != nullptr)) {
-        packed = (layer.packed ? *layer.packed : once)
-                     .get(layer.weight, PackedWeights::Kind::winograd, k.arithmetic);
+        packed = panels_of(k, layer, PackedWeights::Kind::winograd);
         run_winograd(k, g, prepared, packed, job);
     } else {
         packed = use_weight(k, layer, job);

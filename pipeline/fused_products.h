@@ -39,7 +39,7 @@ void share_runs(std::int64_t count, std::int64_t run,
                 const std::function<void(std::int64_t, std::int64_t)>& work);
 
 // A group norm's mean and scale, measured: (2, B, groups); undefined without a norm.
-Tensor norm_stats(const FusedLayer& layer, const Tensor& x);
+Tensor norm_stats(const GroupNorm* norm, const Tensor& x);
 
 // The group norm alone. x: (B, C, H, W) channels_last.
 Tensor normalise(const GroupNorm& norm, const Tensor& x);
@@ -51,6 +51,8 @@ kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns);
 kernels::Product product_job(const Geometry& g, const Tensor& prepared);
 // Those of the layer's arithmetic, where they take its sizes; else float32's.
 const kernels::Kernels& kernels_of(const FusedLayer& layer, const Geometry& g);
+// The layer's weight as `k` reads it: kept, or made for this call.
+Tensor panels_of(const kernels::Kernels& k, const FusedLayer& layer, PackedWeights::Kind kind);
 // Has the product read the layer's weight: panels, which are returned and must outlive the
 // product; or the weight itself, packed on the way.
 Tensor use_weight(const kernels::Kernels& k, const FusedLayer& layer, kernels::Product& job);
