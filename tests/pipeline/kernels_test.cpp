@@ -1,44 +1,12 @@
 // Every set of kernels that this processor runs, beside ATen in double precision.
-#include "pipeline/kernels.h"
-
-#include <ATen/ATen.h>
-#include <gtest/gtest.h>
+#include "tests/pipeline/kernels_fixture.h"
 
 #include <cmath>
-#include <string>
 #include <utility>
 #include <vector>
 
 namespace keepsake::pipeline::kernels {
 namespace {
-
-using at::Tensor;
-
-double worst(const Tensor& found, const Tensor& expected) {
-    return ((found.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
-}
-
-Tensor random(at::IntArrayRef shape, std::uint64_t seed) {
-    at::manual_seed(seed);
-    return at::randn(shape);
-}
-
-std::int64_t panels_of(const Kernels& k, std::int64_t columns) {
-    return (columns + k.panel_width - 1) / k.panel_width;
-}
-
-struct KernelsTest : testing::TestWithParam<const Kernels*> {
-    const Kernels& k = *GetParam();
-    const bool rounds = k.arithmetic == Arithmetic::bfloat16;
-
-    // A factor as these kernels' products see it, in double precision.
-    Tensor seen(const Tensor& t) const {
-        return rounds ? t.to(at::kBFloat16).to(at::kDouble) : t.to(at::kDouble);
-    }
-    Tensor scratch_of(const Product& job) const {
-        return at::empty({k.product_scratch(job, job.rows)});
-    }
-};
 
 // A (rows, depth) B (depth, columns), rows where they lie in one piece.
 struct Matrices {
@@ -142,82 +110,6 @@ TEST_P(KernelsTest, TransposedPanelsReverseTheTaps) {
         const Tensor expected =
             i < ins ? seen(weights.select(2, i).t().flip(0)) : seen(at::zeros({taps, outs}));
         EXPECT_TRUE(at::equal(column.to(at::kDouble), expected)) << i;
-    }
-}
-
-// Winograd's F(2x2, 3x3) written out, with its points rounded as the kernels round them: x (batch,
-// height + 2, width + 2, channels) and kernel (outs, ins, 3, 3), double.
-Tensor winograd_in_bfloat16(const Tensor& x, const Tensor& kernel) {
-    const auto matrix = [](std::initializer_list<double> v, std::int64_t columns) {
-        return at::tensor(std::vector<double>(v), at::kDouble).reshape({-1, columns});
-    };
-    const Tensor bt = matrix({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}, 4);
-    const Tensor g = matrix({1, 0, 0, .5, .5, .5, .5, -.5, .5, 0, 0, 1}, 3);
-    const Tensor at_ = matrix({1, 1, 1, 0, 0, 1, -1, -1}, 4);
-    const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
-    const Tensor tiles = x.unfold(1, 4, 2).unfold(2, 4, 2);  // (b, y, x, c, 4, 4)
-    const Tensor values = rounded(at::matmul(at::matmul(bt, tiles), bt.t()));
-    const Tensor weights = rounded(at::matmul(at::matmul(g, kernel), g.t()));  // (o, c, 4, 4)
-    const Tensor sums = at::einsum("byxcij,ocij->byxoij", {values, weights});
-    const Tensor pixels = at::matmul(at::matmul(at_, sums), at_.t());  // (b, y, x, o, 2, 2)
-    return pixels.permute({0, 1, 4, 2, 5, 3})
-        .reshape({x.size(0), x.size(1) - 2, x.size(2) - 2, kernel.size(0)});
-}
-
-// Channels that fill vectors and panels and that do not; several pictures; both directions.
-TEST_P(KernelsTest, WinogradIsTheConvolution) {
-    constexpr std::int64_t batch = 2, height = 6, width = 10;
-    for (const std::int64_t ins : {32, 62}) {
-        for (const std::int64_t outs : {32, 40, 62}) {
-            for (const bool transposed : {false, true}) {
-                SCOPED_TRACE(std::to_string(ins) + " to " + std::to_string(outs));
-                const WinogradShape shape{outs, ins, transposed};
-                const std::int64_t channels = shape.depth(), columns = shape.columns();
-                const Tensor x = random({batch, height + 2, width + 2, channels}, 21);
-                const Tensor weights = random({outs, 3, 3, ins}, 22);
-                const Tensor bias = random({columns}, 23), group = random({2, columns}, 24);
-                const Tensor residual = random({batch, height, width, columns}, 25);
-                const Tensor packed =
-                    at::empty({16 * packed_size(k.panel_width, columns, channels)});
-                const std::int64_t panels = panels_of(k, columns);
-                k.pack_winograd({weights.const_data_ptr()}, shape, packed.mutable_data_ptr<float>(),
-                                0, panels);
-                const Tensor c = at::full({batch, height, width, columns}, 1e9);
-                Winograd job;
-                job.x = x.const_data_ptr<float>();
-                job.batch = batch;
-                job.height = height;
-                job.width = width;
-                job.channels = channels;
-                job.columns = columns;
-                job.panels = packed.const_data_ptr<float>();
-                job.bias = bias.const_data_ptr<float>();
-                job.group_bias = group.const_data_ptr<float>();
-                job.rows_per_group = height * width;
-                job.residual = residual.const_data_ptr<float>();
-                job.c = c.mutable_data_ptr<float>();
-                const Tensor scratch = at::empty({k.winograd_scratch(job.tiles(), channels)});
-                float* room = scratch.mutable_data_ptr<float>();
-                k.winograd(job, 0, 13, 0, panels, room);  // ends in the first picture
-                k.winograd(job, 13, job.tiles(), 0, 1, room);
-                k.winograd(job, 13, job.tiles(), 1, panels, room);
-
-                const Tensor w64 = weights.to(at::kDouble);
-                const Tensor kernel =
-                    transposed ? w64.flip({1, 2}).permute({3, 0, 1, 2}) : w64.permute({0, 3, 1, 2});
-                const Tensor x64 = x.to(at::kDouble);
-                const Tensor convolved =
-                    at::conv2d(x64.permute({0, 3, 1, 2}), kernel).permute({0, 2, 3, 1});
-                const Tensor added = bias + group.reshape({batch, 1, 1, columns}) + residual;
-                if (rounds) {
-                    // A transform in float32 rounds a few points the other way.
-                    EXPECT_LT(worst(c, winograd_in_bfloat16(x64, kernel) + added), 3e-4);
-                    EXPECT_LT(worst(c, convolved + added), 1e-2);
-                } else {
-                    EXPECT_LT(worst(c, convolved + added), 2e-6);
-                }
-            }
-        }
     }
 }
 
@@ -378,49 +270,7 @@ TEST_P(KernelsTest, LayerNormOverAWideRange) {
               1e-5);
 }
 
-// Keys that fill blocks and panels, and that leave every kind of rest; heads narrower and wider
-// than a panel; a first block whose scores are far below the second's.
-TEST_P(KernelsTest, AttentionOfOneHead) {
-    for (const std::int64_t keys : {1, 13, 77, 256, 300, 700}) {
-        for (const std::int64_t size : {8, 20, 40, 64, 160}) {
-            SCOPED_TRACE(std::to_string(keys) + " keys of " + std::to_string(size));
-            const std::int64_t rows = 2 * k.attention_rows + 5, row = 2 * size + 3;
-            const Tensor q = random({rows, row}, 18), v = random({keys, row}, 20);
-            const Tensor keys_in = random({keys, row}, 19);
-            const double scale = 1 / std::sqrt(static_cast<double>(size));
-            if (keys > 256) keys_in.slice(0, 256).mul_(8);
-            const Tensor c = at::full({rows, row}, 7.0);
-            Attention job;
-            job.q = q.const_data_ptr<float>();
-            job.k = keys_in.const_data_ptr<float>();
-            job.v = v.const_data_ptr<float>();
-            job.q_row = job.k_row = job.v_row = job.c_row = row;
-            job.rows = rows;
-            job.keys = keys;
-            job.head_size = size;
-            job.scale = static_cast<float>(scale);
-            const Tensor packed_k = at::empty({packed_size(k.panel_width, keys, size)});
-            const Tensor packed_v = at::empty({packed_size(k.panel_width, size, keys + keys % 2)});
-            const Tensor scratch = at::empty({k.attention_scratch(size)});
-            job.packed_k = packed_k.mutable_data_ptr<float>();
-            job.packed_v = packed_v.mutable_data_ptr<float>();
-            job.c = c.mutable_data_ptr<float>();
-            const std::int64_t panels = panels_of(k, keys), half = (panels + 1) / 2;
-            k.pack_attention(job, 0, half);
-            k.pack_attention(job, half, panels);
-            k.attention(job, 0, k.attention_rows, scratch.mutable_data_ptr<float>());
-            k.attention(job, k.attention_rows, rows, scratch.mutable_data_ptr<float>());
-            const auto head = [&](const Tensor& t) { return seen(t.slice(1, 0, size)); };
-            const Tensor weights = at::softmax(head(q).mm(head(keys_in).t()) * scale, 1);
-            // bfloat16 rounds the weights too, beside the largest so far, whatever that is.
-            EXPECT_LT(worst(c.slice(1, 0, size), weights.mm(head(v))), rounds ? 3e-3 : 1e-5);
-            EXPECT_TRUE(at::equal(c.slice(1, size), at::full({rows, size + 3}, 7.0)));
-        }
-    }
-}
-
-INSTANTIATE_TEST_SUITE_P(Processors, KernelsTest, testing::ValuesIn(usable_kernels()),
-                         [](const auto& given) { return std::string(given.param->name); });
+INSTANTIATE_TEST_SUITE_P(Processors, KernelsTest, testing::ValuesIn(usable_kernels()), name_of);
 // None on a processor without AVX2.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KernelsTest);
 
