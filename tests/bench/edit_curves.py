@@ -24,7 +24,7 @@ import statistics
 import subprocess
 
 import numpy as np
-from edits import EDITS
+from edits import EDITS, texts
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -176,8 +176,7 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     edits = []
     for photo, flower, colours in EDITS[: options.only]:
-        for colour in colours:
-            text = f"a photo of a {colour} {flower}"
+        for text in texts(flower, colours):
             edits.append([measure(options, photo, text, mode) for mode in modes])
             print(photo.stem, text, [round(run["loss"], 3) for run in edits[-1]], flush=True)
     if modes != list(MODES):

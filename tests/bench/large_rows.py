@@ -39,34 +39,17 @@ class Large:
         bar = f"<= {BARS[job]} GiB" if job in BARS else ">= 1 x"
         return Row(what, f"not measured: {NEEDED[job]} GiB must be free, {free:.0f} are", bar=bar)
 
-    def rounded_unet_rows(self):
-        what = "U-Net forward, batch 2, bfloat16, SD 1.5 layout at 512x512"
-        if not environment.multiplies_in_bfloat16():
+    def unet_rows(self, part="unet-2"):
+        rounded = part.endswith("-bfloat16")
+        what = "U-Net forward, batch 2" + (", bfloat16" if rounded else "")
+        what += ", SD 1.5 layout at 512x512"
+        if rounded and not environment.multiplies_in_bfloat16():
             return [Row(what, "not measured: this processor does not multiply in bfloat16")]
         lacking = self.lacks_memory("unet", what)
         if lacking:
             return [lacking]
         arguments, where = [MODEL, self.options.threads], self.options.environment
-        bench, part = environment.BENCH, "unet-2-bfloat16"
-        sides = [Side("ours", Program([self.options.bench, *arguments], where), part)]
-        if environment.has_openvino(self.python):
-            program = Program([self.python, bench / "openvino_peer.py", *arguments], where)
-            sides.append(Side("OpenVINO", program, part))
-        eager = Program([self.python, bench / "peer.py", *arguments], where)
-        sides.append(Side("diffusers eager", eager, part))
-        times, calls = measure(sides, min(PAIRS, self.options.pairs), self.options.seconds)
-        for side in sides:
-            side.program.close()
-        return [timing_row(what, times[0], (side.name, theirs), None, calls)
-                for side, theirs in zip(sides[1:], times[1:])]
-
-    def unet_rows(self):
-        what = "U-Net forward, batch 2, SD 1.5 layout at 512x512"
-        lacking = self.lacks_memory("unet", what)
-        if lacking:
-            return [lacking]
-        arguments, where = [MODEL, self.options.threads], self.options.environment
-        bench, part = environment.BENCH, "unet-2"
+        bench = environment.BENCH
         sides = []
         # OpenVINO first: it needs three copies of the weights for a moment when it compiles.
         if environment.has_openvino(self.python):
@@ -75,18 +58,22 @@ class Large:
             sides.append(Side("OpenVINO", program, part))
         eager = Program([self.python, bench / "peer.py", *arguments], where)
         sides.append(Side("diffusers eager", eager, part))
-        sides.append(Side("diffusers eager, channels_last", eager, part + "-channels-last"))
+        if not rounded:
+            sides.append(Side("diffusers eager, channels_last", eager, part + "-channels-last"))
         ours = Program([self.options.bench, *arguments], where)
         times, calls = measure([Side("ours", ours, part), *sides],
                                min(PAIRS, self.options.pairs), self.options.seconds)
         for program in {id(side.program): side.program for side in sides}.values():
             program.close()
         ours.close()
+        has_bar = lambda side: side.name == "OpenVINO" and not rounded
         return [
-            timing_row(what, times[0], (side.name, theirs), 1 if side.name == "OpenVINO" else None,
-                       calls)
+            timing_row(what, times[0], (side.name, theirs), 1 if has_bar(side) else None, calls)
             for side, theirs in zip(sides, times[1:])
         ]
+
+    def rounded_unet_rows(self):
+        return self.unet_rows("unet-2-bfloat16")
 
     def edit(self, mode, checkpointing):
         session = self.folder / f"{mode}-{checkpointing}.keepsake"
