@@ -11,7 +11,7 @@ constexpr std::int64_t mebibyte = std::int64_t{1} << 20;
 // With what comes and goes, and something left for other programs: packed weights, borders and
 // gradients of the layer under way, and buffers that wait for the next tensors. For the layout of
 // Stable Diffusion 1.5 at 512 pixels a LoRA's step took 2.1 GiB where gradients and activations are
-// 1.3 (this says 2.5), and one of all weights 4.4 where they are 4.5 (this says 5.6).
+// 1.3 (this says 2.5), and one of all weights some 5.2 where they are 4.5 (this says 5.6).
 std::int64_t with_margin(const StepMemory& step) {
     return step.gradients + step.activations + step.activations / 2 + 512 * mebibyte;
 }

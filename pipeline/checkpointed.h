@@ -22,9 +22,8 @@ using Block = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 
 // block(inputs), which needs a gradient where `inputs` or `learning` do. learning: all tensors
 // beside the inputs that the block depends on and that learn; whoever asks for gradients gets
-// theirs as if the block had been called directly, to rounding: the first pass runs without
-// gradients, for which layers have other kernels. Where gradients are off, block(inputs).
-// Gradients of gradients are not there. Throws what the block throws.
+// theirs as if the block had been called directly, to rounding. Where gradients are off,
+// block(inputs). Gradients of gradients are not there. Throws what the block throws.
 Tensor checkpointed(const Block& block, const std::vector<Tensor>& inputs,
                     const std::vector<Tensor>& learning);
 
