@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "editor/is_session.h"
+#include "editor/session/is_session.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {

@@ -10,7 +10,7 @@
 namespace keepsake::gui {
 namespace {
 
-constexpr int smallest_crop = 16;  // editor/photo.h's check_crop
+constexpr int smallest_crop = 16;  // editor/photo/photo.h's check_crop
 
 struct Handle {
     int x, y;  // -1 left or top, 1 right or bottom

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "editor/document.h"
-#include "editor/requests.h"
+#include "editor/workbench/document.h"
+#include "editor/workbench/requests.h"
 #include "gui/textures.h"
 #include "gui/theme.h"
 #include "gui/window_state.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "editor/is_session.h"
+#include "editor/session/is_session.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {

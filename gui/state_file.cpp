@@ -4,7 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "pipeline/atomic_file.h"
+#include "pipeline/files/atomic_file.h"
 
 namespace keepsake::gui {
 namespace {

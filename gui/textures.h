@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "editor/document.h"
+#include "editor/workbench/document.h"
 
 namespace keepsake::gui {
 

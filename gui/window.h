@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "editor/worker.h"
+#include "editor/workbench/worker.h"
 
 namespace keepsake::gui {
 

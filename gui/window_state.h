@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 
-#include "editor/brush.h"
-#include "editor/edit_draft.h"
-#include "editor/edit_region.h"
-#include "editor/export_picture.h"
+#include "editor/transfer/brush.h"
+#include "editor/transfer/edit_region.h"
+#include "editor/workbench/edit_draft.h"
+#include "editor/workbench/export_picture.h"
 
 namespace keepsake::gui {
 

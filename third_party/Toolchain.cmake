@@ -25,10 +25,10 @@ if(KEEPSAKE_CCACHE)
   add_compile_options(-fpch-preprocess)
 endif()
 
-# keepsake_library(<folder> <libraries>...): one library per folder of the floor plan, from all its
+# keepsake_library(<floor> <libraries>...): one library per floor of the plan, from all its rooms'
 # sources but the programs' main files.
 function(keepsake_library folder)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
   list(FILTER sources EXCLUDE REGEX "_main\\.cpp$")
   add_library(keepsake_${folder} STATIC ${sources})
   target_link_libraries(keepsake_${folder} PUBLIC ${ARGN} PRIVATE keepsake_options)

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "optimize/imagic.h"
+#include "optimize/imagic/imagic.h"
 #include "pipeline/error.h"
-#include "pipeline/generate.h"
+#include "pipeline/model/generate.h"
 
 namespace keepsake::bench {
 namespace {

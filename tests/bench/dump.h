@@ -1,8 +1,8 @@
 // What Keepsake computes from given inputs, for quick.py, which asks diffusers for the same.
 #pragma once
 
-#include "pipeline/model.h"
-#include "pipeline/safetensors.h"
+#include "pipeline/files/safetensors.h"
+#include "pipeline/model/model.h"
 
 namespace keepsake::bench {
 

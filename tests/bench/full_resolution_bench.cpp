@@ -22,10 +22,10 @@
 #include <opencv2/imgproc.hpp>
 #include <sstream>
 
-#include "editor/export_photo.h"
-#include "editor/full_resolution.h"
-#include "editor/image_file.h"
-#include "editor/photo.h"
+#include "editor/photo/image_file.h"
+#include "editor/photo/photo.h"
+#include "editor/transfer/export_photo.h"
+#include "editor/transfer/full_resolution.h"
 #include "pipeline/error.h"
 #include "tests/bench/full_resolution_methods.h"
 

@@ -4,8 +4,8 @@
 #include <opencv2/imgproc.hpp>
 #include <opencv2/photo.hpp>
 
-#include "editor/apply_change.h"
-#include "editor/change_model.h"
+#include "editor/transfer/apply_change.h"
+#include "editor/transfer/change_model.h"
 
 namespace keepsake::bench {
 namespace {

@@ -21,9 +21,9 @@
 #include <string>
 #include <vector>
 
-#include "optimize/imagic.h"
-#include "pipeline/generate.h"
-#include "pipeline/model.h"
+#include "optimize/imagic/imagic.h"
+#include "pipeline/model/generate.h"
+#include "pipeline/model/model.h"
 #include "tests/bench/dump.h"
 
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "editor/full_resolution.h"
-#include "editor/photo.h"
+#include "editor/photo/photo.h"
+#include "editor/transfer/full_resolution.h"
 
 namespace keepsake::testing {
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "pipeline/safetensors.h"
+#include "pipeline/files/safetensors.h"
 #include "tests/pipeline/temporary_folder.h"
 
 namespace keepsake::testing {

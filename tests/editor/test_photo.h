@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <string>
 
-#include "editor/pixels.h"
-#include "editor/vips_image.h"
-#include "pipeline/atomic_file.h"
+#include "editor/photo/pixels.h"
+#include "editor/photo/vips_image.h"
+#include "pipeline/files/atomic_file.h"
 
 namespace keepsake::testing {
 

@@ -10,16 +10,16 @@
 #include <map>
 #include <string>
 
-#include "editor/exif_entries.h"
-#include "editor/export_photo.h"
-#include "editor/image_file.h"
-#include "editor/iptc_block.h"
-#include "editor/png_exif.h"
-#include "editor/recipe.h"
-#include "editor/tiff_metadata.h"
-#include "editor/xmp.h"
+#include "editor/photo/exif_entries.h"
+#include "editor/photo/image_file.h"
+#include "editor/photo/iptc_block.h"
+#include "editor/photo/png_exif.h"
+#include "editor/photo/tiff_metadata.h"
+#include "editor/photo/xmp.h"
+#include "editor/session/recipe.h"
+#include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
-#include "pipeline/safetensors.h"
+#include "pipeline/files/safetensors.h"
 
 namespace {
 

@@ -22,7 +22,7 @@ flags=(-std=c++20 -O1 -g -w -I"$root" -isystem "$torch/include"
     -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr,function,pointer-overflow)
 read -ra vips <<<"$(pkg-config --cflags vips libtiff-4 libexif libpng16)"
 # What is fuzzed is built with sanitizers and coverage; the rest comes from the release build.
-sources=(tests/fuzz/fuzz_loaders.cpp pipeline/safetensors.cpp)
+sources=(tests/fuzz/fuzz_loaders.cpp pipeline/files/safetensors.cpp)
 for name in photo decode_photo exif_block exif_entries png_exif png_text xmp jpeg_settings \
     photo_metadata iptc_block tiff_file tiff_values tiff_metadata encode_photo \
     export_photo image_file apply_change change_model colour_grid region_strength full_resolution \

@@ -1,7 +1,7 @@
 """Checkpoints in the original LDM layout as diffusers converts them, and the layouts of whole models.
 
 Usage: python make_checkpoint_goldens.py        (environment: requirements.txt beside this file)
-Writes, for tests/pipeline/ldm_layout_test.cpp and model_test.cpp:
+Writes, for tests/pipeline/files/ldm_layout_test.cpp and model_test.cpp:
   ldm_sd1.safetensors, ldm_sd2.safetensors   tiny random checkpoints, float16, with what training leaves
                                              beside the weights; the names are enumerated here from the
                                              structure of CompVis/stable-diffusion's modules

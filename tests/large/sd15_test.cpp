@@ -7,9 +7,9 @@
 #include <cmath>
 #include <cstdio>
 
-#include "pipeline/generate.h"
-#include "tests/pipeline/memory_use.h"
-#include "tests/pipeline/model_on_disk.h"
+#include "pipeline/model/generate.h"
+#include "tests/pipeline/compute/memory_use.h"
+#include "tests/pipeline/model/model_on_disk.h"
 
 namespace keepsake::pipeline {
 namespace {

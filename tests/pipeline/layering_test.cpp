@@ -1,5 +1,5 @@
-// The floor plan holds: gui -> editor -> optimize -> pipeline, each floor with the libraries that
-// it may know, and a command line without a window.
+// The floor plan holds: gui -> editor -> optimize -> pipeline, on each floor only the rooms under a
+// room, each floor with the libraries that it may know, and a command line without a window.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ struct Floor {
     std::string name;
     std::vector<std::string> may_include;  // folders of the tree
     std::vector<std::string> forbidden;    // beginnings of libraries' headers, in lower case
+    // Bottom up: a room may include those before it and itself. What lies on the floor outside the
+    // rooms (error.h) is for everyone and includes none of them.
+    std::vector<std::string> rooms = {};
 };
 
 const std::vector<Floor>& floors() {
@@ -36,9 +40,18 @@ const std::vector<Floor>& floors() {
             "aten/", "torch/",    "c10/",        "vips", "opencv2/imgcodecs", "cereal/", "webp/",
             "png.h", "jpeglib.h", "turbojpeg.h", "tiff", "stb_image"};
         return std::vector<Floor>{
-            {"pipeline", {"pipeline"}, window_or_photo},
-            {"optimize", {"optimize", "pipeline"}, window_or_photo},
-            {"editor", {"editor", "optimize", "pipeline"}, window},
+            {"pipeline",
+             {"pipeline"},
+             window_or_photo,
+             {"files", "compute", "sampling", "text", "networks", "model"}},
+            {"optimize",
+             {"optimize", "pipeline"},
+             window_or_photo,
+             {"training", "imagic", "learn", "scratch", "distil"}},
+            {"editor",
+             {"editor", "optimize", "pipeline"},
+             window,
+             {"photo", "transfer", "session", "edit", "workbench", "commands"}},
             {"gui", {"gui", "editor", "optimize", "pipeline"}, tensor_or_codec},
         };
     }();
@@ -78,9 +91,19 @@ std::string lower_case(std::string text) {
     return text;
 }
 
+// The room of a path from the root of the tree ("pipeline/files/a.h": 0), counted bottom up: -1 for
+// what lies outside the rooms, none for a folder that is no room of the floor.
+std::optional<std::ptrdiff_t> room_of(const Floor& floor, const fs::path& path) {
+    std::vector<std::string> parts(path.begin(), path.end());
+    if (parts.size() < 3) return -1;
+    const auto room = std::find(floor.rooms.begin(), floor.rooms.end(), parts[1]);
+    if (room == floor.rooms.end()) return std::nullopt;
+    return room - floor.rooms.begin();
+}
+
 // What is wrong with one #include of a source on this floor; empty when nothing is. A quoted
 // include names its folder from the root of the tree, so that the arrow can be read from it.
-std::string fault(const Floor& floor, const Include& include) {
+std::string fault(const Floor& floor, const fs::path& source, const Include& include) {
     const auto& [quote, header] = include;
     const std::string folder = header.substr(0, header.find('/'));
     bool known = false, allowed = false;
@@ -90,6 +113,11 @@ std::string fault(const Floor& floor, const Include& include) {
     if (begins_with_any(lower_case(header), floor.forbidden)) return "is not for this floor";
     if (quote == '"' && !known) return "does not name its folder";
     if (header.find("..") != header.npos) return "leaves its folder";
+    if (folder == floor.name && !floor.rooms.empty()) {
+        const auto from = room_of(floor, source), to = room_of(floor, header);
+        if (!to) return "names no room";
+        if (from && *to > *from) return "points up a room";
+    }
     return {};
 }
 
@@ -98,8 +126,10 @@ std::vector<std::string> layering_faults(const fs::path& root) {
     std::vector<std::string> faults;
     for (const Floor& floor : floors()) {
         for (const fs::path& source : sources_under(root, {floor.name})) {
+            if (!floor.rooms.empty() && !room_of(floor, source))
+                faults.push_back(source.string() + ": lies in no room");
             for (const Include& include : includes_of(read_source(root / source))) {
-                const std::string what = fault(floor, include);
+                const std::string what = fault(floor, source, include);
                 if (!what.empty())
                     faults.push_back(source.string() + ": " + include.header + ": " + what);
             }
@@ -140,10 +170,16 @@ TEST(Layering, APlantedIncludeIsFound) {
         const char *file, *line, *what;
     };
     const Case cases[] = {
-        {"pipeline/a.cpp", "#include \"optimize/imagic.h\"", "points up"},
-        {"pipeline/a.h", "  #  include <editor/photo.h>", "points up"},
-        {"optimize/a.cpp", "#include \"editor/photo.h\"", "points up"},
-        {"editor/deep/a.cpp", "#include \"gui/window.h\"", "points up"},
+        {"pipeline/a.cpp", "#include \"optimize/imagic/imagic.h\"", "points up"},
+        {"pipeline/a.h", "  #  include <editor/photo/photo.h>", "points up"},
+        {"optimize/a.cpp", "#include \"editor/photo/photo.h\"", "points up"},
+        {"editor/photo/a.cpp", "#include \"gui/window.h\"", "points up"},
+        {"pipeline/compute/a.h", "#include \"pipeline/networks/layers.h\"", "points up a room"},
+        {"editor/photo/a.h", "#include \"editor/transfer/brush.h\"", "points up a room"},
+        {"optimize/training/a.h", "#include \"optimize/imagic/fast.h\"", "points up a room"},
+        {"pipeline/a.h", "#include \"pipeline/files/safetensors.h\"", "points up a room"},
+        {"editor/edit/a.h", "#include \"editor/helpers/a.h\"", "names no room"},
+        {"pipeline/attic/a.h", "", "lies in no room"},
         {"pipeline/a.cpp", "#include <opencv2/core.hpp>", "is not for this floor"},
         {"pipeline/a.cpp", "#include <vips/vips.h>", "is not for this floor"},
         {"optimize/a.cpp", "#include <GLFW/glfw3.h>", "is not for this floor"},
@@ -172,8 +208,13 @@ TEST(Layering, APlantedIncludeIsFound) {
 
 TEST(Layering, WhatTheFloorPlanAllowsIsNoFault) {
     const TemporaryFolder root;
-    for (const char* folder : {"pipeline", "editor", "gui"})
-        fs::create_directory(root.path / folder);
+    for (const char* folder : {"pipeline/networks", "pipeline/files", "editor/edit", "gui"})
+        fs::create_directories(root.path / folder);
+    write_bytes(root.path / "pipeline/networks/a.h",
+                "#include \"pipeline/error.h\"\n#include \"pipeline/files/b.h\"\n"
+                "#include \"pipeline/networks/b.h\"\n");
+    write_bytes(root.path / "editor/edit/a.h",
+                "#include \"editor/photo/b.h\"\n#include \"pipeline/model/b.h\"\n");
     write_bytes(root.path / "pipeline/a.cpp",
                 "#include <ATen/ATen.h>\n#include <glob.h>\n// #include <imgui.h>\n#include "
                 "\"pipeline/b.h\"\n");

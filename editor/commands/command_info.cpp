@@ -1,0 +1,98 @@
+// keepsake info, keepsake tokenize
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "editor/commands/command_options.h"
+#include "editor/photo/image_file.h"
+#include "editor/photo/photo.h"
+#include "editor/session/bundled_model.h"
+#include "editor/session/recipe.h"
+#include "editor/session/session.h"
+#include "pipeline/model/describe_model.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_weights_file(const fs::path& path) {
+    for (const char* extension : {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}) {
+        if (path.extension() == extension) return true;
+    }
+    return false;
+}
+
+std::string describe_image(const fs::path& path) {
+    const Photo photo = load_photo(path);
+    std::string text = path.string() + ": " + std::to_string(photo.pixels.width) + "x" +
+                       std::to_string(photo.pixels.height) + " pixels, ";
+    const std::optional<std::string> chunk = read_image_recipe(path);
+    if (!chunk) return text + "carries no recipe\n";
+    const nlohmann::json recipe = nlohmann::json::parse(*chunk, nullptr, false);
+    if (!recipe.is_object() || recipe.empty())
+        throw Error(path.string(), "its recipe is malformed");
+    return text + "made by keepsake " + recipe.begin().key() + " with\n" +
+           recipe.begin().value().dump(2) + "\n";
+}
+
+std::string describe(const fs::path& path) {
+    if (!fs::exists(path)) throw Error(path.string(), "there is no such file or folder");
+    if (fs::is_directory(path)) {
+        return is_session(path) ? describe_session(path) : pipeline::describe_model(path);
+    }
+    return is_weights_file(path) ? pipeline::describe_model(path) : describe_image(path);
+}
+
+// A model folder's tokenizer, else one beside the checkpoint, else the bundled one.
+fs::path tokenizer_folder(const fs::path& model) {
+    if (!fs::exists(model)) throw Error(model.string(), "there is no such file or folder");
+    if (fs::is_directory(model)) return model / "tokenizer";
+    const fs::path beside = model.parent_path() / "tokenizer";
+    return fs::is_directory(beside) ? beside : bundled_tokenizer();
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Command& chosen) {
+    CLI::App& command = *app.add_subcommand(
+        "info", "What a model, checkpoint, session, LoRA file or rendered image holds");
+    const auto path = std::make_shared<std::string>();
+    const auto run = std::make_shared<RunArguments>();
+    command.add_option("PATH", *path, "A folder or file")->required();
+    add_run_options(command, *run);
+    command.callback([&chosen, path, run] {
+        chosen = [path, run](const Interrupt&) {
+            start_run(*run);
+            std::cout << describe(*path);
+        };
+    });
+}
+
+void add_tokenize(CLI::App& app, Command& chosen) {
+    CLI::App& command = *app.add_subcommand("tokenize", "The token ids of a text, one line");
+    const auto text = std::make_shared<std::string>();
+    const auto run = std::make_shared<RunArguments>();
+    command.add_option("TEXT", *text, "The text; it may be empty")->required();
+    add_run_options(command, *run);
+    command.callback([&chosen, text, run] {
+        chosen = [text, run](const Interrupt&) {
+            start_run(*run);
+            const pipeline::Tokenizer tokenizer(
+                tokenizer_folder(model_path(*run).value_or(default_model())));
+            const pipeline::Tokenized tokens = tokenizer(*text);
+            if (tokens.cut_tokens > 0) {
+                print_warning("text: is " + std::to_string(tokens.cut_tokens) +
+                              " tokens too long for the model, which will not see: \"" +
+                              tokens.cut_text + "\"");
+            }
+            // Start, text, end; the padding behind them says nothing.
+            for (std::size_t i = 0; i < tokens.text_tokens + 2; ++i) {
+                std::cout << (i ? " " : "") << tokens.ids[i];
+            }
+            std::cout << "\n";
+        };
+    });
+}
+
+}  // namespace keepsake::editor

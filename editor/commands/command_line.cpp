@@ -1,0 +1,96 @@
+#include "editor/commands/command_line.h"
+
+#include <c10/util/Exception.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "editor/commands/commands.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+constexpr int done = 0, failed = 1, wrong_usage = 2;
+
+// One line, whatever is in `text`.
+int report(std::string text, int status) {
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+    // A progress bar may stand where the line is going to be.
+    const char* clear = isatty(STDERR_FILENO) ? "\r\033[K" : "";
+    std::cerr << clear << "keepsake: " << text << std::endl;
+    return status;
+}
+
+// LibTorch's errors say it in the first line and go on with a stack trace.
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find('\n'));
+}
+
+int parse(CLI::App& app, int argc, const char* const* argv) {
+    try {
+        app.parse(argc, argv);
+        return done;
+    } catch (const CLI::Success& success) {  // --help, --version
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        return report(error.what(), wrong_usage);
+    }
+}
+
+int run(const Command& command, const Interrupt& interrupt) {
+    try {
+        command(interrupt);
+        std::cout.flush();
+        if (!std::cout) throw Error("standard output", "cannot be written");
+        return done;
+    } catch (const Cancelled&) {
+        return interrupt.exit_status();
+    } catch (const UsageError& error) {
+        return report(error.what(), wrong_usage);
+    } catch (const Error& error) {
+        return report(error.what(), failed);
+    } catch (const std::bad_alloc&) {
+        return report("memory: there is not enough of it for this", failed);
+    } catch (const c10::Error& error) {
+        return report("LibTorch: " + first_line(error.what_without_backtrace()), failed);
+    } catch (const std::exception& error) {
+        return report(std::string("unexpected: ") + first_line(error.what()), failed);
+    }
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) {
+    // A file-size limit is an error like a full disk, not the program's death.
+    std::signal(SIGXFSZ, SIG_IGN);
+    const Interrupt interrupt;  // before any other thread
+
+    CLI::App app("Keepsake edits a photo by words and keeps the rest of the photo.", "keepsake");
+    app.set_version_flag("--version", "keepsake " KEEPSAKE_VERSION);
+    app.require_subcommand(1);
+    // Given twice, the last one counts: what scripts and shell aliases rely on.
+    app.option_defaults()->take_last();
+    Command chosen;
+    add_edit(app, chosen);
+    add_render(app, chosen);
+    add_generate(app, chosen);
+    add_info(app, chosen);
+    add_tokenize(app, chosen);
+    const std::string choices = "one of edit, render, generate, info, tokenize (keepsake --help)";
+    if (argc < 2) return report("command: is missing; " + choices, wrong_usage);
+    const std::string command = argv[1];
+    if (!command.starts_with("-") &&
+        app.get_subcommands([&](const CLI::App* one) { return one->get_name() == command; })
+            .empty()) {
+        return report("command: '" + command + "' is unknown; " + choices, wrong_usage);
+    }
+    const int status = parse(app, argc, argv);
+    return status == done && chosen ? run(chosen, interrupt) : status;
+}
+
+}  // namespace keepsake::editor

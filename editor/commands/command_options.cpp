@@ -1,0 +1,252 @@
+#include "editor/commands/command_options.h"
+
+#include "editor/edit/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "editor/commands/progress.h"
+#include "editor/photo/image_file.h"
+#include "editor/session/recipe.h"
+#include "editor/transfer/export_photo.h"
+#include "pipeline/model/threads.h"
+
+namespace keepsake::editor {
+namespace {
+
+// "1,2,3" as numbers; none when one of them is malformed.
+template <class Number>
+std::optional<std::vector<Number>> parse_list(std::string_view text) {
+    std::vector<Number> numbers;
+    while (true) {
+        const std::string_view item = text.substr(0, text.find(','));
+        Number number{};
+        const auto [end, code] = std::from_chars(item.data(), item.data() + item.size(), number);
+        if (code != std::errc() || end != item.data() + item.size()) return std::nullopt;
+        numbers.push_back(number);
+        if (item.size() == text.size()) return numbers;
+        text.remove_prefix(item.size() + 1);
+    }
+}
+
+nlohmann::json or_null(const std::optional<double>& value) {
+    return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+}  // namespace
+
+void require(bool allowed, const std::string& option, const std::string& why) {
+    if (!allowed) throw UsageError(option, why);
+}
+
+void add_run_options(CLI::App& command, RunArguments& arguments) {
+    command.add_option("--model", arguments.model,
+                       "A diffusers folder or a single .safetensors checkpoint; default: "
+                       "$KEEPSAKE_MODEL, else the bundled model");
+    command.add_option("--device", arguments.device, "cpu, cuda or auto (the default)");
+    command.add_option("--precision", arguments.precision,
+                       "float32 (the default), bfloat16, or auto: bfloat16 where the processor is "
+                       "fast at it. Pictures differ a little between the two");
+    command.add_option("--threads", arguments.threads,
+                       "Processor threads; default: measured, at most one a CPU that is usable");
+    command.add_flag("--quiet", arguments.quiet, "No progress on stderr");
+}
+
+Compute start_run(const RunArguments& arguments) {
+    if (arguments.threads) {
+        require(*arguments.threads >= 1 && *arguments.threads <= 1024, "--threads",
+                std::to_string(*arguments.threads) + " is not between 1 and 1024");
+    }
+    // Until a model is loaded with which to measure.
+    at::set_num_threads(arguments.threads.value_or(pipeline::default_threads()));
+    const std::string& device = arguments.device;
+    require(device == "cpu" || device == "cuda" || device == "auto", "--device",
+            "'" + device + "' is none of cpu, cuda, auto");
+    const std::string& precision = arguments.precision;
+    require(precision == "float32" || precision == "bfloat16" || precision == "auto", "--precision",
+            "'" + checked_utf8(precision) + "' is none of float32, bfloat16, auto");
+    const at::Device found = find_device(device, "--device cuda");
+    return {found, find_arithmetic(precision, found, "--precision bfloat16"), arguments.threads};
+}
+
+std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
+    if (!arguments.model) return std::nullopt;
+    require(!arguments.model->empty(), "--model", "is empty");
+    return std::filesystem::path(*arguments.model);
+}
+
+void add_sample_options(CLI::App& command, SampleArguments& arguments) {
+    command.add_option("--seed", arguments.seed, "N[,N...]: each seed is one image; default 0");
+    command.add_option("--sampler", arguments.sampler, "ddim, pndm, lms, euler, dpmpp_2m");
+    command.add_option("--steps", arguments.steps, "Sampling steps");
+    command.add_option("--guidance", arguments.guidance,
+                       "Guidance scale; 1 turns classifier-free guidance off");
+    command.add_option("--negative", arguments.negative, "What the image should not be");
+    command.add_option("--ddim-eta", arguments.ddim_eta,
+                       "DDIM's own eta, 0 (deterministic) to 1; other samplers have none");
+    command.add_flag("--json", arguments.json, "One JSON line on stdout per image");
+}
+
+SampleOverrides sample_overrides(const SampleArguments& arguments) {
+    SampleOverrides overrides;
+    if (arguments.sampler) {
+        try {
+            overrides.sampler = pipeline::parse_sampler(*arguments.sampler);
+        } catch (const Error&) {
+            throw UsageError("--sampler", "'" + checked_utf8(*arguments.sampler) +
+                                              "' is none of ddim, pndm, lms, euler, dpmpp_2m");
+        }
+    }
+    overrides.steps = arguments.steps;
+    overrides.guidance_scale = arguments.guidance;
+    if (arguments.negative) overrides.negative_prompt = checked_utf8(*arguments.negative);
+    overrides.ddim_eta = arguments.ddim_eta;
+    require(overrides.steps.value_or(1) >= 1, "--steps", "is less than 1");
+    require(std::isfinite(overrides.guidance_scale.value_or(1)) &&
+                overrides.guidance_scale.value_or(1) >= 0,
+            "--guidance", "is no number from 0 up");
+    const double ddim_eta = overrides.ddim_eta.value_or(0);
+    require(ddim_eta >= 0 && ddim_eta <= 1, "--ddim-eta", "is not between 0 and 1");
+    return overrides;
+}
+
+std::vector<std::uint64_t> parse_seeds(const std::string& text) {
+    const auto seeds = parse_list<std::uint64_t>(text);
+    require(seeds.has_value(), "--seed",
+            "'" + checked_utf8(text) + "' is not N[,N...] of whole numbers from 0 to 2^64 - 1");
+    return *seeds;
+}
+
+void add_output_options(CLI::App& command, OutputArguments& arguments) {
+    command.add_flag("--full,!--no-full", arguments.full,
+                     "Write the photo itself at its own size (default), or the model's square");
+    command.add_option(
+        "--mask", arguments.mask,
+        "auto, none or a picture: where the edit may change the photo; default none. "
+        "A picture has the photo's size or is a square; white is inside");
+    command.add_option("--mask-threshold", arguments.mask_threshold,
+                       "0..1: what is darker in the mask is outside; default 0.5");
+    command.add_option("--mask-feather", arguments.mask_feather,
+                       "0..1 of the square's side: from the mask's edge inwards to full strength; "
+                       "default 0.03");
+    command.add_flag("--strip-gps", arguments.strip_gps, "Leave out where the photo was taken");
+    command.add_option("--format", arguments.format,
+                       "jpg, png, tif or webp: of the images in a folder; default: the photo's");
+    command.add_option("--quality", arguments.quality,
+                       "1..100, of JPEG and WebP; default: like the photo's own");
+}
+
+OutputRequest output_request(const OutputArguments& arguments) {
+    OutputRequest output;
+    output.full = arguments.full;
+    output.strip_gps = arguments.strip_gps;
+    output.quality = arguments.quality;
+    require(!arguments.mask.empty(), "--mask", "is empty; give auto, none or a picture");
+    if (arguments.mask == "auto") {
+        output.mask = MaskSource::automatic;
+    } else if (arguments.mask != "none") {
+        output.mask = MaskSource::file;
+        output.mask_file = arguments.mask;
+    }
+    output.mask_threshold = arguments.mask_threshold.value_or(output.mask_threshold);
+    output.mask_feather = arguments.mask_feather.value_or(output.mask_feather);
+    const auto share = [](double value) { return value >= 0 && value <= 1; };
+    require(share(output.mask_threshold), "--mask-threshold", "is not between 0 and 1");
+    require(share(output.mask_feather), "--mask-feather", "is not between 0 and 1");
+    require(output.quality.value_or(1) >= 1 && output.quality.value_or(1) <= 100, "--quality",
+            "is not between 1 and 100");
+    if (arguments.format) {
+        output.extension = "." + checked_utf8(*arguments.format);
+        require(has_photo_extension("image" + *output.extension), "--format",
+                "'" + checked_utf8(*arguments.format) + "' is none of jpg, png, tif, webp");
+    }
+    const bool only_full = output.mask == MaskSource::none && !output.extension &&
+                           !output.quality && !output.strip_gps;
+    require(output.full || only_full, "--no-full",
+            "writes the model's square, to which --mask, --format, --quality and --strip-gps do "
+            "not apply");
+    return output;
+}
+
+EtaRange parse_eta_option(const std::string& text) {
+    try {
+        return parse_eta(checked_utf8(text));
+    } catch (const Error& error) {
+        throw UsageError("--eta", error.what());
+    }
+}
+
+Destination parse_destination(const std::string& out, const RenderRequest& request) {
+    const std::filesystem::path path(out);
+    if (out.empty() || !has_photo_extension(path) || std::filesystem::is_directory(path))
+        return {path, false};
+    require(request.eta && request.eta->count == 1 && request.seeds.size() == 1, "--out",
+            "'" + checked_utf8(out) +
+                "' is one image: give one --eta and one --seed, or a folder for several images");
+    return {path, true};
+}
+
+Crop parse_crop(const std::string& text) {
+    const auto numbers = parse_list<int>(text);
+    require(numbers && numbers->size() == 4, "--crop",
+            "'" + checked_utf8(text) + "' is not x,y,w,h in pixels of the photo");
+    const Crop crop{(*numbers)[0], (*numbers)[1], (*numbers)[2], (*numbers)[3]};
+    require(
+        crop.width == crop.height, "--crop",
+        "'" + text + "' is not square; the model works on a square: give equal width and height");
+    return crop;
+}
+
+int checked_size(int size) {
+    require(size >= 64 && size <= 2048 && size % 8 == 0, "--size",
+            std::to_string(size) + " is no multiple of 8 from 64 to 2048");
+    return size;
+}
+
+std::string checked_text(const std::string& noun, const std::string& text) {
+    require(text.find_first_not_of(" \t\r\n\v\f") != std::string::npos, noun, "is empty");
+    return checked_utf8(text);
+}
+
+Monitor terminal_monitor(const RunArguments& arguments, const Interrupt& interrupt) {
+    return Monitor(progress_report(progress_style(arguments.quiet)), interrupt.token());
+}
+
+void print_warning(const std::string& text) {
+    std::fprintf(stderr, "keepsake: warning: %s\n", text.c_str());
+}
+
+void print_results(const EditResult& result, bool json) {
+    for (const RenderedImage& image : result.images) {
+        if (!json) {
+            std::cout << image.file.string() << "\n";
+            continue;
+        }
+        nlohmann::ordered_json line;
+        line["file"] = image.file.string();
+        line["eta"] = or_null(image.eta);
+        line["seed"] = image.seed;
+        const StageSeconds& seconds = result.seconds;
+        line["seconds"] = {{"load", seconds.load},
+                           {"embedding", seconds.embedding},
+                           {"finetune", seconds.finetune},
+                           {"render", seconds.render}};
+        const LossSummary& losses = result.losses;
+        line["loss"]["embedding"] = {{"before", or_null(losses.embedding_before)},
+                                     {"after", or_null(losses.embedding_after)}};
+        line["loss"]["finetune"] = {{"before", or_null(losses.finetune_before)},
+                                    {"after", or_null(losses.finetune_after)}};
+        line["threads"] = result.threads;
+        if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
+        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    }
+    if (!json && !result.sheet.empty()) std::cout << result.sheet.string() << "\n";
+}
+
+}  // namespace keepsake::editor

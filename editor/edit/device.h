@@ -1,0 +1,30 @@
+// What to compute on, and in which numbers.
+#pragma once
+
+#include <ATen/core/ATen_fwd.h>
+#include <c10/core/Device.h>
+
+#include <optional>
+#include <string>
+
+#include "pipeline/compute/arithmetic.h"
+
+namespace keepsake::editor {
+
+// choice: "cpu", "cuda", else the best there is. Throws Error naming `what` when it is "cuda" and
+// there is none.
+at::Device find_device(const std::string& choice, const std::string& what);
+
+// What a run computes with.
+struct Compute {
+    at::Device device = at::kCPU;
+    pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;  // of the U-Net's renders
+    std::optional<int> threads;  // none: measured (pipeline/model/threads.h)
+};
+
+// choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().
+// Throws Error naming `what` when it is "bfloat16" and that gains nothing here.
+pipeline::Arithmetic find_arithmetic(const std::string& choice, at::Device device,
+                                     const std::string& what);
+
+}  // namespace keepsake::editor

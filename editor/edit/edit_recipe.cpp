@@ -1,0 +1,204 @@
+#include "editor/edit/edit_recipe.h"
+
+#include <ATen/Parallel.h>
+
+#include <sstream>
+
+#include "editor/session/bundled_model.h"
+#include "optimize/imagic/fast.h"
+#include "pipeline/files/atomic_file.h"
+#include "pipeline/model/threads.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "text 'x' (the session has 'y')", ..., for every asked-for value that differs.
+class Differences {
+  public:
+    template <class Value>
+    void compare(const char* name, const std::optional<Value>& asked, const Value& has) {
+        if (!asked || *asked == has) return;
+        std::ostringstream text;
+        text << name << " " << *asked << " (the session has " << has << ")";
+        add(text.str());
+    }
+    void add(const std::string& text) { text_ += (text_.empty() ? "" : ", ") + text; }
+    const std::string& text() const { return text_; }
+
+  private:
+    std::string text_;
+};
+
+std::string crop_text(const Crop& crop) {
+    return std::to_string(crop.x) + "," + std::to_string(crop.y) + "," +
+           std::to_string(crop.width) + "," + std::to_string(crop.height);
+}
+
+template <class Options>
+void compare_stage(Differences& differences, const std::string& name, const StageOverrides& asked,
+                   const Options& has) {
+    differences.compare((name + " steps").c_str(), asked.steps, has.steps);
+    differences.compare((name + " learning rate").c_str(), asked.learning_rate, has.learning_rate);
+    differences.compare((name + " batch size").c_str(), asked.batch_size, has.batch_size);
+    if constexpr (requires { has.rank; })
+        differences.compare((name + " rank").c_str(), asked.rank, has.rank);
+}
+
+// Empty when there is no readable model at `path`.
+std::string fingerprint_at(const fs::path& path) {
+    try {
+        return pipeline::model_fingerprint(path);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+fs::path recorded_model(const Session& session) {
+    const ModelReference& made_with = session.recipe.model;
+    for (const fs::path& path : {fs::path(made_with.path), default_model(), bundled_model()}) {
+        if (!path.empty() && fingerprint_at(path) == made_with.fingerprint) return path;
+    }
+    throw Error("session " + session.folder.string(),
+                "was made with the model " + made_with.path + " (fingerprint " +
+                    made_with.fingerprint + "), which is not there any more; give its --model");
+}
+
+}  // namespace
+
+namespace {
+
+const TuningDefaults& tuning_defaults(const ModelDefaults& defaults, Mode mode) {
+    return mode == Mode::fast ? defaults.fast : defaults.paper;
+}
+
+// What a tuning that starts from another session does differently. Throws Error naming that
+// session.
+void start_again(const Session& start, const Photo& photo, const ModelDefaults& defaults,
+                 Recipe& recipe) {
+    const Recipe& earlier = start.recipe;
+    const auto refuse = [&](const std::string& why) {
+        throw Error("session " + start.folder.string(), "cannot be the start: " + why);
+    };
+    if (next_stage(start) != Stage::done) refuse("its tuning is not finished");
+    if (recipe.mode != Mode::fast || earlier.mode != Mode::fast || earlier.finetune.rank == 0)
+        refuse("only a fast tuning starts from another, which must be fast too");
+    if (earlier.model.fingerprint != recipe.model.fingerprint) refuse("it has another model");
+    if (read_file(photo_path(start)) != photo.bytes) refuse("it has another photo");
+    if (earlier.crop != recipe.crop || earlier.size != recipe.size)
+        refuse("it works on another part of the photo");
+    recipe.start = tuning_tag(earlier);
+    const optimize::TuningOptions again = optimize::fast_options_again();
+    recipe.embedding = again.embedding;
+    recipe.finetune = again.finetune;
+    for (const TuningDefaults* tuning : {&defaults.fast, &defaults.again}) {
+        StageOverrides embedding = tuning->embedding, finetune = tuning->finetune;
+        if (tuning == &defaults.fast) embedding.steps = finetune.steps = std::nullopt;
+        apply(embedding, recipe.embedding);
+        apply(finetune, recipe.finetune);
+    }
+    recipe.finetune.rank = earlier.finetune.rank;
+}
+
+}  // namespace
+
+ModelReference reference_to(const pipeline::Model& model) {
+    return {checked_utf8(fs::absolute(model.path).lexically_normal().string()), model.fingerprint};
+}
+
+Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
+                   const ModelDefaults& defaults, const Session* start) {
+    Recipe recipe;
+    recipe.prompt = request.prompt;
+    recipe.photo = checked_utf8(photo.path.filename().string());
+    recipe.mode = request.mode.value_or(recipe.mode);
+    recipe.crop = request.crop.value_or(centred_square(photo));
+    check_crop(photo, recipe.crop);
+    recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
+    recipe.model = reference_to(model);
+    recipe.seed = request.tuning_seed.value_or(recipe.seed);
+    if (recipe.mode == Mode::fast) {
+        const optimize::TuningOptions fast = optimize::fast_options();
+        recipe.embedding = fast.embedding;
+        recipe.finetune = fast.finetune;
+    }
+    const TuningDefaults& tuning = tuning_defaults(defaults, recipe.mode);
+    apply(tuning.embedding, recipe.embedding);
+    apply(tuning.finetune, recipe.finetune);
+    if (start) start_again(*start, photo, defaults, recipe);
+    apply(request.embedding, recipe.embedding);
+    apply(request.finetune, recipe.finetune);
+    recipe.sample = default_sample(defaults, recipe.mode);
+    apply(request.render.sample, recipe.sample);
+    return recipe;
+}
+
+pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode) {
+    pipeline::SampleOptions sample;
+    if (mode == Mode::fast) sample.noise_share = optimize::fast_options().noise_share;
+    apply(defaults.sample, sample);
+    sample.noise_share = tuning_defaults(defaults, mode).noise_share.value_or(sample.noise_share);
+    return sample;
+}
+
+EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {
+    return tuning_defaults(defaults, mode).eta.value_or(EtaRange{});
+}
+
+void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo) {
+    const Recipe& recipe = session.recipe;
+    Differences differences;
+    if (read_file(photo_path(session)) != photo.bytes) {
+        differences.add("the photo (the session has another, " + recipe.photo + ")");
+    }
+    if (request.prompt != recipe.prompt) {
+        differences.add("the text (the session has \"" + recipe.prompt + "\")");
+    }
+    if (request.mode && *request.mode != recipe.mode) {
+        differences.add("the mode (the session has " + std::string(mode_name(recipe.mode)) + ")");
+    }
+    if (request.crop && *request.crop != recipe.crop) {
+        differences.add("the crop (the session has " + crop_text(recipe.crop) + ")");
+    }
+    differences.compare("size", request.size, recipe.size);
+    differences.compare("tuning seed", request.tuning_seed, recipe.seed);
+    compare_stage(differences, "embedding", request.embedding, recipe.embedding);
+    compare_stage(differences, "finetune", request.finetune, recipe.finetune);
+    if (differences.text().empty()) return;
+    throw Error("session " + session.folder.string(),
+                "holds another tuning; different: " + differences.text() +
+                    ". Give another --session, or --restart to tune this one anew" +
+                    (request.prompt != recipe.prompt && recipe.mode == Mode::fast
+                         ? "; another --session with --from this one is quickest"
+                         : ""));
+}
+
+pipeline::Model load_session_model(const RenderRequest& request, const Session* session) {
+    fs::path path = request.model.value_or(fs::path());
+    if (path.empty()) path = session ? recorded_model(*session) : default_model();
+    pipeline::LoadOptions options;
+    options.device = request.compute.device;
+    options.arithmetic = request.compute.arithmetic;
+    options.default_tokenizer = bundled_tokenizer();
+    pipeline::Model model = pipeline::load_model(path, options);
+    if (session && model.fingerprint != session->recipe.model.fingerprint) {
+        throw Error("session " + session->folder.string(),
+                    "was made with another model: " + session->recipe.model.path +
+                        " (fingerprint " + session->recipe.model.fingerprint + "), not " +
+                        path.string() + " (" + model.fingerprint +
+                        "). Give another --session, or --restart to tune this one anew");
+    }
+    return model;
+}
+
+int set_threads(const std::optional<int>& asked, const pipeline::Model& model, std::int64_t size) {
+    if (asked) {
+        at::set_num_threads(*asked);
+        return *asked;
+    }
+    const std::int64_t side = size / model.vae.config().downscale();
+    return pipeline::measure_threads(model.unet, side, side);
+}
+
+}  // namespace keepsake::editor

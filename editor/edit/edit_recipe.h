@@ -1,0 +1,36 @@
+// How the recipe of an edit comes about, and which model it runs on.
+#pragma once
+
+#include "editor/edit/edit.h"
+
+namespace keepsake::editor {
+
+ModelReference reference_to(const pipeline::Model& model);
+
+// The recipe of a new session: options structs, above them the model's defaults, above them what
+// was asked for. start: the session of request.from. Throws Error naming the crop when it does not
+// fit the photo, or the session that cannot be the start.
+Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
+                   const ModelDefaults& defaults, const Session* start = nullptr);
+
+// The sampling of a mode where nothing else is asked for.
+pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode);
+
+// The etas in which edits of this mode mostly lie.
+EtaRange eta_range(const ModelDefaults& defaults, Mode mode);
+
+// Throws Error naming everything in which the request differs from what the session has tuned
+// (photo, text, mode, and those options that were given) and how to go on. Sampling is free to
+// differ.
+void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo);
+
+// Reads the model of a new session, or (fingerprint given) the one a session was made with: the
+// asked-for path, else the recorded path, else the default model, whichever has the fingerprint.
+// Throws Error naming the session when none has.
+pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
+
+// Makes `asked`, else what is measured on squares of `size` pixels, the number of threads, and
+// returns it.
+int set_threads(const std::optional<int>& asked, const pipeline::Model& model, std::int64_t size);
+
+}  // namespace keepsake::editor

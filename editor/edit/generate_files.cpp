@@ -1,0 +1,186 @@
+#include "editor/edit/generate_files.h"
+
+#include "editor/edit/clock.h"
+#include "editor/edit/edit_recipe.h"
+#include "editor/edit/render.h"
+#include "editor/photo/image_file.h"
+#include "editor/photo/pixel_tensors.h"
+#include "pipeline/files/safetensors.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+using at::Tensor;
+using pipeline::Model;
+
+std::string shape_text(const Tensor& tensor) {
+    std::string text = "(";
+    for (const std::int64_t size : tensor.sizes()) {
+        if (text.size() > 1) text += ", ";
+        text += std::to_string(size);
+    }
+    return text + ")";
+}
+
+// (B, C, h, w) float32.
+Tensor read_latents(const fs::path& path, const Model& model) {
+    const pipeline::SafetensorsFile file(path);
+    const Tensor latents = file.read("latents", at::kFloat);
+    const std::int64_t channels = model.unet.config().in_channels;
+    if (latents.dim() != 4 || latents.size(1) != channels || latents.numel() == 0) {
+        throw Error(path.string(), "its latents are " + shape_text(latents) + ", expected (B, " +
+                                       std::to_string(channels) + ", h, w)");
+    }
+    return latents;
+}
+
+// Everything the pictures share.
+struct Scene {
+    const Model& model;
+    int width = 0, height = 0;
+    pipeline::SampleOptions sample;
+    Tensor cond, uncond;
+    std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
+    double strength = 1;
+};
+
+// The pictures of one sampling run: each of a seed of its own, or all of one seed with noise from a
+// file.
+struct Batch {
+    std::vector<std::uint64_t> seeds;
+    std::optional<Tensor> noise;  // (B, C, h, w)
+};
+
+// `noise` stands for that of the only seed.
+Batch batch_of(const GenerateRequest& request, const std::optional<Tensor>& noise,
+               const ImageBatch& images) {
+    const auto begin = static_cast<std::ptrdiff_t>(images.first);
+    const auto count = static_cast<std::ptrdiff_t>(images.count);
+    if (noise) return {request.seeds, noise->slice(0, begin, begin + count)};
+    const auto first = request.seeds.begin() + begin;
+    return {{first, first + count}, std::nullopt};
+}
+
+// The random numbers are drawn in diffusers' order: the picture's latents, the noise, the sampler.
+Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
+    pipeline::GenerateInput input;
+    for (const std::uint64_t seed : batch.seeds)
+        input.generators.push_back(pipeline::make_generator(seed));
+    if (scene.image) {
+        input.init_latents = pipeline::encode_image(scene.model, *scene.image, input.generators);
+    }
+    std::vector<Tensor> drawn;
+    for (const at::Generator& generator : input.generators) {
+        if (!batch.noise)
+            drawn.push_back(
+                pipeline::initial_noise(scene.model, scene.width, scene.height, generator));
+    }
+    input.noise = batch.noise ? *batch.noise : at::cat(drawn);
+    input.cond = scene.cond;
+    input.uncond = scene.uncond;
+    input.strength = scene.strength;
+    return pipeline::generate_latents(scene.model, input, scene.sample, monitor);
+}
+
+fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
+    if (n == 1) return out;
+    fs::path name = out.stem();
+    name += "-";
+    name += std::to_string(i + 1);
+    name += out.extension();
+    return out.parent_path() / name;
+}
+
+void check_size(const GenerateRequest& request, const Tensor& noise, const Model& model) {
+    const std::int64_t unit = model.vae.config().downscale();
+    const std::int64_t width = noise.size(3) * unit, height = noise.size(2) * unit;
+    std::string is = "are for ";
+    is.append(std::to_string(width)).append("x").append(std::to_string(height)).append(" pixels");
+    if (request.size && (*request.size != width || *request.size != height)) {
+        throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size));
+    }
+    if (request.image && width != height) {
+        throw Error("--latents-in", is + "; --image needs a square");
+    }
+}
+
+}  // namespace
+
+EditResult generate(const GenerateRequest& request, const EditControls& controls) {
+    EditResult result;
+    const Clock::time_point begin = Clock::now();
+    prepare_destination({request.out, true});
+    std::optional<Photo> photo;
+    if (request.image) photo = load_photo(*request.image);
+    RenderRequest where;
+    where.model = request.model;
+    where.compute = request.compute;
+    const Model model = load_session_model(where, nullptr);
+
+    Scene scene{model};
+    apply(load_model_defaults(model.path).sample, scene.sample);
+    apply(request.sample, scene.sample);
+    std::optional<Tensor> noise;
+    scene.width = scene.height = request.size.value_or(static_cast<int>(model.native_size()));
+    if (request.latents_in) {
+        noise = read_latents(*request.latents_in, model);
+        check_size(request, *noise, model);
+        scene.width = static_cast<int>(noise->size(3) * model.vae.config().downscale());
+        scene.height = static_cast<int>(noise->size(2) * model.vae.config().downscale());
+    }
+    result.threads = set_threads(request.compute.threads, model, scene.width);
+    Crop crop;
+    if (photo) {
+        crop = request.crop.value_or(centred_square(*photo));
+        scene.image = to_tensor(working_square(*photo, crop, scene.width));
+        scene.strength = request.strength;
+    }
+    warn_if_cut(model, "text", request.prompt, controls);
+    warn_if_cut(model, "negative text", scene.sample.negative_prompt, controls);
+    scene.cond = pipeline::encode_text(model, request.prompt);
+    if (scene.sample.guidance_scale > 1) {
+        scene.uncond = pipeline::encode_text(model, scene.sample.negative_prompt);
+    }
+    result.seconds.load = seconds_since(begin);
+
+    const Clock::time_point rendering = Clock::now();
+    std::vector<Tensor> final_latents;
+    Monitor silent;
+    Monitor& monitor = controls.monitor ? *controls.monitor : silent;
+    const std::size_t images =
+        noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
+    std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
+    // The pictures of a file of noise draw what more they need from one generator, by turns.
+    if (noise && scene.sample.ddim_eta > 0) most = images;
+    for (const ImageBatch& of_images : image_batches(images, most)) {
+        const Batch batch = batch_of(request, noise, of_images);
+        Monitor part = part_of(monitor, of_images);
+        final_latents.push_back(sample_batch(scene, batch, part).to(at::kCPU));
+        for (const Tensor& image : pipeline::decode_latents(model, final_latents.back()).split(1)) {
+            const std::size_t i = result.images.size();
+            const fs::path path = numbered(request.out, i, images);
+            const GenerateRender recipe{
+                .prompt = request.prompt,
+                .model = reference_to(model),
+                .width = scene.width,
+                .height = scene.height,
+                .seed = noise ? request.seeds[0] : request.seeds[i],
+                .image = photo ? checked_utf8(photo->path.filename().string()) : "",
+                .crop = crop,
+                .strength = scene.strength,
+                .latents =
+                    request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
+                .sample = scene.sample};
+            write_image(path, to_pixels(image), to_chunk(recipe));
+            result.images.push_back({path, std::nullopt, recipe.seed});
+        }
+    }
+    if (request.latents_out) {
+        pipeline::write_safetensors(*request.latents_out, {{"latents", at::cat(final_latents)}});
+    }
+    result.seconds.render = seconds_since(rendering);
+    return result;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,29 @@
+// Text (and a picture) to image files: `keepsake generate` without the command line.
+#pragma once
+
+#include "editor/edit/edit.h"
+
+namespace keepsake::editor {
+
+struct GenerateRequest {
+    std::string prompt;
+    std::filesystem::path out;  // an image file; with several images, numbered: name-1.png
+    std::optional<int> size;    // none: the model's own, or that of `latents_in`
+    std::vector<std::uint64_t> seeds = {0};
+    SampleOverrides sample;
+    std::optional<std::filesystem::path> image;  // image to image: the start picture
+    std::optional<Crop> crop;                    // of it; none: the centred square
+    double strength = 0.8;  // with `image`; diffusers' StableDiffusionImg2ImgPipeline
+    // A safetensors file with one tensor `latents`, (B, C, h, w): initial noise instead of the
+    // seed's, before scaling by the sampler's initial sigma; one image each, of the one seed.
+    std::optional<std::filesystem::path> latents_in;
+    std::optional<std::filesystem::path> latents_out;  // the same, after the last step
+    std::optional<std::filesystem::path> model;        // none: the default model
+    Compute compute;
+};
+
+// Throws Error naming the file or option at fault, Cancelled when stopped (files of earlier seeds
+// stay). Of the result, only images, threads, seconds.load and seconds.render mean something.
+EditResult generate(const GenerateRequest& request, const EditControls& controls);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,278 @@
+#include "editor/edit/render.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+#include "editor/photo/contact_sheet.h"
+#include "editor/photo/image_file.h"
+#include "editor/photo/pixel_tensors.h"
+#include "editor/transfer/auto_mask.h"
+#include "editor/transfer/export_photo.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Two decimals where they say it all, so that names sort; else what it takes.
+std::string eta_text(double eta, const char* brief) {
+    char text[32];
+    const bool fits = std::abs(std::round(eta * 100) - eta * 100) < 1e-9;
+    std::snprintf(text, sizeof text, fits ? brief : "%.6g", eta == 0 ? 0.0 : eta);
+    return text;
+}
+
+std::string extension_of(const RenderJob& job) {
+    if (!job.output.full) return ".png";
+    return job.output.extension.value_or(export_extension(job.photo));
+}
+
+fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
+    if (job.out.is_file) return job.out.path;
+    const std::string stem = fs::path(job.recipe.photo).stem().string();
+    return job.out.path / (stem + "-eta" + eta_text(eta, "%.2f") + "-seed" + std::to_string(seed) +
+                           extension_of(job));
+}
+
+// Which part of the working square the edit may change.
+EditRegion region_of(const RenderJob& job) {
+    EditRegion region{{}, job.output.mask_threshold, job.output.mask_feather};
+    Monitor silent;
+    switch (job.output.mask) {
+        case MaskSource::none:
+            break;
+        case MaskSource::automatic:
+            region.mask = auto_mask(job.model, job.tuning, job.square, {}, silent);
+            break;
+        case MaskSource::file:
+            region.mask = load_mask(job.output.mask_file, job.photo, job.recipe.crop);
+            break;
+    }
+    return region;
+}
+
+std::string mask_text(const OutputRequest& output) {
+    switch (output.mask) {
+        case MaskSource::none:
+            return "none";
+        case MaskSource::automatic:
+            return "auto";
+        case MaskSource::file:
+            return checked_utf8(output.mask_file.filename().string());
+    }
+    return {};
+}
+
+std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
+    EditRender render{job.recipe, eta, seed};
+    if (job.output.full) {
+        render.full = {true, mask_text(job.output), job.output.mask_threshold,
+                       job.output.mask_feather};
+    }
+    return to_chunk(render);
+}
+
+// Whether eta 0 is rendered besides the etas that are asked for.
+bool needs_reconstruction_too(const RenderJob& job) {
+    const bool listed = std::find(job.etas.begin(), job.etas.end(), 0.0) != job.etas.end();
+    return !listed && (job.output.full || !job.out.is_file);
+}
+
+using Pictures = std::map<PictureKey, Pixels>;
+
+// What is rendered, each picture once: of each seed eta 0 first where full resolution or the
+// contact sheet needs it.
+std::vector<PictureKey> pictures_of(const RenderJob& job) {
+    std::vector<PictureKey> keys;
+    const auto want = [&](const PictureKey& key) {
+        if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    };
+    for (const std::uint64_t seed : job.seeds) {
+        if (job.output.full || needs_reconstruction_too(job)) want({seed, 0});
+        for (const double eta : job.etas) want({seed, eta});
+    }
+    return keys;
+}
+
+// What becomes a file, in order.
+std::vector<PictureKey> images_of(const RenderJob& job) {
+    std::vector<PictureKey> keys;
+    for (const std::uint64_t seed : job.seeds) {
+        for (const double eta : job.etas) keys.push_back({seed, eta});
+    }
+    return keys;
+}
+
+void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
+                  const EditRegion& region, const std::string& recipe) {
+    if (!job.output.full) return write_image(path, edit.edit, recipe);
+    export_photo(path, job.photo, edit, region, {job.output.strip_gps, job.output.quality, recipe});
+}
+
+std::string sheet_subtitle(const RenderJob& job) {
+    const pipeline::SampleOptions& sample = job.recipe.sample;
+    char guidance[32];
+    std::snprintf(guidance, sizeof guidance, "%g", sample.guidance_scale);
+    std::string text = job.recipe.photo + " \u00b7 " +
+                       std::string(pipeline::sampler_name(sample.sampler)) + ", " +
+                       std::to_string(sample.steps) + " steps, guidance " + guidance;
+    if (job.seeds.size() == 1) text += ", seed " + std::to_string(job.seeds[0]);
+    return text;
+}
+
+RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, const PictureKey& key,
+                             const Pictures& made) {
+    SquareEdit edit{job.recipe.crop, {}, made.at(key)};
+    if (job.output.full) edit.reconstruction = made.at({key.seed, 0});
+    const fs::path path = image_path(job, key.eta, key.seed);
+    write_render(job, path, edit, region, recipe_chunk(job, key.eta, key.seed));
+    return {path, key.eta, key.seed};
+}
+
+fs::path write_sheet(const RenderJob& job, const Pictures& made) {
+    const fs::path path =
+        job.out.path / (fs::path(job.recipe.photo).stem().string() + "-sheet.png");
+    ContactSheet sheet;
+    for (const std::uint64_t seed : job.seeds) {
+        const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";
+        auto& row = sheet.rows.emplace_back();
+        row.push_back({"photo", job.square});
+        if (needs_reconstruction_too(job))
+            row.push_back({"reconstruction" + of_seed, made.at({seed, 0})});
+        for (const double eta : job.etas) {
+            const std::string label = eta == 0 ? "reconstruction" : "eta " + eta_text(eta, "%g");
+            row.push_back({label + of_seed, made.at({seed, eta})});
+        }
+    }
+    sheet.title = job.recipe.prompt;
+    sheet.subtitle = sheet_subtitle(job);
+    write_image(path, draw_contact_sheet(sheet));
+    return path;
+}
+
+}  // namespace
+
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample, const Pixels& square,
+                             Monitor& monitor) {
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}};
+    if (sample.guidance_scale > 1) {
+        conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
+    }
+    if (sample.noise_share < 1) {
+        pipeline::GenerateInput photo;
+        photo.cond = conditions.optimised.to(model.dtype);
+        photo.init_latents = pipeline::encode_image(model, to_tensor(square));
+        const pipeline::UNet* tuned = tuning.unet ? &*tuning.unet : nullptr;
+        conditions.inverted = pipeline::invert_latents(model, photo, sample, monitor, tuned);
+    }
+    return conditions;
+}
+
+std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                    Monitor& monitor) {
+    const pipeline::Model& model = job.model;
+    pipeline::GenerateInput input;
+    std::vector<at::Tensor> noise, cond;
+    for (const PictureKey& key : keys) {
+        const at::Generator generator = pipeline::make_generator(key.seed);
+        noise.push_back(
+            pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator));
+        cond.push_back(
+            optimize::interpolate(job.conditions.target, job.conditions.optimised, key.eta));
+        input.generators.push_back(generator);
+    }
+    input.noise = at::cat(noise);
+    input.cond = at::cat(cond).to(model.dtype);
+    input.uncond = job.conditions.uncond;
+    input.inverted = job.conditions.inverted;
+    const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
+    const at::Tensor latents =
+        pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
+    std::vector<Pixels> pictures;
+    for (const at::Tensor& image : pipeline::decode_latents(model, latents).split(1))
+        pictures.push_back(to_pixels(image));
+    return pictures;
+}
+
+std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe) {
+    return pipeline::pictures_at_once(model, recipe.sample, recipe.size, recipe.size);
+}
+
+void prepare_destination(const Destination& out) {
+    const fs::path folder = out.is_file ? out.path.parent_path() : out.path;
+    if (folder.empty()) return;
+    std::error_code code;
+    if (!out.is_file) fs::create_directories(folder, code);
+    if (code) throw Error(folder.string(), "the folder cannot be made: " + code.message());
+    if (!fs::is_directory(folder, code)) throw Error(folder.string(), "is not a folder");
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+        throw Error(folder.string(), "cannot be written: " + std::string(strerror(errno)));
+    }
+}
+
+std::vector<ImageBatch> image_batches(std::size_t n, std::size_t most) {
+    std::vector<ImageBatch> batches;
+    const std::size_t count = (n + most - 1) / most;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t first = n * i / count, end = n * (i + 1) / count;
+        batches.push_back({first, end - first, n});
+    }
+    return batches;
+}
+
+Monitor part_of(Monitor& whole, const ImageBatch& batch) {
+    std::string note = "render image";
+    note += batch.count > 1 ? "s " : " ";
+    note += std::to_string(batch.first + 1);
+    if (batch.count > 1) note += "-" + std::to_string(batch.first + batch.count);
+    note += " of " + std::to_string(batch.n);
+    const auto report = [&whole, batch, note](const Progress& part) {
+        const auto done = static_cast<std::int64_t>(batch.first) * part.total +
+                          static_cast<std::int64_t>(batch.count) * part.done;
+        whole.step(done, static_cast<std::int64_t>(batch.n) * part.total, note);
+    };
+    return Monitor(report);
+}
+
+void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
+                 const EditControls& controls) {
+    const pipeline::Tokenized tokens = model.tokenizer(text);
+    if (tokens.cut_tokens == 0 || !controls.warn) return;
+    controls.warn(what + ": is " + std::to_string(tokens.cut_tokens) +
+                  " tokens too long for the model, which will not see: \"" + tokens.cut_text +
+                  "\"");
+}
+
+RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
+    const Conditions conditions =
+        encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);
+    const EditRegion region = job.output.full ? region_of(job) : EditRegion{};
+    const PictureJob pictures{job.model, job.tuning, job.recipe, conditions};
+    const std::vector<PictureKey> keys = pictures_of(job), images = images_of(job);
+    const std::size_t most = pictures_at_once(job.model, job.recipe);
+
+    RenderedFiles files;
+    Pictures made;
+    for (const ImageBatch& batch : image_batches(keys.size(), most)) {
+        const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(batch.first);
+        const std::vector<PictureKey> together(begin,
+                                               begin + static_cast<std::ptrdiff_t>(batch.count));
+        Monitor part = part_of(monitor, batch);
+        std::vector<Pixels> rendered = render_pictures(pictures, together, part);
+        for (std::size_t i = 0; i < batch.count; ++i) made[together[i]] = std::move(rendered[i]);
+        // An image's eta 0 comes before it.
+        for (std::size_t i = files.images.size(); i < images.size() && made.count(images[i]); ++i)
+            files.images.push_back(write_image_of(job, region, images[i], made));
+    }
+    if (!job.out.is_file) files.sheet = write_sheet(job, made);
+    return files;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,83 @@
+// The last third of an edit: a tuned network and an embedding become image files.
+#pragma once
+
+#include "editor/edit/edit.h"
+
+namespace keepsake::editor {
+
+// What is rendered, all of it settled.
+struct RenderJob {
+    const pipeline::Model& model;
+    const optimize::Tuning& tuning;  // finished
+    const Recipe& recipe;            // its sampling is used
+    const Photo& photo;
+    const Pixels& square;  // the working square of it
+    std::vector<double> etas;
+    std::vector<std::uint64_t> seeds;
+    Destination out;  // its path is not empty
+    const OutputRequest& output;
+};
+
+struct RenderedFiles {
+    std::vector<RenderedImage> images;
+    std::filesystem::path sheet;  // empty when `out` is one file
+};
+
+// Makes the folder and checks that it can be written, so that nobody waits an hour for a tuning
+// whose pictures have nowhere to go. Throws Error naming it.
+void prepare_destination(const Destination& out);
+
+// Of n images, those that are rendered in one batch: `count` from `first` on.
+struct ImageBatch {
+    std::size_t first = 0, count = 0, n = 0;
+};
+// n images in batches of equal size or nearly so, of `most` at the most. most: at least 1.
+std::vector<ImageBatch> image_batches(std::size_t n, std::size_t most);
+// A Monitor whose steps are those of one batch in the progress of `whole`, with its stop.
+Monitor part_of(Monitor& whole, const ImageBatch& batch);
+
+// Says through controls.warn when the model will not see all of `text` (the noun is `what`).
+void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
+                 const EditControls& controls);
+
+// What all renders of one tuning and sampling share.
+struct Conditions {
+    at::Tensor target, optimised;        // (1, T, D) float32, of the text encoder
+    at::Tensor uncond;                   // (1, T, D); undefined with guidance 1
+    std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone
+};
+// square: the working square that was learned. Throws Cancelled.
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const pipeline::SampleOptions& sample, const Pixels& square,
+                             Monitor& monitor);
+
+// Pictures of a tuning that is finished or under way (before stage B the model's own network draws
+// them), size x size pixels of `recipe`.
+struct PictureJob {
+    const pipeline::Model& model;
+    const optimize::Tuning& tuning;
+    const Recipe& recipe;
+    const Conditions& conditions;
+};
+
+// Which of them. In order by seed, then eta.
+struct PictureKey {
+    std::uint64_t seed = 0;
+    double eta = 0;
+    auto operator<=>(const PictureKey&) const = default;
+};
+
+// Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch. Each picture
+// is what it is alone. Throws Cancelled.
+std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                    Monitor& monitor);
+// The most that are rendered in one batch (pipeline::pictures_at_once).
+std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe);
+
+// One image for each seed and eta, <photo>-eta0.60-seed0.png (or as the photo's extension is), and
+// in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
+// images at the photo's own size. Rendered in batches, each image written when its batch is done.
+// Throws Error naming a file that cannot be written, and Cancelled; what was written stays.
+RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
+
+}  // namespace keepsake::editor

@@ -1,6 +1,0 @@
-// The program `keepsake`.
-#include "editor/command_line.h"
-
-int main(int argc, char** argv) {
-    return keepsake::editor::run_command_line(argc, argv);
-}

@@ -1,0 +1,136 @@
+#include "editor/photo/contact_sheet.h"
+
+#include <algorithm>
+#include <opencv2/imgproc.hpp>
+
+#include "editor/photo/vips_image.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+// Pixels. Renders of the bundled model are small and shown larger; large ones smaller.
+constexpr int smallest_cell = 256, largest_cell = 384;
+constexpr int margin = 36, gap = 20, label_gap = 10, row_gap = 26, title_gap = 8, header_gap = 26;
+constexpr int widest_row = 6;
+
+const cv::Scalar paper(250, 250, 249);
+const cv::Scalar ink(34, 32, 31);
+const cv::Scalar faint(122, 118, 115);
+const cv::Scalar frame(214, 211, 208);
+
+struct TextStyle {
+    const char* font;
+    cv::Scalar colour;
+    int width = 0;  // lines are broken to this many pixels
+    VipsAlign align = VIPS_ALIGN_LOW;
+};
+
+// A mask (0 to 255) of the text, drawn by Pango so that every script that a font has is legible
+// (cv::putText knows ASCII only).
+cv::Mat text_mask(const std::string& text, const TextStyle& style) {
+    start_vips();
+    const std::unique_ptr<gchar, void (*)(gpointer)> valid(
+        g_utf8_make_valid(text.data(), static_cast<gssize>(text.size())), g_free);
+    const std::unique_ptr<gchar, void (*)(gpointer)> escaped(g_markup_escape_text(valid.get(), -1),
+                                                             g_free);
+    VipsImage* made = nullptr;
+    if (vips_text(&made, escaped.get(), "font", style.font, "width", style.width, "align",
+                  style.align, "dpi", 96, nullptr) != 0) {
+        // Nothing to see in it, or no font: its place stays empty. The pictures matter more.
+        vips_error_clear();
+        return {};
+    }
+    const VipsHandle image(made);
+    std::size_t size = 0;
+    const std::unique_ptr<void, void (*)(gpointer)> data(
+        vips_image_write_to_memory(image.get(), &size), g_free);
+    if (!data) throw Error("contact sheet", "the text cannot be drawn: " + vips_failure());
+    return cv::Mat(image->Ysize, image->Xsize, CV_8UC1, data.get()).clone();
+}
+
+// Blends `colour` into `canvas` where the mask says, its top left corner at (x, y).
+void draw_mask(cv::Mat& canvas, const cv::Mat& mask, cv::Point at, const cv::Scalar& colour) {
+    const cv::Rect area = cv::Rect(at, mask.size()) & cv::Rect({}, canvas.size());
+    for (int y = area.y; y < area.y + area.height; ++y) {
+        for (int x = area.x; x < area.x + area.width; ++x) {
+            const double cover = mask.at<std::uint8_t>(y - at.y, x - at.x) / 255.0;
+            auto& pixel = canvas.at<cv::Vec3b>(y, x);
+            for (int c = 0; c < 3; ++c) {
+                pixel[c] =
+                    cv::saturate_cast<std::uint8_t>(pixel[c] + cover * (colour[c] - pixel[c]));
+            }
+        }
+    }
+}
+
+// Rows of at most widest_row pictures; what does not fit is spread evenly over further rows.
+std::vector<std::vector<const LabelledPixels*>> fold(const ContactSheet& sheet) {
+    std::vector<std::vector<const LabelledPixels*>> rows;
+    for (const auto& row : sheet.rows) {
+        const std::size_t lines = (row.size() + widest_row - 1) / widest_row;
+        const std::size_t length = lines ? (row.size() + lines - 1) / lines : 0;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            if (i % length == 0) rows.emplace_back();
+            rows.back().push_back(&row[i]);
+        }
+    }
+    return rows;
+}
+
+}  // namespace
+
+Pixels draw_contact_sheet(const ContactSheet& sheet) {
+    const auto rows = fold(sheet);
+    if (rows.empty()) throw Error("contact sheet", "there is no picture to show");
+    std::size_t columns = 0;
+    for (const auto& row : rows) columns = std::max(columns, row.size());
+    const int cell = std::clamp(rows[0][0]->pixels.width, smallest_cell, largest_cell);
+    const int inner = static_cast<int>(columns) * (cell + gap) - gap;
+
+    // Text first: how high it is decides where everything else lies.
+    const TextStyle title_style{"DejaVu Sans, sans bold 17", ink, inner};
+    const TextStyle small_style{"DejaVu Sans, sans 10.5", faint, inner};
+    const TextStyle label_style{"DejaVu Sans, sans 12", ink, cell, VIPS_ALIGN_CENTRE};
+    const cv::Mat title = text_mask(sheet.title, title_style);
+    cv::Mat subtitle;
+    if (!sheet.subtitle.empty()) subtitle = text_mask(sheet.subtitle, small_style);
+    // Every label sits on the same line whatever its letters: the highest one decides.
+    int label_height = 0;
+    std::vector<std::vector<cv::Mat>> labels;
+    for (const auto& row : rows) {
+        labels.emplace_back();
+        for (const LabelledPixels* picture : row) {
+            labels.back().push_back(text_mask(picture->label, label_style));
+            label_height = std::max(label_height, labels.back().back().rows);
+        }
+    }
+
+    const int header = title.rows + (subtitle.empty() ? 0 : title_gap + subtitle.rows) + header_gap;
+    const int step = cell + label_gap + label_height + row_gap;
+    const int height = 2 * margin + header + static_cast<int>(rows.size()) * step - row_gap;
+    Pixels result{inner + 2 * margin, height, {}};
+    result.rgb.resize(std::size_t(result.width) * height * 3);
+    cv::Mat canvas(height, result.width, CV_8UC3, result.rgb.data());
+    canvas.setTo(paper);
+    draw_mask(canvas, title, {margin, margin}, title_style.colour);
+    if (!subtitle.empty()) {
+        draw_mask(canvas, subtitle, {margin, margin + title.rows + title_gap}, small_style.colour);
+    }
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        for (std::size_t c = 0; c < rows[r].size(); ++c) {
+            const cv::Point corner(margin + static_cast<int>(c) * (cell + gap),
+                                   margin + header + static_cast<int>(r) * step);
+            const Pixels picture = resize(rows[r][c]->pixels, cell, cell);
+            const cv::Mat from(cell, cell, CV_8UC3, const_cast<std::uint8_t*>(picture.rgb.data()));
+            from.copyTo(canvas(cv::Rect(corner, from.size())));
+            cv::rectangle(canvas, cv::Rect(corner.x - 1, corner.y - 1, cell + 2, cell + 2), frame);
+            const cv::Mat& label = labels[r][c];
+            draw_mask(canvas, label,
+                      {corner.x + (cell - label.cols) / 2, corner.y + cell + label_gap}, ink);
+        }
+    }
+    return result;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,182 @@
+#include "editor/photo/encode_photo.h"
+
+#include <webp/decode.h>
+
+#include <cstring>
+#include <vector>
+
+#include "editor/photo/exif_block.h"
+#include "editor/photo/iptc_block.h"
+#include "editor/photo/jpeg_settings.h"
+#include "editor/photo/png_text.h"
+#include "editor/photo/tiff_metadata.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+// Where the photo itself gives no hint: visibly lossless, as cameras write.
+constexpr int jpeg_default_quality = 95;
+constexpr int webp_default_quality = 92;
+
+// So that a file of a hundred megabytes is not copied for what is added to it.
+constexpr std::size_t room_for_metadata = 1 << 18;
+
+struct Encoded {
+    void* data = nullptr;
+    std::size_t size = 0;
+};
+
+bool is_jpeg(const std::string& extension) {
+    return extension == ".jpg" || extension == ".jpeg";
+}
+
+bool is_tiff(const std::string& extension) {
+    return extension == ".tif" || extension == ".tiff";
+}
+
+bool field_says(VipsImage* image, const char* field, const char* value) {
+    const char* text = nullptr;
+    const bool found =
+        vips_image_get_typeof(image, field) != 0 && vips_image_get_string(image, field, &text) == 0;
+    return found && std::strcmp(text, value) == 0;
+}
+
+bool has_field(VipsImage* image, const char* field) {
+    return vips_image_get_typeof(image, field) != 0;
+}
+
+bool is_lossless_webp(const Photo& photo) {
+    constexpr int lossless = 2;  // of WebPBitstreamFeatures::format
+    WebPBitstreamFeatures features;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(photo.bytes.data());
+    return photo.extension == "webp" &&
+           WebPGetFeatures(bytes, photo.bytes.size(), &features) == VP8_STATUS_OK &&
+           features.format == lossless;
+}
+
+int save_jpeg(VipsImage* image, const Photo& photo, const ExportOptions& options, Encoded& out) {
+    const bool was_jpeg = photo.extension == "jpg";
+    int quality = jpeg_default_quality;
+    if (was_jpeg) quality = jpeg_quality(photo.bytes).value_or(quality);
+    // A JPEG with half of its chroma away gets no better by writing all of it.
+    const bool halved = was_jpeg && field_says(image, "jpeg-chroma-subsample", "4:2:0");
+    const double white[] = {255, 255, 255};
+    VipsArrayDouble* background = vips_array_double_new(white, 3);
+    const int status = vips_jpegsave_buffer(
+        image, &out.data, &out.size, "Q", options.quality.value_or(quality), "optimize_coding",
+        TRUE, "interlace", has_field(image, "jpeg-multiscan") ? TRUE : FALSE, "subsample_mode",
+        halved ? VIPS_FOREIGN_SUBSAMPLE_ON : VIPS_FOREIGN_SUBSAMPLE_OFF, "background", background,
+        nullptr);
+    vips_area_unref(VIPS_AREA(background));
+    return status;
+}
+
+// How hard libwebp tries. Of lossless files its quality is effort, too.
+struct WebpEffort {
+    int effort, lossless_quality;
+};
+
+// Less for large photos, which would take ten seconds and more. Chosen by tests/bench/README.md,
+// "Time and memory".
+WebpEffort webp_effort(const VipsImage* image, bool lossless) {
+    constexpr std::int64_t large = 6'000'000, huge = 14'000'000;
+    const std::int64_t pixels = std::int64_t{image->Xsize} * image->Ysize;
+    if (pixels < large) return {4, 75};
+    if (lossless) return {pixels < huge ? 1 : 0, 20};
+    return {pixels < huge ? 2 : 1, 20};
+}
+
+int save_webp(VipsImage* image, const Photo& photo, const ExportOptions& options, Encoded& out) {
+    const bool lossless = !options.quality && is_lossless_webp(photo);
+    const WebpEffort effort = webp_effort(image, lossless);
+    const int quality = options.quality.value_or(webp_default_quality);
+    return vips_webpsave_buffer(image, &out.data, &out.size, "Q",
+                                lossless ? effort.lossless_quality : quality, "lossless",
+                                lossless ? TRUE : FALSE, "effort", effort.effort, nullptr);
+}
+
+int save(const std::string& extension, VipsImage* image, const Photo& photo,
+         const ExportOptions& options, Encoded& out) {
+    if (is_jpeg(extension)) return save_jpeg(image, photo, options, out);
+    if (extension == ".webp") return save_webp(image, photo, options, out);
+    if (is_tiff(extension)) {
+        return vips_tiffsave_buffer(image, &out.data, &out.size, "compression",
+                                    VIPS_FOREIGN_TIFF_COMPRESSION_LZW, "predictor",
+                                    VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, nullptr);
+    }
+    // Photos gain little from more than this, which takes several times as long.
+    return vips_pngsave_buffer(image, &out.data, &out.size, "compression", 2, "filter",
+                               VIPS_FOREIGN_PNG_FILTER_SUB, nullptr);
+}
+
+// 8-bit samples for the formats that hold no others.
+VipsHandle as_bytes(const std::filesystem::path& path, VipsImage* image) {
+    VipsImage* made = nullptr;
+    if (vips_cast(image, &made, VIPS_FORMAT_UCHAR, "shift", TRUE, nullptr) != 0) {
+        throw Error(path.string(), "cannot be encoded: " + vips_failure());
+    }
+    if (made->Type == VIPS_INTERPRETATION_RGB16) made->Type = VIPS_INTERPRETATION_sRGB;
+    if (made->Type == VIPS_INTERPRETATION_GREY16) made->Type = VIPS_INTERPRETATION_B_W;
+    return VipsHandle(made);
+}
+
+// IPTC as the format holds it. libvips passes on what it found, whatever format that was in.
+void adapt_iptc(VipsImage* image, const std::string& extension) {
+    const std::string_view block = metadata_block(image, VIPS_META_IPTC_NAME);
+    if (block.empty()) return;
+    const std::string adapted = is_jpeg(extension) ? jpeg_iptc(block) : "";
+    vips_image_remove(image, VIPS_META_IPTC_NAME);
+    if (adapted.empty()) return;
+    vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, adapted.data(), adapted.size());
+}
+
+// What libvips leaves out of a format; to be taken from an image before it is encoded.
+struct Remainder {
+    std::string iptc, exif, maker_note;  // of TIFF
+    std::vector<PngText> texts;          // of PNG
+};
+
+Remainder take_remainder(VipsImage* image, const Photo& photo, const std::string& extension) {
+    Remainder rest;
+    if (is_tiff(extension)) {
+        rest.iptc = bare_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
+        rest.exif = exif_of(image);
+        const bool has_note = has_field(image, "exif-ifd2-MakerNote");
+        if (has_note && photo.extension == "tif") rest.maker_note = tiff_maker_note(photo.bytes);
+    }
+    if (extension == ".png") rest.texts = take_unicode_text(image);
+    adapt_iptc(image, extension);
+    return rest;
+}
+
+std::string with_remainder(std::string file, const Remainder& rest, const std::string& extension) {
+    if (is_tiff(extension)) {
+        return tiff_with_metadata(std::move(file), {rest.exif, rest.maker_note, rest.iptc});
+    }
+    if (extension == ".png") return png_with_text(std::move(file), rest.texts);
+    return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
+}
+
+}  // namespace
+
+std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
+                         const ExportOptions& options) {
+    const std::string extension = lower_extension(path);
+    const Remainder rest = take_remainder(image, photo, extension);
+    const bool holds_bytes = is_jpeg(extension) || extension == ".webp";
+    VipsHandle bytes;
+    if (holds_bytes && image->BandFmt != VIPS_FORMAT_UCHAR) bytes = as_bytes(path, image);
+    Encoded out;
+    if (save(extension, bytes ? bytes.get() : image, photo, options, out) != 0) {
+        throw Error(path.string(), "cannot be encoded: " + vips_failure());
+    }
+    std::unique_ptr<void, void (*)(gpointer)> owned(out.data, g_free);
+    std::string file;
+    file.reserve(out.size + room_for_metadata);
+    file.append(static_cast<const char*>(out.data), out.size);
+    owned.reset();
+    return with_remainder(std::move(file), rest, extension);
+}
+
+}  // namespace keepsake::editor

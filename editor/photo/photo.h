@@ -1,0 +1,53 @@
+// The photo that is edited, as loaded.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "editor/photo/pixels.h"
+
+namespace keepsake::editor {
+
+// Everything is of the photo as it is looked at: after its EXIF orientation has been applied.
+struct Photo {
+    std::filesystem::path path;
+    std::string bytes;  // the file as given: metadata, profile and 16-bit samples are still in it
+    std::string extension;  // by content: "jpg", "png", "webp", "tif"
+    Pixels pixels;          // converted to sRGB by the embedded profile; transparency lies on white
+    bool has_alpha = false;
+    bool has_profile = false;
+    int bits = 8;         // a sample, in the file
+    int orientation = 1;  // EXIF's, 1 to 8, that was applied
+};
+
+// A rectangle of the photo's pixels.
+struct Crop {
+    int x = 0;
+    int y = 0;
+    int width = 0;
+    int height = 0;
+    bool operator==(const Crop&) const = default;
+};
+
+// JPEG, PNG, WebP or TIFF (the first page). Throws Error naming the path when there is no such
+// file, when it is none of these, damaged or truncated, smaller than 16 pixels a side, or larger
+// than 268 megapixels (which would need more than 800 MB as 8-bit pixels).
+Photo load_photo(const std::filesystem::path& path);
+
+// The name's extension in lower case, with its dot.
+std::string lower_extension(const std::filesystem::path& path);
+
+// Whether a name ends as those of the pictures that Keepsake reads and writes do: .jpg, .jpeg,
+// .png, .webp, .tif, .tiff.
+bool has_photo_extension(const std::filesystem::path& path);
+
+// The largest centred square.
+Crop centred_square(const Photo& photo);
+
+// Throws Error naming the crop when it is not square, smaller than 16 pixels or leaves the photo.
+void check_crop(const Photo& photo, const Crop& crop);
+
+// The pixels of `crop`, resampled to size x size.
+Pixels working_square(const Photo& photo, const Crop& crop, int size);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,16 @@
+// What is written into an exported photo's file beside its pixels. Not for public headers: it
+// includes vips.h.
+#pragma once
+
+#include "editor/photo/export_options.h"
+#include "editor/photo/vips_image.h"
+
+namespace keepsake::editor {
+
+// Brings the metadata of the photo that hangs on `image` to what holds after the edit: upright,
+// made by this version of Keepsake, no thumbnail of the photo before, with the recipe (as XMP in
+// every format, and in a text chunk of its own in PNG) and, if asked for, without GPS and maker's
+// note.
+void update_metadata(VipsImage* image, const ExportOptions& options);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,214 @@
+#include "editor/session/option_overrides.h"
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
+
+namespace keepsake::editor {
+namespace {
+
+using nlohmann::json;
+
+constexpr int most_etas = 1000;
+
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return code == std::errc() && end == text.data() + text.size();
+}
+
+std::filesystem::path defaults_path(const std::filesystem::path& model) {
+    if (std::filesystem::is_directory(model)) return model / "keepsake.json";
+    return model.parent_path() / (model.stem().string() + ".keepsake.json");
+}
+
+// One object of the file. take() reads the keys it knows; the destructor's work, finding the
+// others, is finish(), because it throws.
+class Fields {
+  public:
+    Fields(const json& object, std::string name, const std::string& file)
+        : object_(object), name_(std::move(name)), file_(file) {
+        if (!object.is_object()) throw Error(file_, "'" + name_ + "' is no object");
+    }
+
+    template <class Value>
+    void take(const char* key, std::optional<Value>& value) {
+        known_.push_back(key);
+        if (!object_.contains(key)) return;
+        try {
+            value = object_[key].get<Value>();
+        } catch (const json::exception&) {
+            throw Error(file_, "'" + path(key) + "' is " + object_[key].dump() +
+                                   ", not of the kind it should be");
+        }
+    }
+
+    // Null where there is none.
+    const json* child(const char* key) {
+        known_.push_back(key);
+        return object_.contains(key) ? &object_[key] : nullptr;
+    }
+
+    std::string path(const std::string& key) const {
+        return name_.empty() ? key : name_ + "." + key;
+    }
+
+    void finish() const {
+        for (const auto& [key, value] : object_.items()) {
+            if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+                throw Error(file_, "the key '" + path(key) + "' is unknown");
+            }
+        }
+    }
+
+  private:
+    const json& object_;
+    std::string name_;
+    const std::string& file_;
+    std::vector<std::string> known_;
+};
+
+template <class Value>
+void require(const std::optional<Value>& value, bool (*allowed)(const Value&), const char* name,
+             const std::string& file) {
+    if (value && !allowed(*value)) throw Error(file, std::string("'") + name + "' is out of range");
+}
+
+void read_stage(const json* object, const std::string& name, const std::string& file,
+                StageOverrides& stage) {
+    if (!object) return;
+    Fields fields(*object, name, file);
+    fields.take("steps", stage.steps);
+    fields.take("learning_rate", stage.learning_rate);
+    fields.take("batch_size", stage.batch_size);
+    fields.take("rank", stage.rank);
+    fields.finish();
+    require<std::int64_t>(
+        stage.steps, [](const auto& v) { return v >= 0; }, "steps", file);
+    require<std::int64_t>(
+        stage.rank, [](const auto& v) { return v >= 0; }, "rank", file);
+    require<std::int64_t>(
+        stage.batch_size, [](const auto& v) { return v >= 1; }, "batch_size", file);
+    require<double>(
+        stage.learning_rate, [](const auto& v) { return v >= 0; }, "learning_rate", file);
+}
+
+void read_tuning(const json* object, const std::string& name, const std::string& file,
+                 TuningDefaults& tuning) {
+    if (!object) return;
+    Fields fields(*object, name, file);
+    read_stage(fields.child("embedding"), name + ".embedding", file, tuning.embedding);
+    read_stage(fields.child("finetune"), name + ".finetune", file, tuning.finetune);
+    std::optional<std::string> eta;
+    fields.take("eta", eta);
+    fields.take("noise_share", tuning.noise_share);
+    fields.finish();
+    require<double>(
+        tuning.noise_share, [](const auto& v) { return v >= 0 && v <= 1; }, "noise_share", file);
+    if (eta) tuning.eta = parse_eta(*eta);
+}
+
+void read_sample(const json* object, const std::string& file, SampleOverrides& sample) {
+    if (!object) return;
+    Fields fields(*object, "sample", file);
+    std::optional<std::string> sampler;
+    fields.take("sampler", sampler);
+    fields.take("steps", sample.steps);
+    fields.take("guidance_scale", sample.guidance_scale);
+    fields.take("negative_prompt", sample.negative_prompt);
+    fields.take("ddim_eta", sample.ddim_eta);
+    fields.finish();
+    require<int>(
+        sample.steps, [](const auto& v) { return v >= 1; }, "sample.steps", file);
+    if (sampler) sample.sampler = pipeline::parse_sampler(*sampler);
+}
+
+ModelDefaults read_defaults(const json& content, const std::string& file) {
+    ModelDefaults defaults;
+    Fields fields(content, "", file);
+    read_tuning(fields.child("paper"), "paper", file, defaults.paper);
+    read_tuning(fields.child("fast"), "fast", file, defaults.fast);
+    read_tuning(fields.child("again"), "again", file, defaults.again);
+    read_sample(fields.child("sample"), file, defaults.sample);
+    fields.finish();
+    return defaults;
+}
+
+template <class Options>
+void apply_stage(const StageOverrides& overrides, Options& options) {
+    options.steps = overrides.steps.value_or(options.steps);
+    options.learning_rate = overrides.learning_rate.value_or(options.learning_rate);
+    options.batch_size = overrides.batch_size.value_or(options.batch_size);
+}
+
+}  // namespace
+
+EtaRange parse_eta(std::string_view text) {
+    const Error malformed("eta '" + std::string(text) + "'",
+                          "is neither a number nor FIRST:LAST:COUNT, e.g. 0.6:1.2:4");
+    EtaRange range;
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) {
+        if (!parse_number(text, range.first)) throw malformed;
+        range.last = range.first;
+        range.count = 1;
+    } else {
+        const std::size_t second = text.find(':', colon + 1);
+        if (second == std::string_view::npos || !parse_number(text.substr(0, colon), range.first) ||
+            !parse_number(text.substr(colon + 1, second - colon - 1), range.last) ||
+            !parse_number(text.substr(second + 1), range.count)) {
+            throw malformed;
+        }
+    }
+    if (!std::isfinite(range.first) || !std::isfinite(range.last)) throw malformed;
+    if (range.count < 1 || range.count > most_etas) {
+        throw Error("eta '" + std::string(text) + "'",
+                    "asks for " + std::to_string(range.count) + " images; 1 to 1000 are possible");
+    }
+    return range;
+}
+
+std::vector<double> eta_values(const EtaRange& range) {
+    std::vector<double> values;
+    for (int i = 0; i < range.count; ++i) {
+        const double part = range.count == 1 ? 0.0 : double(i) / (range.count - 1);
+        values.push_back(range.first + part * (range.last - range.first));
+    }
+    return values;
+}
+
+ModelDefaults load_model_defaults(const std::filesystem::path& model) {
+    const std::filesystem::path path = defaults_path(model);
+    if (!std::filesystem::exists(path)) return {};
+    try {
+        return read_defaults(json::parse(read_file(path)), path.string());
+    } catch (const Error& error) {
+        if (std::string_view(error.what()).starts_with(path.string())) throw;
+        throw Error(path.string(), error.what());
+    } catch (const json::parse_error& error) {
+        throw Error(path.string(), std::string("is not JSON: ") + error.what());
+    }
+}
+
+void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options) {
+    apply_stage(overrides, options);
+}
+
+void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options) {
+    apply_stage(overrides, options);
+    options.rank = overrides.rank.value_or(options.rank);
+}
+
+void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options) {
+    options.sampler = overrides.sampler.value_or(options.sampler);
+    options.steps = overrides.steps.value_or(options.steps);
+    options.guidance_scale = overrides.guidance_scale.value_or(options.guidance_scale);
+    options.negative_prompt = overrides.negative_prompt.value_or(options.negative_prompt);
+    options.ddim_eta = overrides.ddim_eta.value_or(options.ddim_eta);
+    options.noise_share = overrides.noise_share.value_or(options.noise_share);
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,67 @@
+// What stands above the defaults of the options structs: keepsake.json beside a model, then options
+// given by the user. A field that is empty changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "optimize/imagic/imagic.h"
+#include "pipeline/model/generate.h"
+
+namespace keepsake::editor {
+
+// Interpolation weights: `count` evenly spaced from `first` to `last`.
+struct EtaRange {
+    double first = 0.4;  // brackets 0.6 to 0.8, which the paper finds best (section 4.1)
+    double last = 1.0;
+    int count = 4;
+};
+
+// "0.8" or "0.6:1.2:4". Throws Error naming the text and what is expected.
+EtaRange parse_eta(std::string_view text);
+std::vector<double> eta_values(const EtaRange& range);
+
+struct StageOverrides {
+    std::optional<std::int64_t> steps;
+    std::optional<double> learning_rate;
+    std::optional<std::int64_t> batch_size;
+    std::optional<std::int64_t> rank;  // fine-tuning's
+};
+
+struct SampleOverrides {
+    std::optional<pipeline::Sampler> sampler;
+    std::optional<int> steps;
+    std::optional<double> guidance_scale;
+    std::optional<std::string> negative_prompt;
+    std::optional<double> ddim_eta;
+    std::optional<double> noise_share;
+};
+
+// keepsake.json in a model folder, or <checkpoint's stem>.keepsake.json beside a single file:
+// {"paper": {"embedding": {"steps", "learning_rate", "batch_size"}, "finetune": {likewise, "rank"},
+//            "eta": "0.6:1.2:4", "noise_share": 1},
+//  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
+//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta"}};
+// every key may be left out.
+struct TuningDefaults {
+    StageOverrides embedding, finetune;
+    std::optional<EtaRange> eta;
+    std::optional<double> noise_share;  // a mode's own; SampleOptions
+};
+struct ModelDefaults {
+    TuningDefaults paper, fast, again;
+    SampleOverrides sample;
+};
+
+// No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.
+ModelDefaults load_model_defaults(const std::filesystem::path& model);
+
+void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options);
+void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options);
+void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,79 @@
+#include "editor/session/recent_sessions.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "editor/session/session.h"
+#include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::size_t most_recent = 24;
+
+fs::path list_path(const fs::path& library) {
+    return library / "recent.json";
+}
+
+}  // namespace
+
+fs::path default_library() {
+    if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/') {
+        return fs::path(data) / "keepsake";
+    }
+    if (const char* home = std::getenv("HOME"); home && *home) {
+        return fs::path(home) / ".local/share/keepsake";
+    }
+    return fs::temp_directory_path() / "keepsake";
+}
+
+std::vector<fs::path> recent_sessions(const fs::path& library) {
+    std::error_code code;
+    if (!fs::exists(list_path(library), code)) return {};
+    std::vector<fs::path> sessions;
+    try {
+        for (const json& entry : json::parse(read_file(list_path(library)))) {
+            const fs::path path = entry.get<std::string>();
+            if (is_session(path)) sessions.push_back(path);
+        }
+    } catch (const json::exception&) {
+        return {};
+    } catch (const Error&) {
+        return {};
+    }
+    return sessions;
+}
+
+void remember_session(const fs::path& library, const fs::path& session) {
+    std::vector<fs::path> sessions = recent_sessions(library);
+    const fs::path whole = fs::absolute(session).lexically_normal();
+    std::erase(sessions, whole);
+    sessions.insert(sessions.begin(), whole);
+    sessions.resize(std::min(sessions.size(), most_recent));
+    json list = json::array();
+    for (const fs::path& path : sessions) {
+        // A name that is no UTF-8 cannot be noted in JSON; its session opens all the same.
+        if (checked_utf8(path.string()) == path.string()) list.push_back(path.string());
+    }
+    std::error_code code;
+    fs::create_directories(library, code);
+    write_file_atomically(list_path(library), list.dump(1) + "\n");
+}
+
+std::vector<fs::path> session_candidates(const fs::path& library, const std::string& photo_stem) {
+    std::vector<fs::path> candidates;
+    for (int number = 1;; ++number) {
+        std::string name = photo_stem;
+        if (number > 1) name.append(1, '-').append(std::to_string(number));
+        candidates.push_back(library / "sessions" / name.append(".keepsake"));
+        std::error_code code;
+        if (!fs::exists(candidates.back(), code)) return candidates;
+    }
+}
+
+}  // namespace keepsake::editor

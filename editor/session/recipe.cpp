@@ -1,0 +1,262 @@
+#include "editor/session/recipe.h"
+
+#include <array>
+#include <cereal/archives/json.hpp>
+#include <cereal/types/string.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
+
+// cereal finds these by the namespace of what they write.
+namespace keepsake::optimize {
+
+template <class Archive>
+void serialize(Archive& archive, AdamOptions& options) {
+    archive(cereal::make_nvp("beta1", options.beta1), cereal::make_nvp("beta2", options.beta2),
+            cereal::make_nvp("eps", options.eps));
+}
+
+// Enumerations are words in the file.
+template <class Enum, std::size_t N>
+std::string word_of(Enum value, const std::array<const char*, N>& words) {
+    return words.at(static_cast<std::size_t>(value));
+}
+template <class Enum, std::size_t N>
+void parse_word(const std::string& word, const std::array<const char*, N>& words, Enum& value) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (word != words[i]) continue;
+        value = static_cast<Enum>(i);
+        return;
+    }
+    throw Error("'" + word + "'", "is no word for this field");
+}
+
+template <class Archive, class Options>
+void serialize_draws(Archive& archive, Options& options) {
+    constexpr std::array schedules = {"constant", "linear", "cosine"};
+    constexpr std::array draws = {"independent", "stratified"};
+    std::string schedule = word_of(options.schedule, schedules);
+    std::string draw = word_of(options.draws, draws);
+    archive(cereal::make_nvp("schedule", schedule),
+            cereal::make_nvp("warmup_steps", options.warmup_steps),
+            cereal::make_nvp("draws", draw));
+    if constexpr (Archive::is_loading::value) {
+        parse_word(schedule, schedules, options.schedule);
+        parse_word(draw, draws, options.draws);
+    }
+}
+
+template <class Archive>
+void serialize(Archive& archive, EmbeddingOptions& options) {
+    archive(cereal::make_nvp("steps", options.steps),
+            cereal::make_nvp("learning_rate", options.learning_rate),
+            cereal::make_nvp("batch_size", options.batch_size),
+            cereal::make_nvp("adam", options.adam));
+    serialize_draws(archive, options);
+}
+
+template <class Archive>
+void serialize(Archive& archive, FineTuneOptions& options) {
+    archive(cereal::make_nvp("steps", options.steps),
+            cereal::make_nvp("learning_rate", options.learning_rate),
+            cereal::make_nvp("batch_size", options.batch_size),
+            cereal::make_nvp("adam", options.adam), cereal::make_nvp("rank", options.rank));
+    serialize_draws(archive, options);
+}
+
+}  // namespace keepsake::optimize
+
+namespace keepsake::pipeline {
+
+template <class Archive>
+void serialize(Archive& archive, SampleOptions& options) {
+    std::string sampler(sampler_name(options.sampler));
+    archive(cereal::make_nvp("sampler", sampler), cereal::make_nvp("steps", options.steps),
+            cereal::make_nvp("guidance_scale", options.guidance_scale),
+            cereal::make_nvp("negative_prompt", options.negative_prompt),
+            cereal::make_nvp("ddim_eta", options.ddim_eta));
+    // Left out where it is 1, as in recipes that are older than it: their tags stay what they were.
+    if (Archive::is_loading::value || options.noise_share != 1)
+        archive(cereal::make_nvp("noise_share", options.noise_share));
+    if constexpr (Archive::is_loading::value) options.sampler = parse_sampler(sampler);
+}
+
+}  // namespace keepsake::pipeline
+
+namespace keepsake::editor {
+
+template <class Archive>
+void serialize(Archive& archive, Crop& crop) {
+    archive(cereal::make_nvp("x", crop.x), cereal::make_nvp("y", crop.y),
+            cereal::make_nvp("width", crop.width), cereal::make_nvp("height", crop.height));
+}
+
+template <class Archive>
+void serialize(Archive& archive, ModelReference& model) {
+    archive(cereal::make_nvp("path", model.path),
+            cereal::make_nvp("fingerprint", model.fingerprint));
+}
+
+template <class Archive>
+void serialize(Archive& archive, Recipe& recipe) {
+    std::string mode(mode_name(recipe.mode));
+    archive(cereal::make_nvp("prompt", recipe.prompt), cereal::make_nvp("photo", recipe.photo),
+            cereal::make_nvp("mode", mode), cereal::make_nvp("crop", recipe.crop),
+            cereal::make_nvp("size", recipe.size), cereal::make_nvp("model", recipe.model),
+            cereal::make_nvp("seed", recipe.seed), cereal::make_nvp("start", recipe.start),
+            cereal::make_nvp("embedding", recipe.embedding),
+            cereal::make_nvp("finetune", recipe.finetune),
+            cereal::make_nvp("sample", recipe.sample));
+    if constexpr (Archive::is_loading::value) recipe.mode = parse_mode(mode);
+}
+
+template <class Archive>
+void serialize(Archive& archive, FullRender& render) {
+    archive(cereal::make_nvp("full", render.full), cereal::make_nvp("mask", render.mask),
+            cereal::make_nvp("mask_threshold", render.mask_threshold),
+            cereal::make_nvp("mask_feather", render.mask_feather));
+}
+
+template <class Archive>
+void serialize(Archive& archive, EditRender& render) {
+    archive(cereal::make_nvp("eta", render.eta), cereal::make_nvp("seed", render.seed),
+            cereal::make_nvp("output", render.full), cereal::make_nvp("recipe", render.recipe));
+}
+
+template <class Archive>
+void serialize(Archive& archive, GenerateRender& render) {
+    archive(cereal::make_nvp("prompt", render.prompt), cereal::make_nvp("model", render.model),
+            cereal::make_nvp("width", render.width), cereal::make_nvp("height", render.height),
+            cereal::make_nvp("seed", render.seed), cereal::make_nvp("image", render.image),
+            cereal::make_nvp("crop", render.crop), cereal::make_nvp("strength", render.strength),
+            cereal::make_nvp("latents", render.latents), cereal::make_nvp("sample", render.sample));
+}
+
+namespace {
+
+using nlohmann::json;
+
+// What is wrong with `found`, seen beside a recipe that is known to be right. Empty: nothing.
+std::string fault(const json& found, const json& expected, const std::string& name) {
+    if (found.is_number() != expected.is_number() ||
+        (!found.is_number() && found.type() != expected.type())) {
+        return "'" + name + "' is " + found.type_name() + ", expected " + expected.type_name();
+    }
+    if (!expected.is_object()) return {};
+    const std::string prefix = name.empty() ? "" : name + ".";
+    for (const auto& [key, value] : expected.items()) {
+        if (!found.contains(key)) return "the field '" + prefix + key + "' is missing";
+        if (std::string inner = fault(found[key], value, prefix + key); !inner.empty())
+            return inner;
+    }
+    for (const auto& [key, value] : found.items()) {
+        if (!expected.contains(key)) return "the field '" + prefix + key + "' is unknown";
+    }
+    return {};
+}
+
+// A recipe with the field that is left out where it is 1.
+json with_noise_share(json recipe) {
+    const json::json_pointer sample("/keepsake/sample"), share("/keepsake/sample/noise_share");
+    if (recipe.contains(sample) && recipe[sample].is_object() && !recipe.contains(share))
+        recipe[share] = 1.0;
+    return recipe;
+}
+
+template <class Value>
+std::string write_json(const char* name, const Value& value) {
+    std::ostringstream stream;
+    {
+        cereal::JSONOutputArchive archive(stream);
+        archive(cereal::make_nvp(name, value));
+    }
+    return stream.str();
+}
+
+constexpr const char* root = "keepsake";
+
+ModelReference without_folders(ModelReference model) {
+    model.path = std::filesystem::path(model.path).filename().string();
+    return model;
+}
+
+}  // namespace
+
+std::string_view mode_name(Mode mode) {
+    return mode == Mode::fast ? "fast" : "paper";
+}
+
+Mode parse_mode(std::string_view name) {
+    if (name == "fast") return Mode::fast;
+    if (name == "paper") return Mode::paper;
+    throw Error("mode", "'" + std::string(name) + "' is none of fast, paper");
+}
+
+std::string checked_utf8(const std::string& text) {
+    const std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+    return json::parse(quoted).get<std::string>();
+}
+
+std::string to_json(const Recipe& recipe) {
+    return write_json(root, recipe) + "\n";
+}
+
+std::string to_chunk(const EditRender& render) {
+    EditRender shared = render;
+    shared.recipe.model = without_folders(shared.recipe.model);
+    return json::parse(write_json("edit", shared)).dump(-1, ' ', true);
+}
+
+std::string to_chunk(const GenerateRender& render) {
+    GenerateRender shared = render;
+    shared.model = without_folders(shared.model);
+    return json::parse(write_json("generate", shared)).dump(-1, ' ', true);
+}
+
+Recipe recipe_from_json(const std::string& text, const std::string& source) {
+    try {
+        // cereal stops at the first field it misses without a word on the others, and passes over
+        // those it does not know.
+        const json found = with_noise_share(json::parse(text));
+        const std::string wrong =
+            fault(found, with_noise_share(json::parse(to_json(Recipe{}))), "");
+        if (!wrong.empty()) throw Error(source, "is not a recipe: " + wrong);
+        Recipe recipe;
+        std::istringstream stream(found.dump());
+        cereal::JSONInputArchive archive(stream);
+        archive(cereal::make_nvp(root, recipe));
+        return recipe;
+    } catch (const Error& error) {
+        if (std::string_view(error.what()).starts_with(source)) throw;
+        throw Error(source, error.what());
+    } catch (const std::exception& error) {
+        throw Error(source, std::string("is not a recipe: ") + error.what());
+    }
+}
+
+Recipe load_recipe(const std::filesystem::path& path) {
+    return recipe_from_json(read_file(path), path.string());
+}
+
+void save_recipe(const std::filesystem::path& path, const Recipe& recipe) {
+    write_file_atomically(path, to_json(recipe));
+}
+
+std::string tuning_tag(const Recipe& recipe) {
+    Recipe tuning = recipe;
+    tuning.model.path.clear();
+    tuning.photo.clear();
+    tuning.sample = {};
+    std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits
+    for (const char c : to_json(tuning)) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    }
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+    return digits;
+}
+
+}  // namespace keepsake::editor

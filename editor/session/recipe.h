@@ -1,0 +1,92 @@
+// The recipe of an edit: text that a person can read and a program can replay.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editor/photo/photo.h"
+#include "optimize/imagic/imagic.h"
+#include "pipeline/model/generate.h"
+
+namespace keepsake::editor {
+
+enum class Mode { fast, paper };
+std::string_view mode_name(Mode mode);
+Mode parse_mode(std::string_view name);  // throws Error naming the text and the choices
+
+// The weights a recipe was made with. The path is a hint, the fingerprint decides.
+struct ModelReference {
+    std::string path;
+    std::string fingerprint;
+};
+
+// `text` with malformed UTF-8 replaced by U+FFFD: JSON has no other text.
+std::string checked_utf8(const std::string& text);
+
+// What a tuning depends on, and how its renders were last sampled.
+struct Recipe {
+    std::string prompt;
+    std::string photo;  // the photo's file name as given, without folders
+    Mode mode = Mode::fast;
+    Crop crop;     // of the upright photo
+    int size = 0;  // the working square's side in pixels
+    ModelReference model;
+    std::uint64_t seed = 0;  // of the tuning's noise and timesteps
+    std::string start;       // tuning_tag of the session it started from; empty: from the model
+    optimize::EmbeddingOptions embedding;
+    optimize::FineTuneOptions finetune;
+    pipeline::SampleOptions sample;
+};
+
+// How a render came to the photo's own size.
+struct FullRender {
+    bool full = false;          // else it is the model's square, and the rest says nothing
+    std::string mask = "none";  // "none", "auto" or the mask file's name
+    double mask_threshold = 0;
+    double mask_feather = 0;
+};
+
+// One render of a tuned session: what an image of `edit` and `render` carries.
+struct EditRender {
+    Recipe recipe;
+    double eta = 0;
+    std::uint64_t seed = 0;
+    FullRender full = {};
+};
+
+// One picture of `generate`.
+struct GenerateRender {
+    std::string prompt;
+    ModelReference model;
+    int width = 0;
+    int height = 0;
+    std::uint64_t seed = 0;
+    std::string image;    // image to image: the start picture's file name; else empty
+    Crop crop;            // of it
+    double strength = 1;  // with `image`
+    std::string latents;  // the file the noise came from, instead of the seed; else empty
+    pipeline::SampleOptions sample;
+};
+
+// JSON as cereal writes it, UTF-8, ending in a newline.
+std::string to_json(const Recipe& recipe);
+// To be carried in an image: one object {"edit": ...} or {"generate": ...}, ASCII, one line. Of the
+// model's path only the last name, so that a picture given away does not tell where things lie
+// here.
+std::string to_chunk(const EditRender& render);
+std::string to_chunk(const GenerateRender& render);
+
+// Throws Error naming `source` and the field that is missing, unknown or of the wrong kind.
+Recipe recipe_from_json(const std::string& json, const std::string& source);
+
+Recipe load_recipe(const std::filesystem::path& path);
+void save_recipe(const std::filesystem::path& path, const Recipe& recipe);
+
+// 16 hex digits of what the tuned weights depend on: all but the model's path and the sampling.
+// Session files carry it, so that files of two tunings are never mixed.
+std::string tuning_tag(const Recipe& recipe);
+
+}  // namespace keepsake::editor

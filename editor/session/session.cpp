@@ -1,0 +1,287 @@
+#include "editor/session/session.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+
+#include "editor/session/session_region.h"
+#include "editor/session/tuning_files.h"
+#include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/safetensors.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+using optimize::Tuning;
+
+constexpr const char* recipe_file = "recipe.json";
+constexpr const char* checkpoint_file = "checkpoint.safetensors";
+constexpr const char* embeddings_file = "embeddings.safetensors";
+constexpr const char* unet_file = "unet.safetensors";
+constexpr const char* lora_file = "lora.safetensors";
+constexpr const char* start_file = "start.safetensors";
+constexpr const char* start_embeddings_file = "start-embeddings.safetensors";
+constexpr const char* losses_file = "losses.json";
+constexpr const char* lock_file = "lock";
+constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
+
+std::string noun(const fs::path& folder) {
+    return "session " + folder.string();
+}
+
+std::string stage_name(Stage stage) {
+    return stage == Stage::embedding ? "embedding" : "finetune";
+}
+
+void remove_file(const fs::path& path) {
+    std::error_code code;
+    fs::remove(path, code);
+    if (code) throw Error(path.string(), "cannot be removed: " + code.message());
+}
+
+void make_folder(const fs::path& folder) {
+    std::error_code code;
+    fs::create_directories(folder, code);
+    if (code) throw Error(noun(folder), "cannot be made: " + code.message());
+}
+
+// Everything that was tuned, the results first: what is left at any moment is a session of the old
+// recipe that has less done.
+void remove_tuning(const fs::path& folder) {
+    for (const char* name : {unet_file, lora_file, checkpoint_file, embeddings_file, losses_file}) {
+        remove_file(folder / name);
+    }
+}
+
+// What write_file_atomically leaves when the power goes. Only the lock's holder may do this.
+void remove_leftovers(const fs::path& folder) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        if (entry.path().filename().string().starts_with(".keepsake-tmp-")) {
+            remove_file(entry.path());
+        }
+    }
+}
+
+}  // namespace
+
+SessionLock::SessionLock(const fs::path& folder, Access access) {
+    const fs::path path = folder / lock_file;
+    const int flags = O_CLOEXEC | O_CREAT | O_RDWR;
+    file_ = ::open(path.c_str(), flags, 0666);
+    const int reason = errno;
+    if (file_ < 0 && access == Access::read) {
+        // Nothing can be written here, by us at least; an existing lock file is still respected.
+        file_ = ::open(path.c_str(), O_CLOEXEC | O_RDONLY);
+        if (file_ < 0) return;
+    }
+    if (file_ < 0) throw Error(noun(folder), "cannot be written: " + std::string(strerror(reason)));
+    const int kind = access == Access::write ? LOCK_EX : LOCK_SH;
+    if (::flock(file_, kind | LOCK_NB) == 0) return;
+    const bool in_use = errno == EWOULDBLOCK;
+    const std::string why = in_use ? "is in use by another keepsake; wait for it or stop it"
+                                   : "cannot be locked: " + std::string(strerror(errno));
+    ::close(file_);
+    file_ = -1;
+    throw Error(noun(folder), why);
+}
+
+SessionLock::SessionLock(SessionLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+
+SessionLock::~SessionLock() {
+    if (file_ >= 0) ::close(file_);
+}
+
+bool is_session(const fs::path& folder) {
+    std::error_code code;
+    return fs::exists(folder / recipe_file, code);
+}
+
+Session create_session(const fs::path& folder, const Recipe& recipe, const Photo& photo,
+                       const Session* start) {
+    std::error_code code;
+    if (fs::exists(folder, code) && !fs::is_directory(folder, code)) {
+        throw Error(noun(folder), "is a file; give another --session");
+    }
+    make_folder(folder);
+    // Only what an interrupted creation leaves may be there without a recipe.
+    if (!is_session(folder)) {
+        for (const auto& entry : fs::directory_iterator(folder)) {
+            const std::string name = entry.path().filename().string();
+            if (name == lock_file || name == "renders" || name.starts_with("photo.") ||
+                name == start_file || name == start_embeddings_file ||
+                name.starts_with(".keepsake-tmp-")) {
+                continue;
+            }
+            throw Error(noun(folder), "is a folder with other things in it ('" + name +
+                                          "'); give another --session");
+        }
+    }
+    const std::string learned = start ? read_file(start->folder / lora_file) : std::string();
+    const std::string embeddings =
+        start ? read_file(start->folder / embeddings_file) : std::string();
+    Session session{folder, recipe, SessionLock(folder, SessionLock::Access::write)};
+    remove_leftovers(folder);
+    remove_tuning(folder);
+    remove_file(folder / recipe_file);
+    remove_file(folder / start_file);
+    remove_file(folder / start_embeddings_file);
+    remove_region(folder);
+    if (start) {
+        write_file_atomically(folder / start_file, learned);
+        write_file_atomically(folder / start_embeddings_file, embeddings);
+    }
+    for (const char* extension : photo_extensions) {
+        remove_file(folder / (std::string("photo.") + extension));
+    }
+    write_file_atomically(folder / ("photo." + photo.extension), photo.bytes);
+    save_recipe(folder / recipe_file, recipe);  // last: with it the folder is a session
+    return session;
+}
+
+Session open_session(const fs::path& folder, SessionLock::Access access) {
+    std::error_code code;
+    if (!fs::is_directory(folder, code)) throw Error(noun(folder), "there is no such folder");
+    if (!is_session(folder)) throw Error(noun(folder), "is no session: it holds no recipe.json");
+    SessionLock lock(folder, access);
+    Session session{folder, load_recipe(folder / recipe_file), std::move(lock)};
+    if (access == SessionLock::Access::write) remove_leftovers(folder);
+    return session;
+}
+
+fs::path photo_in(const fs::path& folder) {
+    for (const char* extension : photo_extensions) {
+        const fs::path path = folder / (std::string("photo.") + extension);
+        std::error_code code;
+        if (fs::exists(path, code)) return path;
+    }
+    return {};
+}
+
+fs::path photo_path(const Session& session) {
+    const fs::path path = photo_in(session.folder);
+    if (path.empty())
+        throw Error(noun(session.folder),
+                    "its photo is missing; put it back there as photo.jpg "
+                    "(or .png, .webp, .tif)");
+    return path;
+}
+
+void save_session_recipe(Session& session, const Recipe& recipe) {
+    save_recipe(session.folder / recipe_file, recipe);
+    session.recipe = recipe;
+}
+
+Stage next_stage(const Session& session) {
+    if (!fs::exists(session.folder / embeddings_file)) return Stage::embedding;
+    const bool lora = session.recipe.finetune.rank > 0;
+    return fs::exists(session.folder / (lora ? lora_file : unet_file)) ? Stage::done
+                                                                       : Stage::finetune;
+}
+
+bool is_begun(const Session& session) {
+    std::error_code code;
+    return next_stage(session) != Stage::embedding ||
+           fs::exists(session.folder / checkpoint_file, code);
+}
+
+TuningStart load_start(const Session& session, const pipeline::Model& model) {
+    TuningStart start;
+    start.loras = pipeline::load_loras(session.folder / start_file, model.unet);
+    const fs::path embeddings = session.folder / start_embeddings_file;
+    if (!fs::exists(embeddings)) return start;
+    Tuning earlier;
+    read_embeddings(embeddings, session.recipe.start, model, earlier);
+    start.optimised_embedding = earlier.optimised_embedding;
+    return start;
+}
+
+Tuning load_tuning(const Session& session, const pipeline::Model& model) {
+    const std::string tag = tuning_tag(session.recipe);
+    const fs::path& folder = session.folder;
+    const Stage stage = next_stage(session);
+    const fs::path checkpoint = folder / checkpoint_file;
+    Tuning tuning;
+    // A checkpoint of a stage whose result is there was only not removed yet.
+    if (fs::exists(checkpoint) && checkpoint_stage(checkpoint, tag) == stage_name(stage)) {
+        read_checkpoint(checkpoint, tag, model, tuning);
+        return tuning;
+    }
+    if (stage == Stage::embedding) return tuning;
+    read_embeddings(folder / embeddings_file, tag, model, tuning);
+    if (stage == Stage::done && session.recipe.finetune.rank > 0)
+        read_lora(folder / lora_file, tag, model, tuning);
+    else if (stage == Stage::done)
+        read_unet(folder / unet_file, tag, model, tuning);
+    read_losses(folder / losses_file, tuning);
+    return tuning;
+}
+
+void save_checkpoint(const Session& session, Stage stage, const Tuning& tuning) {
+    write_checkpoint(session.folder / checkpoint_file, tuning_tag(session.recipe),
+                     stage_name(stage), tuning);
+}
+
+void finish_stage(const Session& session, Stage stage, const Tuning& tuning) {
+    const std::string tag = tuning_tag(session.recipe);
+    // The losses first: until the result is there, the checkpoint (which has them too) counts.
+    write_losses(session.folder / losses_file, tuning);
+    if (stage == Stage::embedding) {
+        write_embeddings(session.folder / embeddings_file, tag, tuning);
+    } else if (session.recipe.finetune.rank > 0) {
+        write_lora(session.folder / lora_file, tag, tuning);
+    } else {
+        write_unet(session.folder / unet_file, tag, tuning);
+    }
+    remove_file(session.folder / checkpoint_file);
+}
+
+std::string describe_session(const fs::path& folder) {
+    const Session session = open_session(folder, SessionLock::Access::read);
+    const Recipe& recipe = session.recipe;
+    const Stage stage = next_stage(session);
+    const fs::path checkpoint = folder / checkpoint_file;
+    std::ostringstream text;
+    text << "session of " << recipe.photo << "\n"
+         << "target text: " << recipe.prompt << "\n"
+         << "mode: " << mode_name(recipe.mode) << "\n"
+         << "crop: " << recipe.crop.width << "x" << recipe.crop.height << " at " << recipe.crop.x
+         << "," << recipe.crop.y << ", worked on at " << recipe.size << "x" << recipe.size << "\n"
+         << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n";
+    const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
+        text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "
+             << rate << ", ";
+        if (stage > which) {
+            text << "done";
+        } else if (stage == which && fs::exists(checkpoint) &&
+                   checkpoint_stage(checkpoint, tuning_tag(recipe)) == stage_name(which)) {
+            text << checkpoint_steps(checkpoint) << " done";
+        } else {
+            text << "not begun";
+        }
+        text << "\n";
+    };
+    stage_line(Stage::embedding, recipe.embedding.steps, recipe.embedding.learning_rate);
+    stage_line(Stage::finetune, recipe.finetune.steps, recipe.finetune.learning_rate);
+    Tuning tuning;
+    read_losses(folder / losses_file, tuning);
+    const auto loss_line = [&](const char* name, const optimize::StageLosses& losses) {
+        if (!losses.before || !losses.after) return;
+        text << name << " loss: " << *losses.before << " before, " << *losses.after << " after\n";
+    };
+    loss_line("embedding", tuning.embedding_losses);
+    loss_line("finetune", tuning.finetune_losses);
+    text << "sampling: " << pipeline::sampler_name(recipe.sample.sampler) << ", "
+         << recipe.sample.steps << " steps, guidance " << recipe.sample.guidance_scale
+         << ", noise share " << recipe.sample.noise_share << "\n"
+         << describe_region(folder);
+    return text.str();
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,48 @@
+// Where in the working square the edit may reach, as a person sets it in the window.
+#pragma once
+
+#include <memory>
+
+#include "editor/transfer/full_resolution.h"
+
+namespace keepsake::editor {
+
+enum class RegionMode {
+    none,       // the whole square
+    automatic,  // found from the model's predictions (auto_mask.h)
+    painted,    // by a brush
+};
+
+struct RegionSettings {
+    RegionMode mode = RegionMode::none;
+    double threshold = EditRegion{}.threshold;
+    double feather = EditRegion{}.feather;
+    bool operator==(const RegionSettings&) const = default;
+};
+
+using SharedMask = std::shared_ptr<const Mask>;
+
+// The state of it in a Document.
+struct RegionView {
+    RegionSettings settings;
+    SharedMask automatic;  // null: not found yet
+    SharedMask painted;    // null: nothing was painted yet; kept while another mode is chosen
+    SharedMask weights;    // for an overlay: 0 untouched, 255 edited in full; null: all of it is
+    bool reaches_nothing = false;             // by `weights`
+    bool finding = false;                     // the automatic one is being looked for
+    bool can_undo = false, can_redo = false;  // of strokes and what else changes `painted`
+};
+
+// The mask that these settings choose; null: none, or the automatic one is not found yet.
+SharedMask chosen_mask(const RegionView& region);
+
+// What it means for the photo.
+EditRegion edit_region(const RegionView& region);
+
+// The file in a session that holds what was painted, for --mask.
+inline constexpr const char* painted_mask_file = "mask.png";
+
+// Pixels along a side of a painted mask: fine enough for the crop, and no burden.
+int painted_side(const Crop& crop);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,169 @@
+#include "editor/transfer/export_photo.h"
+
+#include <algorithm>
+
+#include "editor/photo/decode_photo.h"
+#include "editor/photo/encode_photo.h"
+#include "editor/photo/photo_metadata.h"
+#include "editor/transfer/apply_change.h"
+#include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
+
+namespace keepsake::editor {
+namespace {
+
+using cv::Mat;
+
+// Whether an edit can be applied to the samples as they are.
+bool is_plain_colour(VipsImage* image) {
+    const int colours = image->Bands - (vips_image_hasalpha(image) ? 1 : 0);
+    const bool depth = image->BandFmt == VIPS_FORMAT_UCHAR || image->BandFmt == VIPS_FORMAT_USHORT;
+    const bool rgb =
+        image->Type == VIPS_INTERPRETATION_sRGB || image->Type == VIPS_INTERPRETATION_RGB16;
+    return colours == 3 && depth && rgb;
+}
+
+// In memory and this program's own, so that samples and metadata can be changed.
+VipsHandle own_copy(const Photo& photo, const VipsHandle& image) {
+    VipsHandle copy(vips_image_new_memory());
+    if (vips_image_write(image.get(), copy.get()) != 0) refuse_damaged(photo);
+    return copy;
+}
+
+// A profile that cannot be used says nothing about the colours, which were taken for sRGB when the
+// photo was loaded; left in, it would only trouble the next program.
+void drop_broken_profile(VipsImage* image) {
+    const void* profile = nullptr;
+    std::size_t size = 0;
+    if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0) return;
+    if (vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &size) == 0 &&
+        vips_icc_is_compatible_profile(image, profile, size)) {
+        return;
+    }
+    vips_error_clear();
+    vips_image_remove(image, VIPS_META_ICC_NAME);
+}
+
+VipsHandle image_of(const Photo& photo, const Pixels& pixels) {
+    VipsImage* made = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(), pixels.width,
+                                                 pixels.height, 3, VIPS_FORMAT_UCHAR);
+    const VipsHandle bytes = checked(photo, made ? 0 : -1, made);
+    const int status =
+        vips_copy(bytes.get(), &made, "interpretation", VIPS_INTERPRETATION_sRGB, nullptr);
+    return checked(photo, status, made);
+}
+
+// A square in the colours of `like`'s profile, with 16 bits a sample; none where the profile is
+// broken, as when the photo was loaded.
+VipsHandle in_profile_of(VipsHandle square, VipsImage* like) {
+    const void* profile = nullptr;
+    std::size_t size = 0;
+    VipsImage* made = nullptr;
+    if (vips_image_get_blob(like, VIPS_META_ICC_NAME, &profile, &size) != 0 ||
+        vips_icc_import(square.get(), &made, "input_profile", "srgb", "intent",
+                        VIPS_INTENT_RELATIVE, nullptr) != 0) {
+        vips_error_clear();
+        return square;
+    }
+    const VipsHandle neutral(made);
+    vips_image_set_blob_copy(neutral.get(), VIPS_META_ICC_NAME, profile, size);
+    if (vips_icc_export(neutral.get(), &made, "depth", 16, "intent", VIPS_INTENT_RELATIVE,
+                        nullptr) != 0) {
+        vips_error_clear();
+        return square;
+    }
+    VipsHandle exported(made);
+    return exported->Bands == 3 ? std::move(exported) : std::move(square);
+}
+
+// CV_32FC3 in [0, 1].
+Mat as_mat(const Photo& photo, const VipsHandle& image) {
+    const VipsHandle memory = own_copy(photo, image);
+    const bool deep = memory->BandFmt == VIPS_FORMAT_USHORT;
+    const Mat samples(memory->Ysize, memory->Xsize, deep ? CV_16UC3 : CV_8UC3,
+                      VIPS_IMAGE_ADDR(memory.get(), 0, 0));
+    Mat floats;
+    samples.convertTo(floats, CV_32F, deep ? 1.0 / 65535 : 1.0 / 255);
+    return floats;
+}
+
+Mat square_for(const Photo& photo, const Pixels& pixels, VipsImage* like) {
+    VipsHandle square = image_of(photo, pixels);
+    if (vips_image_get_typeof(like, VIPS_META_ICC_NAME) != 0) {
+        square = in_profile_of(std::move(square), like);
+    }
+    return as_mat(photo, square);
+}
+
+// The photo with the edit, in memory, metadata of the photo still on it.
+VipsHandle edited(const Photo& photo, const SquareEdit& edit, const EditRegion& region) {
+    VipsHandle image = decode_upright(photo);
+    const bool changes = edit.edit.rgb != edit.reconstruction.rgb;
+    if (changes && !is_plain_colour(image.get())) {
+        const int bits = image->BandFmt == VIPS_FORMAT_UCHAR ? 8 : 16;
+        image = to_srgb(photo, std::move(image), bits);
+    }
+    VipsHandle copy = own_copy(photo, image);
+    image.reset();
+    drop_broken_profile(copy.get());
+    if (!changes) return copy;
+    if (!is_plain_colour(copy.get())) {
+        throw Error(photo.path.string(),
+                    "has " + std::to_string(copy->Bands) + " channels that make no colour picture");
+    }
+    const int channels = copy->Bands;
+    Mat picture(copy->Ysize, copy->Xsize,
+                CV_MAKETYPE(copy->BandFmt == VIPS_FORMAT_USHORT ? CV_16U : CV_8U, channels),
+                VIPS_IMAGE_ADDR(copy.get(), 0, 0));
+    apply_edit(picture,
+               {edit.crop, square_for(photo, edit.reconstruction, copy.get()),
+                square_for(photo, edit.edit, copy.get())},
+               region);
+    return copy;
+}
+
+}  // namespace
+
+std::string export_extension(const Photo& photo) {
+    return "." + photo.extension;
+}
+
+void export_photo(const std::filesystem::path& path, const Photo& photo, const SquareEdit& edit,
+                  const EditRegion& region, const ExportOptions& options) {
+    start_vips();
+    if (!has_photo_extension(path)) {
+        throw Error(path.string(), "is no photo file name; end it in .jpg, .png, .webp or .tif");
+    }
+    check_squares(edit);
+    check_place(edit.crop, photo.pixels.width, photo.pixels.height);
+    const VipsHandle image = edited(photo, edit, region);
+    update_metadata(image.get(), options);
+    write_file_atomically(path, encode_photo(path, image.get(), photo, options));
+}
+
+Mask load_mask(const std::filesystem::path& path, const Photo& photo, const Crop& crop) {
+    const Photo picture = load_photo(path);
+    const Pixels& pixels = picture.pixels;
+    Crop part{0, 0, pixels.width, pixels.height};
+    if (pixels.width == photo.pixels.width && pixels.height == photo.pixels.height) {
+        part = crop;
+    } else if (pixels.width != pixels.height) {
+        throw Error(path.string(),
+                    "is " + std::to_string(pixels.width) + "x" + std::to_string(pixels.height) +
+                        "; a mask has the photo's size, " + std::to_string(photo.pixels.width) +
+                        "x" + std::to_string(photo.pixels.height) + ", or is a square");
+    }
+    Mask mask{part.width, part.height, {}};
+    mask.values.reserve(std::size_t(part.width) * part.height);
+    for (int y = part.y; y < part.y + part.height; ++y) {
+        for (int x = part.x; x < part.x + part.width; ++x) {
+            const std::uint8_t* p = &pixels.rgb[(std::size_t(y) * pixels.width + x) * 3];
+            // BT.601, as grey pictures are made.
+            mask.values.push_back(
+                static_cast<std::uint8_t>((299 * p[0] + 587 * p[1] + 114 * p[2] + 500) / 1000));
+        }
+    }
+    return mask;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,85 @@
+// What the Worker's thread works with: the model, the open photo, its session and what is still to
+// be rendered. Used by that one thread.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "editor/edit/render.h"
+#include "editor/session/option_overrides.h"
+#include "editor/session/session.h"
+#include "editor/workbench/document_board.h"
+#include "editor/workbench/history.h"
+#include "editor/workbench/render_cache.h"
+#include "editor/workbench/requests.h"
+#include "editor/workbench/worker.h"
+
+namespace keepsake::editor {
+
+struct Bench {
+    DocumentBoard& board;
+    std::filesystem::path library;
+    Compute compute;
+
+    std::optional<pipeline::Model> model;
+    ModelDefaults defaults;
+
+    std::shared_ptr<const PhotoView> photo;
+    Picture square;  // of the session's crop
+    std::optional<Session> session;
+    std::optional<optimize::Tuning> tuning;  // finished; none: not done, or not needed yet
+    std::optional<Conditions> conditions;    // of `tuning` and `look.sample`
+
+    LookRequest look;                        // what is shown
+    bool wants_tuning = false;               // of `session`
+    bool wants_exact = false;                // the render of `look`
+    bool wants_mask = false;                 // the automatic one
+    bool wants_strip = false;                // the renders around that of `look`
+    std::vector<std::uint64_t> wants_seeds;  // the variations that are not there yet
+    RenderCache cache = RenderCache();
+    History history;
+};
+
+// Reads a model in place of the present one. A failure is noted in Document::model and thrown.
+void use_model(Bench& bench, const std::filesystem::path& path);
+// Likewise, and the open photo is then to be edited anew with it.
+void change_model(Bench& bench, const std::filesystem::path& path);
+
+// The requests. They throw Error, after which the bench is as it was or empty.
+void open_path(Bench& bench, const OpenRequest& request);
+void close_photo(Bench& bench);
+void apply_edit(Bench& bench, const EditDraft& draft);
+void look_at(Bench& bench, const LookRequest& request);
+void begin_variations(Bench& bench, const VariationsRequest& request);
+void undo(Bench& bench);
+void redo(Bench& bench);
+void go_to(Bench& bench, std::size_t index);
+
+// Shows in the Document that `look` is what is looked at, with what the cache has of it.
+void show_look(Bench& bench);
+// Shows in the Document the edit region that the session keeps.
+void show_region(Bench& bench);
+// The automatic mask is to be found, if it is not there yet.
+void want_mask(Bench& bench);
+// Gives up what is left to do. A mask that was to be found is not chosen any more.
+void want_nothing(Bench& bench);
+// Opens the session of `folder` and its photo, and shows where it stands.
+void open_session_folder(Bench& bench, const std::filesystem::path& folder);
+// Notes in the Document how far the session is.
+void show_session(Bench& bench);
+
+// Long work, one piece a call. Throw Cancelled and Error.
+void tune_session(Bench& bench, Monitor& monitor);
+void render_next(Bench& bench, Monitor& monitor);
+bool wants_render(const Bench& bench);
+
+// What is rendered in which order, coarse first: 0 to 1.2, at each step the eta farthest from those
+// that are done, of equally far ones that nearest to `middle`.
+std::vector<double> strip_etas(double middle);
+// The eta that is shown first.
+double first_eta(const ModelDefaults& defaults);
+
+// The session's recipe with this sampling.
+Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,335 @@
+// Rendering: the exact picture, the film strip around it, variations; undo and redo.
+#include <algorithm>
+#include <cmath>
+
+#include "editor/edit/edit_recipe.h"
+#include "editor/session/session_region.h"
+#include "editor/transfer/auto_mask.h"
+#include "editor/workbench/bench.h"
+
+namespace keepsake::editor {
+namespace {
+
+constexpr int strip_last = 12;  // tenths
+
+bool has_render(const Bench& bench, double eta) {
+    return exact_render(*bench.board.latest(), eta) != nullptr;
+}
+
+Render cached(Bench& bench, double eta, std::uint64_t seed) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    const Picture square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
+    return {eta, seed, square, std::make_shared<const Recipe>(recipe)};
+}
+
+void insert_render(std::vector<Render>& renders, const Render& render) {
+    const auto at = std::lower_bound(renders.begin(), renders.end(), render.eta,
+                                     [](const Render& a, double eta) { return a.eta < eta; });
+    if (at != renders.end() && at->eta == render.eta) return;
+    renders.insert(at, render);
+}
+
+optimize::Tuning load_finished(const Bench& bench) {
+    try {
+        return load_tuning(*bench.session, *bench.model);
+    } catch (const Error& error) {
+        throw Error(error.what(),
+                    "remove that file and open the session again; what it held is learned anew "
+                    "when you press Go on");
+    }
+}
+
+// Renders what the cache does not have; of a tuning that is read when it is first needed.
+std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, Monitor& monitor) {
+    std::vector<Render> renders;
+    std::vector<std::size_t> missing;
+    for (const PictureKey& key : keys) {
+        renders.push_back(cached(bench, key.eta, key.seed));
+        if (!renders.back().square) missing.push_back(renders.size() - 1);
+    }
+    if (missing.empty()) return renders;
+    if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    if (!bench.conditions) {
+        bench.conditions =
+            encode_conditions(*bench.model, *bench.tuning, recipe.sample, *bench.square, monitor);
+    }
+    const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
+    for (const ImageBatch& batch :
+         image_batches(missing.size(), pictures_at_once(*bench.model, recipe))) {
+        std::vector<PictureKey> together;
+        for (std::size_t i = 0; i < batch.count; ++i)
+            together.push_back(keys[missing[batch.first + i]]);
+        std::vector<Pixels> pictures = render_pictures(job, together, monitor);
+        for (std::size_t i = 0; i < batch.count; ++i) {
+            Render& render = renders[missing[batch.first + i]];
+            render.square = std::make_shared<const Pixels>(std::move(pictures[i]));
+            bench.cache.add(bench.session->folder, render_key(recipe, render.eta, render.seed),
+                            render.square);
+        }
+    }
+    return renders;
+}
+
+void note_in_history(Bench& bench, const Render& render) {
+    EditDraft draft = draft_of(bench.session->recipe);
+    draft.sample = bench.look.sample;
+    bench.history.show(
+        {draft, render.eta, render.seed, bench.session->folder, render.square, std::nullopt});
+    save_history(bench.session->folder, bench.history);
+}
+
+// The exact render is there: it is what the light table compares, and a step of the history.
+void finish_look(Bench& bench, const Render& render) {
+    const Render zero = cached(bench, 0, render.seed);
+    note_in_history(bench, render);
+    bench.wants_exact = false;
+    bench.board.change([&](Document& document) {
+        insert_render(document.renders, zero);
+        insert_render(document.renders, render);
+    });
+    show_session(bench);
+}
+
+// Together with eta 0, which the edit is compared with: neither is shown without the other.
+void render_exact(Bench& bench, Monitor& monitor) {
+    std::vector<PictureKey> keys = {{bench.look.seed, 0}};
+    if (bench.look.eta != 0) keys.push_back({bench.look.seed, bench.look.eta});
+    finish_look(bench, rendered(bench, keys, monitor).back());
+}
+
+// As many as one batch takes: they are there to be compared, so that the last one counts.
+void render_variations(Bench& bench, Monitor& monitor) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    const double eta = bench.board.latest()->variations_eta;
+    const ImageBatch batch =
+        image_batches(bench.wants_seeds.size(), pictures_at_once(*bench.model, recipe)).front();
+    std::vector<PictureKey> keys;
+    for (std::size_t i = 0; i < batch.count; ++i) keys.push_back({bench.wants_seeds[i], eta});
+    const std::vector<Render> renders = rendered(bench, keys, monitor);
+    bench.wants_seeds.erase(bench.wants_seeds.begin(),
+                            bench.wants_seeds.begin() + static_cast<std::ptrdiff_t>(batch.count));
+    bench.board.change([&](Document& document) {
+        for (Variation& variation : document.variations) {
+            for (const Render& render : renders) {
+                if (variation.seed == render.seed) variation.square = render.square;
+            }
+        }
+    });
+}
+
+// A mask as a picture of the cache, and back.
+Picture grey_picture(const Mask& mask) {
+    Pixels grey{mask.width, mask.height, {}};
+    for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
+    return std::make_shared<const Pixels>(std::move(grey));
+}
+
+SharedMask mask_of(const Picture& grey) {
+    if (!grey) return nullptr;
+    Mask mask{grey->width, grey->height, {}};
+    for (std::size_t i = 0; i < grey->rgb.size(); i += 3) mask.values.push_back(grey->rgb[i]);
+    return std::make_shared<const Mask>(std::move(mask));
+}
+
+std::string mask_key(const Recipe& recipe) {
+    return R"({"mask":"auto","tuning":")" + tuning_tag(recipe) + "\"}";
+}
+
+bool can_find_mask(const Bench& bench) {
+    return bench.wants_mask && bench.session && next_stage(*bench.session) == Stage::done;
+}
+
+void find_mask(Bench& bench, Monitor& monitor) {
+    if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
+    const Mask mask = auto_mask(*bench.model, *bench.tuning, *bench.square, {}, monitor);
+    bench.cache.add(bench.session->folder, mask_key(bench.session->recipe), grey_picture(mask));
+    bench.wants_mask = false;
+    bench.board.change([&](Document& document) {
+        document.region.automatic = std::make_shared<const Mask>(mask);
+        document.region.finding = false;
+    });
+}
+
+// One by one: each makes the slider finer at once, and whoever moves it again, which stops the
+// render under way, finds all but that one.
+void render_strip(Bench& bench, Monitor& monitor) {
+    for (const double eta : strip_etas(first_eta(bench.defaults))) {
+        if (has_render(bench, eta)) continue;
+        const Render render = rendered(bench, {{bench.look.seed, eta}}, monitor).front();
+        bench.board.change([&](Document& document) { insert_render(document.renders, render); });
+        return;
+    }
+    bench.wants_strip = false;
+}
+
+// Shows an item again, in the session that it belongs to.
+void restore(Bench& bench, const HistoryItem& item) {
+    if (!bench.session || bench.session->folder != item.session) {
+        open_session_folder(bench, item.session);
+    }
+    bench.board.change([&](Document& document) {
+        document.draft = item.draft;
+        ++document.draft_revision;
+    });
+    look_at(bench, {item.draft.sample, item.eta, item.seed});
+}
+
+void restore_present(Bench& bench) {
+    if (const auto at = bench.history.at()) {
+        const HistoryItem item = bench.history.items()[*at];
+        restore(bench, item);
+    }
+}
+
+}  // namespace
+
+std::vector<double> strip_etas(double middle) {
+    std::vector<int> order;
+    const auto distance = [&](int tenth) {
+        int nearest = 2 * strip_last;
+        for (const int done : order) nearest = std::min(nearest, std::abs(done - tenth));
+        return nearest;
+    };
+    order.push_back(0);  // the reconstruction, which every comparison needs
+    while (order.size() <= strip_last) {
+        int best = 0;
+        for (int tenth = 1; tenth <= strip_last; ++tenth) {
+            const int gain = distance(tenth) - distance(best);
+            const bool nearer = std::abs(tenth - middle * 10) < std::abs(best - middle * 10);
+            if (gain > 0 || (gain == 0 && nearer)) best = tenth;
+        }
+        order.push_back(best);
+    }
+    std::vector<double> etas;
+    for (const int tenth : order) etas.push_back(tenth / 10.0);
+    return etas;
+}
+
+Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample) {
+    Recipe recipe = bench.session->recipe;
+    EditDraft draft = draft_of(recipe);
+    draft.sample = sample;
+    apply(request_of(draft).render.sample, recipe.sample);
+    return recipe;
+}
+
+void look_at(Bench& bench, const LookRequest& request) {
+    if (!(bench.look.sample == request.sample)) bench.conditions.reset();
+    bench.look = request;
+    if (bench.session) sampled_recipe(bench, request.sample);  // throws what is out of range
+    show_look(bench);
+    const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
+    bench.wants_exact = bench.wants_strip = tuned;
+    if (!tuned) return;
+    const Render render = cached(bench, request.eta, request.seed);
+    if (render.square && cached(bench, 0, request.seed).square) finish_look(bench, render);
+}
+
+void show_look(Bench& bench) {
+    std::vector<Render> renders;
+    if (bench.session && next_stage(*bench.session) == Stage::done) {
+        for (const double eta : strip_etas(first_eta(bench.defaults))) {
+            const Render render = cached(bench, eta, bench.look.seed);
+            if (render.square) insert_render(renders, render);
+        }
+    }
+    bench.board.change([&](Document& document) {
+        const bool same =
+            document.seed == bench.look.seed && document.tuned_draft.sample == bench.look.sample;
+        if (same) {
+            for (const Render& render : document.renders) {
+                if (render.seed == bench.look.seed) insert_render(renders, render);
+            }
+        }
+        document.renders = renders;
+        document.eta = bench.look.eta;
+        document.seed = bench.look.seed;
+        document.draft.sample = bench.look.sample;
+        document.tuned_draft.sample = bench.look.sample;
+    });
+}
+
+void begin_variations(Bench& bench, const VariationsRequest& request) {
+    if (!bench.session || next_stage(*bench.session) != Stage::done) return;
+    if (!(bench.look.sample == request.sample)) {
+        look_at(bench, {request.sample, request.eta, bench.look.seed});
+    }
+    std::vector<Variation> variations;
+    bench.wants_seeds.clear();
+    for (const std::uint64_t seed : request.seeds) {
+        variations.push_back({seed, cached(bench, request.eta, seed).square});
+        if (!variations.back().square) bench.wants_seeds.push_back(seed);
+    }
+    bench.board.change([&](Document& document) {
+        document.variations = variations;
+        document.variations_eta = request.eta;
+    });
+}
+
+void show_region(Bench& bench) {
+    const Recipe& recipe = bench.session->recipe;
+    SavedRegion saved = load_region(bench.session->folder, *bench.photo->file, recipe.crop);
+    RegionView region;
+    region.settings = saved.settings;
+    region.painted = saved.painted;
+    region.automatic = mask_of(bench.cache.find(bench.session->folder, mask_key(recipe)));
+    bench.board.change([&](Document& document) { document.region = region; });
+    if (region.settings.mode == RegionMode::automatic) want_mask(bench);
+    if (!saved.fault.empty()) bench.board.tell(Notice::Kind::fault, saved.fault);
+}
+
+void want_mask(Bench& bench) {
+    const RegionView region = bench.board.latest()->region;
+    bench.wants_mask = bench.session && !region.automatic;
+    if (!bench.wants_mask || region.finding) return;
+    bench.board.change([](Document& document) { document.region.finding = true; });
+}
+
+void want_nothing(Bench& bench) {
+    bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
+    bench.wants_seeds.clear();
+    if (!bench.wants_mask) return;
+    bench.wants_mask = false;
+    bench.board.change([](Document& document) {
+        RegionView& region = document.region;
+        region.finding = false;
+        if (region.settings.mode == RegionMode::automatic) region.settings.mode = RegionMode::none;
+    });
+}
+
+bool wants_render(const Bench& bench) {
+    return bench.wants_exact || can_find_mask(bench) || !bench.wants_seeds.empty() ||
+           bench.wants_strip;
+}
+
+void render_next(Bench& bench, Monitor& monitor) {
+    if (bench.wants_exact) {
+        render_exact(bench, monitor);
+    } else if (can_find_mask(bench)) {
+        find_mask(bench, monitor);
+    } else if (!bench.wants_seeds.empty()) {
+        render_variations(bench, monitor);
+    } else {
+        render_strip(bench, monitor);
+    }
+}
+
+void undo(Bench& bench) {
+    // A tuning that has no result yet is undone by going back to what was shown before it.
+    const auto at = bench.history.at();
+    const bool elsewhere =
+        at && bench.session && bench.history.items()[*at].session != bench.session->folder;
+    if (elsewhere || bench.history.undo()) restore_present(bench);
+}
+
+void redo(Bench& bench) {
+    if (bench.history.redo()) restore_present(bench);
+}
+
+void go_to(Bench& bench, std::size_t index) {
+    bench.history.go_to(index);
+    restore_present(bench);
+}
+
+}  // namespace keepsake::editor

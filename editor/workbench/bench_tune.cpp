@@ -1,0 +1,139 @@
+// Tuning, with what is shown of it while it runs.
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "editor/edit/clock.h"
+#include "editor/edit/tune.h"
+#include "editor/workbench/bench.h"
+
+namespace keepsake::editor {
+namespace {
+
+using optimize::Tuning;
+
+// Previews cost about a seventh of the time at most, and come no more often than one can look.
+constexpr double least_preview_seconds = 2;
+constexpr double preview_share = 0.15;
+constexpr int most_preview_steps = 8;
+
+std::vector<float> floats(const std::vector<double>& values) {
+    return {values.begin(), values.end()};
+}
+
+std::string_view first_word(std::string_view note) {
+    return note.substr(0, note.find(' '));
+}
+
+// Reads the progress of one stage: the rate counts the steps of this run only.
+struct RateClock {
+    std::string stage;
+    std::int64_t first = 0;
+    Clock::time_point begin;
+
+    WorkProgress read(const Progress& progress) {
+        if (stage != first_word(progress.note)) {
+            stage = first_word(progress.note);
+            first = progress.done;
+            begin = Clock::now();
+        }
+        WorkProgress result{stage, progress.done, progress.total, 0, std::nullopt};
+        const double seconds = seconds_since(begin);
+        if (progress.done > first && seconds > 0) {
+            result.rate = static_cast<double>(progress.done - first) / seconds;
+            result.seconds_left = static_cast<double>(progress.total - progress.done) / result.rate;
+        }
+        return result;
+    }
+};
+
+// Renders the tuning as it is, every now and then.
+class Previews {
+  public:
+    Previews(Bench& bench, Monitor& monitor) : bench_(bench), monitor_(monitor) {}
+
+    void after_step(Stage stage, const Tuning& tuning) {
+        if (failed_ ||
+            seconds_since(last_) < std::max(least_preview_seconds, cost_ / preview_share))
+            return;
+        const Clock::time_point begin = Clock::now();
+        try {
+            show(stage, tuning);
+        } catch (const Cancelled&) {
+            return;  // the tuning's own next report says so, with its state in order
+        } catch (const Error&) {
+            failed_ = true;  // a sampler that this model or number of steps does not allow
+        }
+        // The quickest one: a single slow one is another program's doing.
+        const double cost = seconds_since(begin);
+        cost_ = cost_ == 0 ? cost : std::min(cost_, cost);
+        last_ = Clock::now();
+    }
+
+  private:
+    void show(Stage stage, const Tuning& tuning) {
+        const at::NoGradGuard no_gradients;
+        Recipe recipe = sampled_recipe(bench_, bench_.look.sample);
+        recipe.sample.steps = std::min(recipe.sample.steps, most_preview_steps);
+        recipe.sample.noise_share = 1;  // an inversion would cost as much again
+        Monitor silent({}, monitor_.stop());
+        const Conditions conditions =
+            encode_conditions(*bench_.model, tuning, recipe.sample, *bench_.square, silent);
+        const double eta = bench_.look.eta;
+        const PictureJob job{*bench_.model, tuning, recipe, conditions};
+        const auto square = std::make_shared<const Pixels>(
+            std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));
+        const bool embedding = stage == Stage::embedding;
+        bench_.board.change([&](Document& document) {
+            document.preview = {square, eta, embedding ? "embedding" : "finetune",
+                                embedding ? tuning.embedding_steps : tuning.finetune_steps};
+        });
+    }
+
+    Bench& bench_;
+    Monitor& monitor_;
+    bool failed_ = false;
+    double cost_ = 0;
+    Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace
+
+void tune_session(Bench& bench, Monitor& monitor) {
+    RateClock clock;
+    Monitor reporting(
+        [&](const Progress& progress) {
+            const WorkProgress now = clock.read(progress);
+            bench.board.change([&](Document& document) { document.progress = now; });
+            monitor.step(progress.done, progress.total, progress.note);
+        },
+        monitor.stop());
+    Previews previews(bench, monitor);
+    TuneControls controls;
+    controls.monitor = &reporting;
+    controls.warn = [&](const std::string& text) { bench.board.tell(Notice::Kind::note, text); };
+    controls.after_step = [&](Stage stage, const Tuning& tuning) {
+        auto losses = std::make_shared<const LossCurves>(LossCurves{
+            floats(tuning.embedding_losses.training), floats(tuning.finetune_losses.training)});
+        bench.board.change([&](Document& document) {
+            document.losses = std::move(losses);
+            document.tuned = Tuned::partly;
+        });
+        previews.after_step(stage, tuning);
+    };
+    StageSeconds seconds;
+    try {
+        bench.tuning.emplace(tune(*bench.session, *bench.model, *bench.square, controls, seconds));
+    } catch (const Error& error) {
+        show_session(bench);
+        throw Error(error.what(),
+                    "mend that (make room, or remove a damaged file), then press Apply or Go on; "
+                    "what was saved before is kept");
+    }
+    bench.conditions.reset();
+    bench.wants_tuning = false;
+    show_session(bench);
+    look_at(bench, bench.look);
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,96 @@
+#include "editor/workbench/edit_draft.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "editor/edit/edit.h"
+
+namespace keepsake::editor {
+namespace {
+
+void require(bool allowed, const char* field, const std::string& why) {
+    if (!allowed) throw Error(field, why);
+}
+
+void require_rate(double rate, const char* field) {
+    require(std::isfinite(rate) && rate >= 0, field, "is no number from 0 up");
+}
+
+void check(const EditDraft& draft) {
+    const TuningDraft& tuning = draft.tuning;
+    const SampleDraft& sample = draft.sample;
+    require(draft.prompt.find_first_not_of(" \t\r\n\v\f") != std::string::npos, "the text",
+            "is empty; say what the photo should show");
+    require(tuning.embedding_steps >= 0, "embedding steps", "less than 0");
+    require(tuning.finetune_steps >= 0, "photo steps", "less than 0");
+    require_rate(tuning.embedding_rate, "embedding rate");
+    require_rate(tuning.finetune_rate, "photo rate");
+    require(tuning.size >= 64 && tuning.size <= 2048 && tuning.size % 8 == 0, "working size",
+            std::to_string(tuning.size) + " is no multiple of 8 from 64 to 2048");
+    require(sample.steps >= 1, "sampling steps", std::to_string(sample.steps) + " is less than 1");
+    require_rate(sample.guidance, "guidance");
+    require(sample.ddim_eta >= 0 && sample.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
+    require(sample.noise_share >= 0 && sample.noise_share <= 1, "fresh noise",
+            "is not between 0 and 1");
+}
+
+}  // namespace
+
+bool same_tuning(const EditDraft& a, const EditDraft& b) {
+    return a.prompt == b.prompt && a.tuning == b.tuning;
+}
+
+EditDraft draft_of(const Recipe& recipe) {
+    return {recipe.prompt,
+            {std::string(mode_name(recipe.mode)), recipe.crop, recipe.size, recipe.seed,
+             recipe.embedding.steps, recipe.embedding.learning_rate, recipe.finetune.steps,
+             recipe.finetune.learning_rate},
+            {std::string(pipeline::sampler_name(recipe.sample.sampler)), recipe.sample.steps,
+             recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta,
+             recipe.sample.noise_share}};
+}
+
+std::vector<std::string> offered_modes() {
+    return {std::string(mode_name(Mode::fast)), std::string(mode_name(Mode::paper))};
+}
+
+std::vector<std::string> offered_samplers() {
+    std::vector<pipeline::Sampler> samplers = pipeline::all_samplers();
+    // The one that needs the fewest steps first.
+    std::ranges::stable_partition(
+        samplers, [](pipeline::Sampler s) { return s == pipeline::Sampler::dpmpp_2m; });
+    std::vector<std::string> names;
+    for (const pipeline::Sampler sampler : samplers) {
+        names.emplace_back(pipeline::sampler_name(sampler));
+    }
+    return names;
+}
+
+EditRequest request_of(const EditDraft& draft) {
+    check(draft);
+    EditRequest request;
+    request.prompt = checked_utf8(draft.prompt);
+    request.mode = parse_mode(draft.tuning.mode);
+    request.crop = draft.tuning.crop;
+    request.size = draft.tuning.size;
+    request.tuning_seed = draft.tuning.seed;
+    request.embedding.steps = draft.tuning.embedding_steps;
+    request.embedding.learning_rate = draft.tuning.embedding_rate;
+    request.finetune.steps = draft.tuning.finetune_steps;
+    request.finetune.learning_rate = draft.tuning.finetune_rate;
+    const pipeline::SampleOptions sample = sample_options(draft.sample);
+    request.render.sample = {sample.sampler,         sample.steps,    sample.guidance_scale,
+                             sample.negative_prompt, sample.ddim_eta, sample.noise_share};
+    return request;
+}
+
+pipeline::SampleOptions sample_options(const SampleDraft& draft) {
+    return {.sampler = pipeline::parse_sampler(draft.sampler),
+            .steps = draft.steps,
+            .guidance_scale = draft.guidance,
+            .negative_prompt = checked_utf8(draft.negative),
+            .ddim_eta = draft.ddim_eta,
+            .noise_share = draft.noise_share};
+}
+
+}  // namespace keepsake::editor

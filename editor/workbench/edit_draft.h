@@ -1,0 +1,67 @@
+// Everything that a person can set for an edit, as plain values: what the window's fields hold.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "editor/photo/photo.h"
+
+namespace keepsake::pipeline {
+struct SampleOptions;
+}
+
+namespace keepsake::editor {
+
+struct Recipe;
+struct EditRequest;
+
+// What the tuning depends on beside the text.
+struct TuningDraft {
+    std::string mode;
+    Crop crop;     // of the upright photo
+    int size = 0;  // the working square's side in pixels
+    std::uint64_t seed = 0;
+    std::int64_t embedding_steps = 0;
+    double embedding_rate = 0;
+    std::int64_t finetune_steps = 0;
+    double finetune_rate = 0;
+    bool operator==(const TuningDraft&) const = default;
+};
+
+struct SampleDraft {
+    std::string sampler;
+    int steps = 0;
+    double guidance = 0;
+    std::string negative;
+    double ddim_eta = 0;
+    double noise_share = 1;
+    bool operator==(const SampleDraft&) const = default;
+};
+
+// A draft has no defaults of its own: it is read from a recipe, which has them.
+struct EditDraft {
+    std::string prompt;
+    TuningDraft tuning;
+    SampleDraft sample;
+    bool operator==(const EditDraft&) const = default;
+};
+
+bool same_tuning(const EditDraft& a, const EditDraft& b);
+
+EditDraft draft_of(const Recipe& recipe);
+
+// The tuning modes that a person is offered, the default one first.
+std::vector<std::string> offered_modes();
+
+// The samplers' names.
+std::vector<std::string> offered_samplers();
+
+// The request whose recipe is exactly this draft; its photo and session are left empty. Throws
+// Error naming the field that is out of range, e.g. "sampling steps: 0 is less than 1".
+EditRequest request_of(const EditDraft& draft);
+
+// As the model takes it; ranges are not looked at. Throws Error naming a sampler that there is not.
+pipeline::SampleOptions sample_options(const SampleDraft& draft);
+
+}  // namespace keepsake::editor

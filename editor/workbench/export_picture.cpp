@@ -1,0 +1,121 @@
+#include "editor/workbench/export_picture.h"
+
+#include <cstdio>
+
+#include "editor/photo/contact_sheet.h"
+#include "editor/photo/image_file.h"
+#include "editor/session/recipe.h"
+#include "editor/session/session_region.h"
+#include "editor/transfer/export_photo.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+std::string number_text(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+}
+
+std::string how_text(const Document& document) {
+    const SampleDraft& sample = document.draft.sample;
+    return document.photo->name + " \u00b7 " + sample.sampler + ", " +
+           std::to_string(sample.steps) + " steps, guidance " + number_text(sample.guidance) +
+           ", seed " + std::to_string(document.seed);
+}
+
+LabelledPixels labelled(const Render& render) {
+    return {render.eta == 0 ? "reconstruction" : "eta " + number_text(render.eta), *render.square};
+}
+
+ContactSheet sheet_of(const Document& document) {
+    ContactSheet sheet{document.tuned_draft.prompt, how_text(document), {}};
+    sheet.rows.push_back({{"photo", *document.working_square}});
+    return sheet;
+}
+
+Pixels strip_of(const Document& document) {
+    ContactSheet sheet = sheet_of(document);
+    for (const Render& render : document.renders) sheet.rows[0].push_back(labelled(render));
+    return draw_contact_sheet(sheet);
+}
+
+const Render& reconstruction(const Document& document) {
+    const Render* render = exact_render(document, 0);
+    if (!render) throw Error("export", "the reconstruction is not rendered yet");
+    return *render;
+}
+
+// Throws Error while the mask that is chosen is not found.
+EditRegion region_of(const Document& document) {
+    const RegionView& region = document.region;
+    if (region.settings.mode != RegionMode::none && !chosen_mask(region)) {
+        throw Error("export", "the mask is not found yet; wait a moment, or choose another");
+    }
+    return edit_region(region);
+}
+
+// The edit of the square, kept to the mask where there is one.
+Pixels before_after(const Document& document, const Render& render) {
+    ContactSheet sheet = sheet_of(document);
+    LabelledPixels after = labelled(render);
+    const EditRegion region = region_of(document);
+    if (region.mask) {
+        const Pixels& square = *document.working_square;
+        after.pixels = full_resolution(
+            square,
+            {{0, 0, square.width, square.height}, *reconstruction(document).square, *render.square},
+            region);
+    }
+    sheet.rows[0].push_back(std::move(after));
+    return draw_contact_sheet(sheet);
+}
+
+std::string recipe_text(const Render& render, const FullRender& full) {
+    return to_chunk(EditRender{*render.recipe, render.eta, render.seed, full});
+}
+
+void export_whole(const Document& document, const Render& render, const ExportRequest& request) {
+    const SquareEdit edit{document.tuned_draft.tuning.crop, *reconstruction(document).square,
+                          *render.square};
+    const std::string recipe = recipe_text(render, noted_region(document.region.settings));
+    export_photo(request.path, *document.photo->file, edit, region_of(document),
+                 {request.strip_gps, request.quality, recipe});
+}
+
+}  // namespace
+
+bool export_picture(const Document& document, const ExportRequest& request) {
+    const Render* render = exact_render(document, document.eta);
+    if (!render || !document.photo || !document.working_square) {
+        throw Error("export", "there is no finished edit yet");
+    }
+    if (!has_photo_extension(request.path)) {
+        throw Error(request.path.string(),
+                    "is no image file name; end it in .png, .jpg, .webp or "
+                    ".tif");
+    }
+    std::error_code code;
+    if (std::filesystem::is_directory(request.path, code)) {
+        throw Error(request.path.string(), "is a folder; add a file name");
+    }
+    if (std::filesystem::exists(request.path, code) && !request.overwrite) return false;
+    switch (request.kind) {
+        case ExportKind::photo:
+            export_whole(document, *render, request);
+            break;
+        case ExportKind::square:
+            write_image(request.path, *render->square, recipe_text(*render, {}), request.quality);
+            break;
+        case ExportKind::strip:
+            write_image(request.path, strip_of(document), {}, request.quality);
+            break;
+        case ExportKind::before_after:
+            write_image(request.path, before_after(document, *render), {}, request.quality);
+            break;
+    }
+    return true;
+}
+
+}  // namespace keepsake::editor

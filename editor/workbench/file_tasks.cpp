@@ -1,0 +1,126 @@
+#include "editor/workbench/file_tasks.h"
+
+#include <algorithm>
+
+#include "editor/photo/thumbnail.h"
+#include "editor/session/recent_sessions.h"
+#include "editor/session/recipe.h"
+#include "editor/session/session.h"
+#include "editor/workbench/history.h"
+#include "editor/workbench/render_cache.h"
+#include "editor/workbench/sample_photos.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int thumbnail_side = 192;
+constexpr std::size_t most_items = 2000;
+
+Picture thumbnail(const fs::path& path) {
+    try {
+        return std::make_shared<const Pixels>(load_thumbnail(path, thumbnail_side));
+    } catch (const Error&) {
+        return nullptr;
+    }
+}
+
+// The result that was looked at last, else the photo.
+Picture session_thumbnail(const fs::path& folder, const Recipe& recipe) {
+    const SavedHistory saved = load_history(folder);
+    if (!saved.items.empty()) {
+        const HistoryItem& item = saved.items[saved.shown];
+        Recipe shown = recipe;
+        shown.sample = sample_options(item.draft.sample);
+        const std::string key = render_key(shown, item.eta, item.seed);
+        if (Picture picture = thumbnail(cached_render_path(folder, key))) return picture;
+    }
+    const fs::path photo = photo_in(folder);
+    return photo.empty() ? nullptr : thumbnail(photo);
+}
+
+ShelfItem session_item(const fs::path& folder) {
+    ShelfItem item{
+        folder, ShelfItem::Kind::session, checked_utf8(folder.filename().string()), {}, nullptr};
+    try {
+        const Recipe recipe = load_recipe(folder / "recipe.json");
+        item.title = recipe.prompt;
+        item.thumbnail = session_thumbnail(folder, recipe);
+    } catch (const Error&) {
+        // Damaged: it keeps its folder's name, and opening it says what is wrong.
+    }
+    return item;
+}
+
+// Folders first, then by name without regard to case.
+bool before(const ShelfItem& a, const ShelfItem& b) {
+    const bool a_folder = a.kind == ShelfItem::Kind::folder;
+    const bool b_folder = b.kind == ShelfItem::Kind::folder;
+    if (a_folder != b_folder) return a_folder;
+    return std::lexicographical_compare(
+        a.title.begin(), a.title.end(), b.title.begin(), b.title.end(),
+        [](unsigned char x, unsigned char y) { return std::tolower(x) < std::tolower(y); });
+}
+
+std::vector<ShelfItem> items_of(const fs::path& folder) {
+    std::vector<ShelfItem> items;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = checked_utf8(entry.path().filename().string());
+        if (name.starts_with(".")) continue;
+        std::error_code code;
+        if (entry.is_directory(code)) {
+            const bool session = is_session(entry.path());
+            items.push_back({entry.path(),
+                             session ? ShelfItem::Kind::session : ShelfItem::Kind::folder,
+                             name,
+                             {},
+                             nullptr});
+        } else if (has_photo_extension(entry.path())) {
+            items.push_back({entry.path(), ShelfItem::Kind::photo, name, {}, nullptr});
+        }
+    }
+    std::sort(items.begin(), items.end(), before);
+    items.resize(std::min(items.size(), most_items));
+    return items;
+}
+
+}  // namespace
+
+void list_folder(DocumentBoard& board, const fs::path& folder,
+                 const std::function<bool()>& more_urgent) {
+    Folder listing;
+    listing.path = fs::absolute(folder).lexically_normal();
+    try {
+        listing.items = items_of(listing.path);
+    } catch (const fs::filesystem_error& error) {
+        listing.fault = "This folder cannot be read: " + error.code().message();
+    }
+    board.change([&](Document& document) { document.folder = listing; });
+    for (std::size_t i = 0; i < listing.items.size(); ++i) {
+        if (more_urgent()) return;
+        ShelfItem item = listing.items[i];
+        if (item.kind == ShelfItem::Kind::folder) continue;
+        if (item.kind == ShelfItem::Kind::session) item = session_item(item.path);
+        if (item.kind == ShelfItem::Kind::photo) item.thumbnail = thumbnail(item.path);
+        board.change([&](Document& document) { document.folder.items[i] = item; });
+    }
+}
+
+void list_samples(DocumentBoard& board) {
+    std::vector<ShelfItem> items;
+    for (const SamplePhoto& sample : sample_photos()) {
+        items.push_back({sample.path, ShelfItem::Kind::photo, sample.path.filename().string(),
+                         sample.prompt, thumbnail(sample.path)});
+    }
+    board.change([&](Document& document) { document.samples = items; });
+}
+
+void list_recent(DocumentBoard& board, const fs::path& library) {
+    std::vector<ShelfItem> items;
+    for (const fs::path& folder : recent_sessions(library)) items.push_back(session_item(folder));
+    board.change([&](Document& document) { document.recent = items; });
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,73 @@
+// What is looked at closely: the edit region while it is set and painted, the compared pictures
+// with it, and the photo's own pixels where it is zoomed into. Needs no model, so that it never
+// waits for a tuning or a render. Used by one thread of the Worker.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "editor/transfer/apply_change.h"
+#include "editor/workbench/document_board.h"
+#include "editor/workbench/requests.h"
+
+namespace keepsake::editor {
+
+// The two renders that an edit is made of.
+struct RenderPair {
+    Picture reconstruction, edit;
+    bool operator==(const RenderPair&) const = default;
+};
+
+// What a mask's overlay and strengths depend on.
+struct RegionKey {
+    RegionSettings settings;
+    SharedMask mask;
+    bool operator==(const RegionKey&) const = default;
+};
+
+// An edit fitted to the photo or its reduced view, with the strength of the region there. Each is
+// made again only when what it depends on has changed.
+struct PlacedEdit {
+    RenderPair renders;
+    FittedEdit fitted;
+    std::optional<RegionKey> region;
+    std::optional<RegionStrength> strength;
+};
+
+// What undo goes back to.
+struct PaintedState {
+    RegionMode mode = RegionMode::none;
+    SharedMask painted;
+};
+
+struct LightTable {
+    DocumentBoard& board;
+
+    std::shared_ptr<const PhotoView> photo;  // that everything below is of
+    std::filesystem::path session;           // likewise
+    std::vector<PaintedState> undo, redo;
+    bool painting = false;  // within a stroke
+    std::optional<RegionSettings> unsaved_settings;
+    SharedMask unsaved_mask;
+
+    std::optional<RegionKey> overlay;  // what Document::region.weights was made for
+    RenderPair compared;               // and Document::shown
+    std::optional<RegionKey> compared_region;
+    PlacedEdit on_view, on_photo;
+    Crop visible;  // of Document::detail
+};
+
+// Does what is asked, at once. What follows from it is left to work().
+void take(LightTable& table, const LightTableRequest& request);
+
+// Does one piece of what is left to do, the most urgent first: the overlay, the compared pictures,
+// saving, a tile of the detail. Returns false when there was nothing. Throws Error; the piece is
+// not tried again then until something changes.
+bool work(LightTable& table);
+
+// Writes what is not saved yet. Throws Error naming the file.
+void save(LightTable& table);
+
+}  // namespace keepsake::editor

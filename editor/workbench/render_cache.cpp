@@ -1,0 +1,91 @@
+#include "editor/workbench/render_cache.h"
+
+#include <cstdio>
+
+#include "editor/photo/image_file.h"
+#include "editor/session/recipe.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+// FNV-1a, 64 bits, as 16 hex digits.
+std::string digest(const std::string& text) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    for (const char c : text) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    }
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+    return digits;
+}
+
+// Two photos of one name may have one recipe: their sessions tell them apart.
+std::string memory_key(const fs::path& session, const std::string& key) {
+    return session.string() + '\n' + key;
+}
+
+Picture read_render(const fs::path& path, const std::string& key) {
+    std::error_code code;
+    if (!fs::exists(path, code)) return nullptr;
+    try {
+        if (read_image_recipe(path) != key) return nullptr;
+        return std::make_shared<const Pixels>(load_photo(path).pixels);
+    } catch (const Error&) {
+        return nullptr;
+    }
+}
+
+}  // namespace
+
+std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed) {
+    Recipe key = recipe;
+    key.model.path.clear();
+    return to_chunk(EditRender{key, eta, seed});
+}
+
+fs::path cached_render_path(const fs::path& session, const std::string& key) {
+    return session / "renders" / "cache" / (digest(key) + ".png");
+}
+
+Picture RenderCache::find(const fs::path& session, const std::string& key) {
+    if (const auto found = entries_.find(memory_key(session, key)); found != entries_.end()) {
+        by_use_.splice(by_use_.begin(), by_use_, found->second.used);
+        return found->second.picture;
+    }
+    Picture picture =
+        session.empty() ? nullptr : read_render(cached_render_path(session, key), key);
+    if (picture) remember(memory_key(session, key), picture);
+    return picture;
+}
+
+void RenderCache::add(const fs::path& session, const std::string& key, Picture picture) {
+    if (!session.empty()) {
+        const fs::path path = cached_render_path(session, key);
+        std::error_code code;
+        fs::create_directories(path.parent_path(), code);
+        try {
+            write_image(path, *picture, key);
+        } catch (const Error&) {
+            // A full or read-only disk: it lives in memory alone.
+        }
+    }
+    remember(memory_key(session, key), std::move(picture));
+}
+
+void RenderCache::remember(const std::string& key, Picture picture) {
+    if (entries_.contains(key)) return;
+    bytes_ += picture->rgb.size();
+    by_use_.push_front(key);
+    entries_.emplace(key, Entry{std::move(picture), by_use_.begin()});
+    while (bytes_ > most_ && by_use_.size() > 1) {
+        const auto last = entries_.find(by_use_.back());
+        bytes_ -= last->second.picture->rgb.size();
+        entries_.erase(last);
+        by_use_.pop_back();
+    }
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,101 @@
+// What a window asks of the Worker.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "editor/transfer/brush.h"
+#include "editor/transfer/edit_region.h"
+#include "editor/workbench/edit_draft.h"
+#include "editor/workbench/export_picture.h"
+
+namespace keepsake::editor {
+
+// Opens a photo or a session's folder. What was under way is saved first.
+struct OpenRequest {
+    std::filesystem::path path;
+    std::string prompt;      // for a photo: what the text field shows then
+    bool apply = false;      // and tunes it at once
+    std::size_t others = 0;  // that were dropped with it and stay closed: a note says so
+};
+
+// Back to where nothing is open.
+struct CloseRequest {};
+
+// Tunes what the draft asks for as far as that is not done yet, then fills the film strip.
+struct ApplyRequest {
+    EditDraft draft;
+};
+
+// Stops tuning and rendering; what was reached is saved. The same ApplyRequest goes on with it.
+struct StopRequest {};
+
+// Shows the exact render of this eta, seed and sampling. A newer one supersedes it.
+struct LookRequest {
+    SampleDraft sample;
+    double eta = 0;
+    std::uint64_t seed = 0;
+};
+
+// Fills Document::variations, one for each seed.
+struct VariationsRequest {
+    SampleDraft sample;
+    double eta = 0;
+    std::vector<std::uint64_t> seeds;
+};
+
+struct UndoRequest {};
+struct RedoRequest {};
+struct HistoryRequest {
+    std::size_t index = 0;  // of Document::history
+};
+
+// Uses another model from now on. An open photo stays, to be edited anew.
+struct ModelRequest {
+    std::filesystem::path path;
+    bool bundled = false;  // the one that comes with Keepsake, instead of `path`
+};
+
+// Finds the automatic mask, which the model is needed for. Comes with the RegionRequest for it.
+struct FindMaskRequest {};
+
+// Lists a folder in Document::folder; the thumbnails follow.
+struct FolderRequest {
+    std::filesystem::path path;
+};
+
+// What follows never waits for the model.
+
+// Which mask is used, and how. The automatic one is found where it is not there yet.
+struct RegionRequest {
+    RegionSettings settings;
+};
+
+// A brush stroke, or the next piece of one: `line` begins where the piece before it ended. Where
+// another mask than the painted one is chosen, the first piece begins with that.
+struct StrokeRequest {
+    BrushLine line;
+    bool begins = false, ends = false;
+};
+
+// Changes all of what is painted.
+struct MaskRequest {
+    enum class Kind { clear, fill, invert, automatic, undo, redo } kind = Kind::clear;
+};
+
+// Makes Document::detail for this part of the photo; an empty one: for none.
+struct DetailRequest {
+    Crop visible;
+};
+
+using LightTableRequest = std::variant<RegionRequest, StrokeRequest, MaskRequest, DetailRequest>;
+
+using Request =
+    std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
+                 VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
+                 FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest>;
+
+}  // namespace keepsake::editor

@@ -1,0 +1,297 @@
+#include "editor/workbench/worker.h"
+
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "editor/edit/device.h"
+#include "editor/session/bundled_model.h"
+#include "editor/session/recent_sessions.h"
+#include "editor/workbench/bench.h"
+#include "editor/workbench/file_tasks.h"
+#include "editor/workbench/light_table.h"
+#include "pipeline/model/threads.h"
+
+namespace keepsake::editor {
+namespace {
+
+// Of the thread that calls it and of those it makes, which OpenMP's are: a window that shares the
+// cores is drawn first.
+void lower_priority(int by) {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), by);
+}
+
+constexpr int in_background = 5;
+constexpr int for_the_eye = 2;  // somebody looks at what it makes
+
+struct Handle {
+    Bench& bench;
+
+    void operator()(const OpenRequest& request) const { open_path(bench, request); }
+    void operator()(const CloseRequest&) const { close_photo(bench); }
+    void operator()(const ApplyRequest& request) const { apply_edit(bench, request.draft); }
+    void operator()(const StopRequest&) const { want_nothing(bench); }
+    void operator()(const LookRequest& request) const { look_at(bench, request); }
+    void operator()(const VariationsRequest& request) const { begin_variations(bench, request); }
+    void operator()(const UndoRequest&) const { undo(bench); }
+    void operator()(const RedoRequest&) const { redo(bench); }
+    void operator()(const HistoryRequest& request) const { go_to(bench, request.index); }
+    void operator()(const ModelRequest& request) const {
+        change_model(bench, request.bundled ? bundled_model() : request.path);
+    }
+    void operator()(const FindMaskRequest&) const { want_mask(bench); }
+    // Of other threads.
+    void operator()(const FolderRequest&) const {}
+    void operator()(const ExportRequest&) const {}
+    void operator()(const LightTableRequest&) const {}
+};
+
+bool is_file_task(const Request& request) {
+    return std::holds_alternative<FolderRequest>(request) ||
+           std::holds_alternative<ExportRequest>(request);
+}
+
+// What a request or a piece of work throws becomes a line for the person.
+void guarded(Bench& bench, const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const Cancelled&) {
+        if (bench.session) show_session(bench);
+    } catch (const std::exception& error) {
+        want_nothing(bench);
+        bench.board.tell(Notice::Kind::fault, error.what());
+    }
+}
+
+void set_activity(DocumentBoard& board, Activity activity) {
+    if (board.latest()->activity == activity) return;
+    board.change([&](Document& document) {
+        document.activity = activity;
+        if (activity != Activity::tuning) document.progress = {};
+    });
+}
+
+void export_to(DocumentBoard& board, const Document& document, const ExportRequest& request) {
+    const auto show = [&](ExportState::Kind kind, const std::string& fault) {
+        board.change([&](Document& now) { now.exported = {kind, request.path, fault}; });
+    };
+    try {
+        show(ExportState::Kind::under_way, {});
+        const bool written = export_picture(document, request);
+        show(written ? ExportState::Kind::written : ExportState::Kind::exists, {});
+    } catch (const std::exception& error) {
+        show(ExportState::Kind::failed, error.what());
+    }
+}
+
+}  // namespace
+
+Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
+    : changed_(std::move(changed)), board_([this] { note_change(); }), bench_(new Bench{board_}) {
+    bench_->library = options.library.empty() ? default_library() : options.library;
+    bench_thread_ = std::jthread([this, options](std::stop_token stop) {
+        lower_priority(in_background);
+        set_activity(board_, Activity::loading);
+        guarded(*bench_, [&] {
+            // Until a model is loaded with which to measure.
+            at::set_num_threads(pipeline::default_threads());
+            bench_->compute.device = find_device(options.device, "device cuda");
+            bench_->compute.arithmetic =
+                find_arithmetic(options.precision, bench_->compute.device, "precision bfloat16");
+            use_model(*bench_, options.model);
+        });
+        run_bench(stop);
+    });
+    file_thread_ = std::jthread([this](std::stop_token stop) {
+        lower_priority(in_background);
+        list_samples(board_);
+        list_recent(board_, bench_->library);
+        run_files(stop);
+    });
+    table_thread_ = std::jthread([this](std::stop_token stop) {
+        lower_priority(for_the_eye);
+        run_light_table(stop);
+    });
+}
+
+Worker::~Worker() {
+    {
+        const std::lock_guard lock(mutex_);
+        closing_ = true;
+        job_.request_stop();
+    }
+    bench_thread_.request_stop();
+    file_thread_.request_stop();
+    table_thread_.request_stop();
+    bench_thread_.join();
+    file_thread_.join();
+    table_thread_.join();
+}
+
+void Worker::note_change() {
+    {
+        const std::lock_guard lock(table_mutex_);
+        document_changed_ = true;
+    }
+    table_wake_.notify_one();
+    if (changed_) changed_();
+}
+
+// A new look makes a render of an old one pointless, but not a tuning, whose previews follow it.
+bool Worker::interrupts(const Request& request) const {
+    if (running_ == Running::nothing) return false;
+    const bool look = std::holds_alternative<LookRequest>(request) ||
+                      std::holds_alternative<VariationsRequest>(request) ||
+                      std::holds_alternative<FindMaskRequest>(request);
+    return !look || running_ == Running::rendering;
+}
+
+void Worker::send(Request request) {
+    if (auto* of_table = std::get_if<LightTableRequest>(&request)) {
+        const auto* region = std::get_if<RegionRequest>(of_table);
+        const bool automatic = region && region->settings.mode == RegionMode::automatic;
+        {
+            const std::lock_guard lock(table_mutex_);
+            table_requests_.push_back(std::move(*of_table));
+        }
+        table_wake_.notify_one();
+        if (automatic && !board_.latest()->region.automatic) send(FindMaskRequest{});
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    if (is_file_task(request)) {
+        file_tasks_.push_back({std::move(request), board_.latest()});
+    } else {
+        if (interrupts(request)) job_.request_stop();
+        // Of looks that nobody has begun with, the last one counts.
+        if (std::holds_alternative<LookRequest>(request) && !requests_.empty() &&
+            std::holds_alternative<LookRequest>(requests_.back())) {
+            requests_.pop_back();
+        }
+        requests_.push_back(std::move(request));
+    }
+    wake_.notify_all();
+}
+
+// Names what begins now, unless a request came in between: then its stop is already asked for.
+std::stop_token Worker::start(Running what) {
+    const std::lock_guard lock(mutex_);
+    running_ = what;
+    job_ = std::stop_source();
+    if (closing_) job_.request_stop();
+    for (const Request& request : requests_) {
+        if (interrupts(request)) job_.request_stop();
+    }
+    return job_.get_token();
+}
+
+// While a tuning runs, the eta of its previews follows the slider.
+void Worker::take_looks() {
+    bool taken = false;
+    {
+        const std::lock_guard lock(mutex_);
+        while (!requests_.empty() && std::holds_alternative<LookRequest>(requests_.front())) {
+            bench_->look = std::get<LookRequest>(requests_.front());
+            requests_.pop_front();
+            taken = true;
+        }
+    }
+    if (taken) board_.change([&](Document& document) { document.eta = bench_->look.eta; });
+}
+
+void Worker::run_bench(std::stop_token stop) {
+    Bench& bench = *bench_;
+    while (!stop.stop_requested()) {
+        std::optional<Request> request;
+        {
+            std::unique_lock lock(mutex_);
+            const bool work = bench.wants_tuning || wants_render(bench);
+            if (!work && requests_.empty()) {
+                lock.unlock();
+                set_activity(board_, Activity::idle);
+                lock.lock();
+                wake_.wait(lock, stop, [&] { return !requests_.empty(); });
+            }
+            if (stop.stop_requested()) return;
+            if (!requests_.empty()) {
+                request = std::move(requests_.front());
+                requests_.pop_front();
+            }
+        }
+        if (request) {
+            if (!std::holds_alternative<LookRequest>(*request)) {
+                set_activity(board_, Activity::loading);
+            }
+            guarded(bench, [&] { std::visit(Handle{bench}, *request); });
+            const bool recent_changed = std::holds_alternative<OpenRequest>(*request) ||
+                                        std::holds_alternative<ApplyRequest>(*request) ||
+                                        std::holds_alternative<CloseRequest>(*request);
+            if (recent_changed) guarded(bench, [&] { list_recent(board_, bench.library); });
+        } else if (bench.wants_tuning) {
+            Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
+            set_activity(board_, Activity::tuning);
+            guarded(bench, [&] { tune_session(bench, monitor); });
+        } else {
+            Monitor monitor({}, start(Running::rendering));
+            set_activity(board_, Activity::rendering);
+            guarded(bench, [&] { render_next(bench, monitor); });
+        }
+        const std::lock_guard lock(mutex_);
+        running_ = Running::nothing;
+    }
+}
+
+void Worker::run_files(std::stop_token stop) {
+    while (true) {
+        FileTask task;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, stop, [&] { return !file_tasks_.empty(); });
+            if (stop.stop_requested()) return;
+            task = std::move(file_tasks_.front());
+            file_tasks_.pop_front();
+        }
+        if (const auto* folder = std::get_if<FolderRequest>(&task.request)) {
+            list_folder(board_, folder->path, [&] {
+                const std::lock_guard lock(mutex_);
+                return stop.stop_requested() || !file_tasks_.empty();
+            });
+        } else if (const auto* file = std::get_if<ExportRequest>(&task.request)) {
+            export_to(board_, *task.document, *file);
+        }
+    }
+}
+
+void Worker::run_light_table(std::stop_token stop) {
+    LightTable table{board_};
+    const auto guarded_by_notice = [&](const auto& work) {
+        try {
+            return work();
+        } catch (const std::exception& error) {
+            table.visible = {};
+            board_.tell(Notice::Kind::fault, error.what());
+            return false;
+        }
+    };
+    bool more = false;
+    while (true) {
+        std::deque<LightTableRequest> requests;
+        {
+            std::unique_lock lock(table_mutex_);
+            if (!more) {
+                table_wake_.wait(lock, stop,
+                                 [&] { return document_changed_ || !table_requests_.empty(); });
+            }
+            if (stop.stop_requested() && table_requests_.empty()) break;
+            document_changed_ = false;
+            requests.swap(table_requests_);
+        }
+        for (const LightTableRequest& request : requests) {
+            guarded_by_notice([&] { return take(table, request), true; });
+        }
+        more = guarded_by_notice([&] { return work(table); });
+    }
+    guarded_by_notice([&] { return save(table), true; });
+}
+
+}  // namespace keepsake::editor

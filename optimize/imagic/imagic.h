@@ -1,0 +1,111 @@
+// Imagic (Kawar et al., arXiv 2210.09276): stages A and B, which learn, and the interpolation of C.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "optimize/training/adam.h"
+#include "optimize/training/checkpointing.h"
+#include "pipeline/error.h"
+#include "pipeline/networks/lora.h"
+#include "pipeline/networks/unet.h"
+#include "pipeline/sampling/schedule.h"
+
+namespace keepsake::optimize {
+
+// How the learning rate goes over a stage: constant; or down to zero, in a line or in half a cosine
+// (Loshchilov & Hutter, arXiv 1608.03983, eq. 5).
+enum class RateSchedule { constant, linear, cosine };
+
+// Where a step's (timestep, noise) pairs come from. independent: uniform timesteps, normal noise,
+// as in the paper. stratified: the timesteps of the whole stage are one low-discrepancy sequence
+// (multiples of the golden ratio, modulo 1), and the second half of a batch of even size has the
+// first half's noise negated (antithetic variates): the same expectation, less variance a step.
+enum class Draws { independent, stratified };
+
+// Stage A. Defaults: the paper's Stable Diffusion recipe (section 4, implementation details).
+struct EmbeddingOptions {
+    std::int64_t steps = 1000;
+    double learning_rate = 2e-3;
+    std::int64_t batch_size = 1;  // (timestep, noise) pairs a step
+    AdamOptions adam;
+    RateSchedule schedule = RateSchedule::constant;
+    std::int64_t warmup_steps = 0;  // the rate grows in a line over these
+    Draws draws = Draws::independent;
+};
+
+// Stage B. Defaults: likewise.
+struct FineTuneOptions {
+    std::int64_t steps = 1500;
+    double learning_rate = 5e-7;
+    std::int64_t batch_size = 1;
+    AdamOptions adam;
+    RateSchedule schedule = RateSchedule::constant;
+    std::int64_t warmup_steps = 0;
+    Draws draws = Draws::independent;
+    std::int64_t rank = 0;  // of a LoRA that learns in place of the weights; 0: all weights learn
+};
+
+// The loss on the fixed evaluation set, before and after a stage, and the training loss along it.
+struct StageLosses {
+    std::optional<double> before, after;
+    std::vector<double> training;  // one a step
+    // Mean of the last `window` training losses; 0 when there is none.
+    double average(std::size_t window = 50) const;
+};
+
+// A tuning, finished or under way. What `edit` saves and goes on from.
+struct Tuning {
+    Tensor target_embedding;             // (1, T, D) float32: the target text's
+    Tensor optimised_embedding;          // (1, T, D) float32: e_opt so far
+    std::optional<pipeline::UNet> unet;  // the tuned network; none before stage B
+    pipeline::LoraSet loras;             // what learned of it, where its rank is not 0; else empty
+    std::int64_t embedding_steps = 0;    // steps done
+    std::int64_t finetune_steps = 0;
+    TensorMap adam;  // the state of the stage under way; empty between stages
+    StageLosses embedding_losses, finetune_losses;
+};
+
+// What both stages are given. All tensors on the network's device.
+struct TuningTask {
+    const pipeline::UNet& unet;  // the pretrained network; never changed
+    const pipeline::Schedule& schedule;
+    Tensor latents;          // (1, C, h, w) the photo's scaled latents, encoded once
+    std::uint64_t seed = 0;  // noise and timesteps of step k of a stage depend on (seed, stage, k)
+                             // alone, so that a resumed run draws what an unbroken one would
+};
+
+struct StageControls {
+    Monitor* monitor = nullptr;  // reports "embedding" or "finetune", with the running loss
+    // Called after each step with the tuning as it is then; the moment to save a checkpoint. What
+    // it needs later it must copy.
+    std::function<void(const Tuning&)> after_step;
+    Checkpointing checkpointing = Checkpointing::automatic;
+    // One line for the user, when it is chosen that activations are recomputed.
+    std::function<void(const std::string&)> warn;
+};
+
+// Runs what is left of stage A in `tuning` (equation 2 of the paper, with the loss of the model's
+// prediction type). On Cancelled, `tuning` holds the last finished step, Adam's state included.
+void optimise_embedding(const TuningTask& task, const EmbeddingOptions& options, Tuning& tuning,
+                        const StageControls& controls = {});
+
+// Runs what is left of stage B: the embedding fixed, all the network's weights learn (section 3.2),
+// or a LoRA beside them. Where `tuning` brings a network or a LoRA of an earlier tuning, it goes on
+// from that.
+void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& tuning,
+               const StageControls& controls = {});
+
+// Equation 3: eta * target + (1 - eta) * optimised, over the whole sequence of token embeddings.
+Tensor interpolate(const Tensor& target, const Tensor& optimised, double eta);
+
+// The mean loss of `unet` with `embedding` on a fixed set of (timestep, noise) pairs, the same for
+// every call with equal `latents` shape: evenly spread timesteps, noise of a constant seed.
+double evaluation_loss(const pipeline::UNet& unet, const pipeline::Schedule& schedule,
+                       const Tensor& latents, const Tensor& embedding);
+
+}  // namespace keepsake::optimize

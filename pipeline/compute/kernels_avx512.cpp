@@ -1,0 +1,12 @@
+// Compiled with AVX-512 (pipeline/CMakeLists.txt): includes nothing whose inline functions
+// other files use, lest the linker take the ones made here for a processor that lacks these.
+#include "pipeline/compute/kernels_table.h"
+
+namespace keepsake::pipeline::kernels {
+
+const Kernels* avx512_kernels() {
+    static constexpr Kernels kernels = table<16, 8>("avx512");
+    return &kernels;
+}
+
+}  // namespace keepsake::pipeline::kernels

@@ -1,0 +1,400 @@
+// The products of kernels.h for one vector width: packing, the product and its weights' gradient.
+// See kernels_vector.h for the unnamed namespace.
+#pragma once
+
+#include "pipeline/compute/kernels.h"
+#include "pipeline/compute/kernels_numbers.h"
+
+namespace keepsake::pipeline::kernels {
+namespace {
+
+// Walks the rows of a layout from the first.
+struct RowCursor {
+    const RowLayout& rows;
+    std::int64_t offset = 0, x = 0, y = 0, line = 0, picture = 0;
+    explicit RowCursor(const RowLayout& layout) : rows(layout) {}
+    inline void advance() {
+        offset += rows.pixel;
+        if (++x < rows.width) return;
+        x = 0;
+        line += rows.line;
+        if (++y == rows.height) {
+            y = 0;
+            picture += rows.picture;
+            line = picture;
+        }
+        offset = line;
+    }
+    void go_to(std::int64_t row) {
+        x = row % rows.width;
+        y = row / rows.width % rows.height;
+        picture = row / rows.width / rows.height * rows.picture;
+        line = picture + y * rows.line;
+        offset = line + x * rows.pixel;
+    }
+};
+
+// Width: floats a vector; Rows: rows of C that a tile keeps in registers, two vectors each.
+template <int Width, int Rows, class Numbers = Float32Products<Width>>
+struct Products {
+    using V = Vectors<Width>;
+    using Floats = typename V::Floats;
+    using Number = typename Numbers::Number;
+    static constexpr std::int64_t panel = 2 * Width;
+    static constexpr std::int64_t step = Numbers::step;
+    static constexpr bool rounds = Numbers::arithmetic != Arithmetic::float32;
+
+    // The vectors of panel p: one where the columns that are left fill no more.
+    static int vectors_of(std::int64_t columns, std::int64_t p) {
+        return columns - p * panel <= Width ? 1 : 2;
+    }
+
+    // Calls work with the numbers as they are kept and where they begin.
+    template <class Work>
+    static inline void with_numbers(StoredWeight weights, const Work& work) {
+        switch (weights.as) {
+            case Stored::float32:
+                return work(Float32{}, static_cast<const float*>(weights.data));
+            case Stored::float16:
+                return work(Float16{}, static_cast<const std::uint16_t*>(weights.data));
+            case Stored::bfloat16:
+                return work(Bfloat16{}, static_cast<const std::uint16_t*>(weights.data));
+        }
+    }
+
+    // B^T: `depth` numbers of row j begin at j * stride.
+    template <class Kept>
+    struct Columns {
+        const typename Kept::Value* weights;
+        std::int64_t stride, depth;
+    };
+
+    // Width * step numbers of K from p, `count` of them, zeros beyond.
+    template <class Kept>
+    static inline Floats load_along(Kept kept, const typename Kept::Value* p, std::int64_t count) {
+        Floats run[step];
+        for (std::int64_t i = 0; i < step; ++i)
+            run[i] = V::load_some(kept, p + i * Width, count - i * Width);
+        return Numbers::along(run);
+    }
+
+    // One panel: element (k, j) of B is number k of row rows[j]; rows[j] < 0 gives zeros.
+    template <class Kept>
+    static void pack_panel(Kept kept, const Columns<Kept>& from, const std::int64_t* rows,
+                           std::int64_t width, Number* out) {
+        for (std::int64_t first = 0; first < width; first += Width) {
+            for (std::int64_t k = 0; k < from.depth; k += Width * step) {
+                const std::int64_t count = smaller(Width * step, from.depth - k);
+                Floats block[Width];
+                for (int i = 0; i < Width; ++i) {
+                    const std::int64_t row = rows[first + i];
+                    block[i] = row < 0
+                                   ? Floats{}
+                                   : load_along(kept, from.weights + row * from.stride + k, count);
+                }
+                V::transpose(block);
+                for (std::int64_t i = 0; i < count; i += step)
+                    Numbers::store(out + (k + i) * width + first * step, block[i / step]);
+            }
+        }
+    }
+
+    static void pack_columns(StoredWeight weights, std::int64_t columns, std::int64_t depth,
+                             std::int64_t p, Number* out) {
+        std::int64_t rows[panel];
+        for (std::int64_t j = 0; j < panel; ++j)
+            rows[j] = p * panel + j < columns ? p * panel + j : -1;
+        with_numbers(weights, [&](auto kept, const auto* numbers) {
+            pack_panel(kept, {numbers, depth, depth}, rows, vectors_of(columns, p) * Width, out);
+        });
+    }
+
+    static void pack(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
+                     std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p)
+            pack_columns(weights, columns, depth, p,
+                         static_cast<Number*>(panels) + p * panel * depth);
+    }
+
+    static void pack_pairs(StoredWeight weights, std::int64_t columns, std::int64_t depth,
+                           void* panels, std::int64_t begin, std::int64_t end) {
+        const std::int64_t half = columns / 2;
+        for (std::int64_t p = begin; p < end; ++p) {
+            std::int64_t rows[panel];
+            for (std::int64_t j = 0; j < Width; ++j) {
+                const std::int64_t column = p * Width + j;
+                rows[j] = column < half ? column : -1;
+                rows[Width + j] = column < half ? half + column : -1;
+            }
+            with_numbers(weights, [&](auto kept, const auto* numbers) {
+                pack_panel(kept, {numbers, depth, depth}, rows, panel,
+                           static_cast<Number*>(panels) + p * panel * depth);
+            });
+        }
+    }
+
+    static void pack_transposed(StoredWeight weights, std::int64_t outs, std::int64_t taps,
+                                std::int64_t ins, void* panels, std::int64_t begin,
+                                std::int64_t end) {
+        with_numbers(weights, [&](auto kept, const auto* numbers) {
+            for (std::int64_t p = begin; p < end; ++p) {
+                Number* out = static_cast<Number*>(panels) + p * panel * taps * outs;
+                const std::int64_t width = vectors_of(ins, p) * Width, first = p * panel;
+                for (std::int64_t tap = taps - 1; tap >= 0; --tap) {
+                    for (std::int64_t o = 0; o < outs; o += step, out += width * step) {
+                        for (std::int64_t j = 0; j < width; j += Width) {
+                            Floats rows[step];
+                            for (std::int64_t i = 0; i < step; ++i)
+                                rows[i] = V::load_some(
+                                    kept, numbers + ((o + i) * taps + tap) * ins + first + j,
+                                    ins - first - j);
+                            Numbers::store(out + j * step, Numbers::across(rows));
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    // Where rows row, row + 1, ... lie.
+    template <int N>
+    static inline void locate(const RowLayout& rows, std::int64_t row, std::int64_t (&offsets)[N]) {
+        std::int64_t x = row % rows.width, y = row / rows.width % rows.height;
+        std::int64_t picture = row / rows.width / rows.height;
+        for (int r = 0; r < N; ++r) {
+            offsets[r] = picture * rows.picture + y * rows.line + x * rows.pixel;
+            if (++x < rows.width) continue;
+            x = 0;
+            if (++y < rows.height) continue;
+            y = 0;
+            ++picture;
+        }
+    }
+
+    // sums += a[r][0, depth) times `depth` rows of a panel of Count vectors.
+    template <int N, int Count>
+    static inline void accumulate(const Number* const (&a)[N], std::int64_t depth, const Number* b,
+                                  Floats (&sums)[N][Count]) {
+        for (std::int64_t k = 0; k < depth; k += step, b += Count * Width * step) {
+            Floats parts[Count];
+            for (int v = 0; v < Count; ++v) parts[v] = Numbers::load(b + v * Width * step);
+#pragma GCC unroll 16
+            for (int r = 0; r < N; ++r) {
+                const Floats x = Numbers::all(a[r] + k);
+#pragma GCC unroll 2
+                for (int v = 0; v < Count; ++v)
+                    sums[r][v] = Numbers::add_product(sums[r][v], x, parts[v]);
+            }
+        }
+    }
+
+    // Rows of A as the loop reads them: where they lie, or rounded before, one after the other.
+    struct Source {
+        const Number* rounded = nullptr;
+        std::int64_t first = 0;  // the row that lies there first
+    };
+
+    // Rows of A, rounded, into `to`.
+    static void round_rows(const Product& job, std::int64_t begin, std::int64_t end, Number* to) {
+        RowCursor at(job.a_rows);
+        at.go_to(begin);
+        for (std::int64_t row = begin; row < end; ++row, at.advance()) {
+            for (std::int64_t s = 0; s < job.segments; ++s, to += job.segment_length) {
+                const float* from = job.a + at.offset + s * job.segment_stride;
+                for (std::int64_t k = 0; k < job.segment_length; k += Width)
+                    Numbers::store_some(to + k, job.segment_length - k,
+                                        V::load_some(Float32{}, from + k, job.segment_length - k));
+            }
+        }
+    }
+
+    template <int N, int Count>
+    static inline void multiply(const Product& job, const Source& source, std::int64_t row,
+                                const Number* b, Floats (&sums)[N][Count]) {
+        for (int r = 0; r < N; ++r)
+            for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
+        const Number* a[N];
+        if constexpr (rounds) {
+            for (int r = 0; r < N; ++r)
+                a[r] = source.rounded + (row - source.first + r) * job.depth();
+            accumulate<N, Count>(a, job.depth(), b, sums);
+        } else {
+            std::int64_t offsets[N];
+            locate<N>(job.a_rows, row, offsets);
+            for (std::int64_t s = 0; s < job.segments; ++s) {
+                for (int r = 0; r < N; ++r) a[r] = job.a + offsets[r] + s * job.segment_stride;
+                accumulate<N, Count>(a, job.segment_length, b, sums);
+                b += job.segment_length * Count * Width;
+            }
+        }
+    }
+
+    // What lies at p[0, count), zeros beyond: the last panel may be wider than the matrix.
+    static inline Floats load_part(const float* p, std::int64_t count) {
+        if (count >= Width) return V::load(p);
+        Floats v{};
+        for (std::int64_t i = 0; i < count; ++i) v[i] = p[i];
+        return v;
+    }
+    static inline void store_part(float* p, std::int64_t count, Floats v) {
+        if (count >= Width) return V::store(p, v);
+        for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
+    }
+
+    template <int N, int Count>
+    static void tile(const Product& job, const Source& source, std::int64_t row, std::int64_t p,
+                     const Number* b) {
+        Floats sums[N][Count];
+        multiply<N, Count>(job, source, row, b, sums);
+        std::int64_t to[N];
+        locate<N>(job.c_rows, row, to);
+        if constexpr (Count == 2)
+            if (job.activation == Activation::geglu) return finish_geglu<N>(job, to, p, sums);
+        for (int v = 0; v < Count; ++v) {
+            const std::int64_t column = p * panel + v * Width, count = job.columns - column;
+            if (count <= 0) break;
+            const Floats bias = job.bias ? load_part(job.bias + column, count) : Floats{};
+            for (int r = 0; r < N; ++r) {
+                Floats value = sums[r][v] + bias;
+                if (job.group_bias)
+                    value += load_part(
+                        job.group_bias + (row + r) / job.rows_per_group * job.columns + column,
+                        count);
+                if (job.residual) value += load_part(job.residual + to[r] + column, count);
+                store_part(job.c + to[r] + column, count, value);
+            }
+        }
+    }
+
+    template <int N>
+    static void finish_geglu(const Product& job, const std::int64_t (&to)[N], std::int64_t p,
+                             const Floats (&sums)[N][2]) {
+        const std::int64_t half = job.columns / 2, column = p * Width, count = half - column;
+        Floats value_bias{}, gate_bias{};
+        if (job.bias) {
+            value_bias = load_part(job.bias + column, count);
+            gate_bias = load_part(job.bias + half + column, count);
+        }
+        for (int r = 0; r < N; ++r)
+            store_part(job.c + to[r] + column, count,
+                       (sums[r][0] + value_bias) * V::gelu(sums[r][1] + gate_bias));
+    }
+
+    template <int N, int Count>
+    static void tail(const Product& job, const Source& source, std::int64_t row, std::int64_t left,
+                     std::int64_t p, const Number* b) {
+        if constexpr (N > 0) {
+            if (left == N) return tile<N, Count>(job, source, row, p, b);
+            tail<N - 1, Count>(job, source, row, left, p, b);
+        }
+    }
+
+    template <int Count>
+    static void strip(const Product& job, const Source& source, const Part& part, std::int64_t p,
+                      const Number* b) {
+        constexpr int rows = Count == 2 ? Rows : 8;  // enough sums under way for the FMA's latency
+        std::int64_t row = part.row_begin;
+        for (; row + rows <= part.row_end; row += rows) tile<rows, Count>(job, source, row, p, b);
+        tail<rows - 1, Count>(job, source, row, part.row_end - row, p, b);
+    }
+
+    static std::int64_t product_scratch(const Product& job, std::int64_t rows) {
+        if (rounds) return rows * job.depth() * std::int64_t{sizeof(Number)} / 4 + Width;
+        return job.panels ? 0 : panel * job.depth();
+    }
+
+    static void product(const Product& job, const Part& part, float* scratch) {
+        Source source;
+        if constexpr (rounds) {
+            Number* rounded = reinterpret_cast<Number*>(scratch);
+            round_rows(job, part.row_begin, part.row_end, rounded);
+            source = {rounded, part.row_begin};
+        }
+        for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
+            const Number* b = static_cast<const Number*>(job.panels) + p * panel * job.depth();
+            if constexpr (!rounds) {
+                if (!job.panels) {
+                    pack_columns(job.weights, job.columns, job.depth(), p, scratch);
+                    b = scratch;
+                }
+            }
+            const bool pairs = job.activation == Activation::geglu;
+            if (pairs || vectors_of(job.columns, p) == 2)
+                strip<2>(job, source, part, p, b);
+            else
+                strip<1>(job, source, part, p, b);
+        }
+    }
+
+    // Gradient tiles: N outs by `Count` vectors of one run of A.
+    template <int N, int Count>
+    static void gradient_tile(const WeightGradient& job, std::int64_t out, std::int64_t segment,
+                              std::int64_t k) {
+        Floats sums[N][Count];
+        for (int r = 0; r < N; ++r)
+            for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
+        const float* d = job.d + out;
+        const float* a = job.a + segment * job.segment_stride + k;
+        RowCursor at(job.a_rows);
+        for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs, at.advance()) {
+            const float* source = a + at.offset;
+            Floats parts[Count];
+            for (int v = 0; v < Count; ++v) parts[v] = V::load(source + v * Width);
+#pragma GCC unroll 16
+            for (int r = 0; r < N; ++r) {
+                const Floats x = V::all(d[r]);
+#pragma GCC unroll 2
+                for (int v = 0; v < Count; ++v) sums[r][v] += x * parts[v];
+            }
+        }
+        float* g = job.gradient + out * job.depth() + segment * job.segment_length + k;
+        for (int r = 0; r < N; ++r, g += job.depth())
+            for (int v = 0; v < Count; ++v)
+                V::store(g + v * Width, V::load(g + v * Width) + sums[r][v]);
+    }
+
+    template <int N, int Count>
+    static void gradient_tail(const WeightGradient& job, std::int64_t out, std::int64_t left,
+                              std::int64_t segment, std::int64_t k) {
+        if constexpr (N > 0) {
+            if (left == N) return gradient_tile<N, Count>(job, out, segment, k);
+            gradient_tail<N - 1, Count>(job, out, left, segment, k);
+        }
+    }
+
+    template <int Count>
+    static void gradient_strip(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                               std::int64_t segment, std::int64_t k) {
+        std::int64_t out = begin;
+        for (; out + Rows <= end; out += Rows) gradient_tile<Rows, Count>(job, out, segment, k);
+        gradient_tail<Rows - 1, Count>(job, out, end - out, segment, k);
+    }
+
+    // The last columns of a run that fill no vector.
+    static void gradient_columns(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                                 std::int64_t segment, std::int64_t k) {
+        RowCursor at(job.a_rows);
+        for (std::int64_t m = 0; m < job.rows; ++m, at.advance()) {
+            const float* source = job.a + at.offset + segment * job.segment_stride;
+            for (std::int64_t out = begin; out < end; ++out) {
+                const float d = job.d[m * job.outs + out];
+                float* g = job.gradient + out * job.depth() + segment * job.segment_length;
+                for (std::int64_t i = k; i < job.segment_length; ++i) g[i] += d * source[i];
+            }
+        }
+    }
+
+    static void weight_gradient(const WeightGradient& job, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t segment = 0; segment < job.segments; ++segment) {
+            std::int64_t k = 0;
+            for (; k + panel <= job.segment_length; k += panel)
+                gradient_strip<2>(job, begin, end, segment, k);
+            for (; k + Width <= job.segment_length; k += Width)
+                gradient_strip<1>(job, begin, end, segment, k);
+            if (k < job.segment_length) gradient_columns(job, begin, end, segment, k);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace keepsake::pipeline::kernels

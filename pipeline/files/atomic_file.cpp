@@ -1,0 +1,170 @@
+#include "pipeline/files/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <ostream>
+#include <streambuf>
+#include <system_error>
+
+#include "pipeline/error.h"
+
+namespace keepsake {
+namespace {
+
+std::string reason(int error) {
+    return std::generic_category().message(error);
+}
+
+// An open file descriptor, closed at the end of its scope.
+struct Descriptor {
+    int fd = -1;
+    explicit Descriptor(int fd_) : fd(fd_) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+};
+
+// A stream buffer over a descriptor. std::ofstream would do, but it neither tells why a write
+// failed nor gives the descriptor that fsync needs.
+class DescriptorBuffer : public std::streambuf {
+  public:
+    explicit DescriptorBuffer(int fd) : fd_(fd) {
+        setp(buffer_.data(), buffer_.data() + buffer_.size());
+    }
+    int error() const { return error_; }  // errno of the first write that failed, or 0
+
+  protected:
+    int_type overflow(int_type c) override {
+        if (sync() != 0) return traits_type::eof();
+        if (!traits_type::eq_int_type(c, traits_type::eof())) sputc(traits_type::to_char_type(c));
+        return traits_type::not_eof(c);
+    }
+    std::streamsize xsputn(const char* data, std::streamsize size) override {
+        if (size == 0) return 0;  // an empty tensor has no address, and memcpy takes no null
+        if (size <= epptr() - pptr()) {
+            std::memcpy(pptr(), data, static_cast<std::size_t>(size));
+            pbump(static_cast<int>(size));
+            return size;
+        }
+        return sync() == 0 && write_all(data, size) ? size : 0;
+    }
+    int sync() override {
+        const bool written = write_all(pbase(), pptr() - pbase());
+        setp(buffer_.data(), buffer_.data() + buffer_.size());
+        return written ? 0 : -1;
+    }
+
+  private:
+    bool write_all(const char* data, std::streamsize size) {
+        while (size > 0 && error_ == 0) {
+            const auto written = ::write(fd_, data, static_cast<std::size_t>(size));
+            if (written < 0 && errno != EINTR) error_ = errno;
+            if (written == 0) error_ = ENOSPC;
+            if (written > 0) {
+                data += written;
+                size -= written;
+            }
+        }
+        return error_ == 0;
+    }
+
+    int fd_;
+    int error_ = 0;
+    std::array<char, 1 << 16> buffer_;
+};
+
+// A fresh file of its own beside `path`. The descriptor is -1 with errno set when there is none.
+// Not mkstemp, whose files only their owner can read.
+struct TemporaryFile {
+    std::filesystem::path name;
+    Descriptor descriptor{-1};
+    bool renamed = false;
+
+    explicit TemporaryFile(const std::filesystem::path& path) {
+        static std::atomic<unsigned> counter = 0;
+        do {
+            name = path.parent_path() / (".keepsake-tmp-" + std::to_string(::getpid()) + "-" +
+                                         std::to_string(counter++));
+            descriptor.fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        } while (descriptor.fd < 0 && errno == EEXIST);
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() {
+        if (descriptor.fd >= 0 && !renamed) ::unlink(name.c_str());
+    }
+};
+
+// So that the rename itself survives a power cut. Failing here is not reported: the new file is
+// already in place, and an Error would claim that the old one still is.
+void sync_folder(const std::filesystem::path& folder) {
+    const auto* name = folder.empty() ? "." : folder.c_str();
+    const Descriptor descriptor(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (descriptor.fd >= 0) ::fsync(descriptor.fd);
+}
+
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(std::ostream&)>& write) {
+    std::error_code ignored;
+    const bool link = std::filesystem::is_symlink(path, ignored);
+    const auto target = link ? std::filesystem::weakly_canonical(path, ignored) : path;
+    const auto fail = [&path](int error) {
+        throw Error(path.string(), "cannot write: " + reason(error));
+    };
+    if (target.empty() || !target.has_filename()) fail(target.empty() ? ENOENT : EISDIR);
+
+    TemporaryFile temporary(target);
+    if (temporary.descriptor.fd < 0) fail(errno);
+    DescriptorBuffer buffer(temporary.descriptor.fd);
+    std::ostream stream(&buffer);
+    write(stream);
+    stream.flush();
+    if (buffer.error() != 0) fail(buffer.error());
+    if (!stream) fail(EIO);
+
+    // A file that is replaced keeps who may read it.
+    struct stat before {};
+    if (::stat(target.c_str(), &before) == 0 &&
+        ::fchmod(temporary.descriptor.fd, before.st_mode & 07777) != 0) {
+        fail(errno);
+    }
+    if (::fsync(temporary.descriptor.fd) != 0) fail(errno);
+    if (::rename(temporary.name.c_str(), target.c_str()) != 0) fail(errno);
+    temporary.renamed = true;
+    sync_folder(target.parent_path());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+    write_file_atomically(path, [content](std::ostream& stream) {
+        stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+    });
+}
+
+std::string read_file(const std::filesystem::path& path) {
+    const auto fail = [&path](int error) {
+        throw Error(path.string(), "cannot read: " + reason(error));
+    };
+    const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (descriptor.fd < 0) fail(errno);
+    std::string content;
+    std::array<char, 1 << 16> buffer;
+    while (true) {
+        const auto size = ::read(descriptor.fd, buffer.data(), buffer.size());
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) fail(errno);
+        if (size == 0) return content;
+        content.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+}
+
+}  // namespace keepsake

@@ -1,0 +1,161 @@
+#include "pipeline/model/generate.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "pipeline/compute/kept_buffers.h"
+#include "pipeline/compute/kernels.h"
+#include "pipeline/sampling/ddim_invert.h"
+
+namespace keepsake::pipeline {
+
+at::Generator make_generator(std::uint64_t seed) {
+    return at::detail::createCPUGenerator(seed);
+}
+
+Tensor randn(at::IntArrayRef shape, at::Generator generator) {
+    return at::randn(shape, std::move(generator), at::TensorOptions().dtype(at::kFloat));
+}
+
+Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokenized) {
+    const at::NoGradGuard no_grad;
+    Tokenized tokens = model.tokenizer(text);
+    const Tensor ids =
+        at::tensor(tokens.ids, at::TensorOptions().dtype(at::kLong)).unsqueeze(0).to(model.device);
+    if (tokenized) *tokenized = std::move(tokens);
+    return model.text_encoder(ids);
+}
+
+Tensor encode_image(const Model& model, const Tensor& image,
+                    const std::vector<at::Generator>& generators) {
+    const at::NoGradGuard no_grad;
+    const LatentDistribution latents = model.vae.encode(image.to(model.device, model.dtype));
+    std::vector<Tensor> draws;
+    for (const at::Generator& generator : generators) draws.push_back(latents.sample(generator));
+    const Tensor z = draws.empty() ? latents.mean : at::cat(draws);
+    return z.to(at::kFloat) * model.vae.config().scaling_factor;
+}
+
+namespace {
+
+constexpr std::int64_t large_latents = 4096;  // 512 pixels square
+
+}  // namespace
+
+Tensor decode_latents(const Model& model, const Tensor& latents) {
+    const at::NoGradGuard no_grad;
+    // Decoding a large picture is the moment of the most memory.
+    const bool large = latents.size(2) * latents.size(3) >= large_latents;
+    if (large) give_back_buffers();
+    const Tensor z = latents.to(model.device, model.dtype) / model.vae.config().scaling_factor;
+    const Tensor image = model.vae.decode(z).to(at::kCPU, at::kFloat);
+    if (large) give_back_buffers();
+    return (image / 2 + 0.5).clamp(0, 1).contiguous();
+}
+
+namespace {
+
+// An embedding (1 or B, T, D) for a batch of `batch`.
+Tensor for_batch(const Tensor& embedding, std::int64_t batch) {
+    if (embedding.size(0) == batch) return embedding;
+    if (embedding.size(0) == 1) return embedding.expand({batch, -1, -1});
+    throw Error("text embedding", "has batch " + std::to_string(embedding.size(0)) +
+                                      ", the latents have batch " + std::to_string(batch));
+}
+
+}  // namespace
+
+Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double guidance_scale) {
+    const at::ScalarType dtype = cond.scalar_type();
+    const bool guided = guidance_scale > 1.0;
+    if (guided && !uncond.defined()) {
+        throw Error("guidance", "needs the embedding of the negative prompt");
+    }
+    return [&unet, cond = std::move(cond), uncond = std::move(uncond), guided, guidance_scale,
+            dtype, context = Tensor()](const Tensor& x, double t) mutable {
+        const at::NoGradGuard no_grad;
+        const Tensor timestep = at::full({1}, t, x.options().dtype(at::kFloat));
+        const std::int64_t batch = x.size(0);
+        const Tensor input = x.to(dtype);
+        // One tensor for all steps, so that the network computes its keys and values once.
+        const std::int64_t passes = guided ? 2 * batch : batch;
+        if (!context.defined() || context.size(0) != passes) {
+            context = for_batch(cond, batch);
+            if (guided) context = at::cat({for_batch(uncond, batch), context});
+        }
+        if (!guided) return unet(input, timestep, context).to(at::kFloat);
+        const Tensor both = unet(at::cat({input, input}), timestep, context).to(at::kFloat);
+        const auto halves = both.chunk(2);
+        return halves[0] + guidance_scale * (halves[1] - halves[0]);
+    };
+}
+
+Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height,
+                     at::Generator generator) {
+    const std::int64_t unit = model.vae.config().downscale();
+    if (width <= 0 || height <= 0 || width % unit != 0 || height % unit != 0) {
+        throw Error("size", std::to_string(width) + "x" + std::to_string(height) +
+                                " pixels: both sides must be positive multiples of " +
+                                std::to_string(unit));
+    }
+    const std::vector<std::int64_t> shape = {1, model.unet.config().in_channels, height / unit,
+                                             width / unit};
+    return randn(shape, std::move(generator));
+}
+
+std::size_t pictures_at_once(const Model& model, const SampleOptions& options, std::int64_t width,
+                             std::int64_t height) {
+    constexpr std::int64_t most = 4096;  // latent pixels of one call of the U-Net
+    const bool alike =
+        kernels::best_kernels() && model.dtype == at::kFloat && model.device.is_cpu();
+    if (!alike) return 1;
+    const std::int64_t unit = model.vae.config().downscale();
+    const std::int64_t passes = options.guidance_scale > 1 ? 2 : 1;
+    const std::int64_t picture = passes * (width / unit) * (height / unit);
+    return static_cast<std::size_t>(std::clamp<std::int64_t>(most / picture, 1, most));
+}
+
+Tensor generate_latents(const Model& model, const GenerateInput& input,
+                        const SampleOptions& options, Monitor& monitor, const UNet* unet) {
+    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    SamplerControls controls;
+    controls.ddim_eta = options.ddim_eta;
+    controls.generators = input.generators;
+    controls.monitor = &monitor;
+    const Tensor noise = input.noise.to(model.device);
+    Tensor latents = noise * timetable.init_noise_sigma;
+    if (options.noise_share < 1) {
+        if (!input.inverted) throw Error("noise_share", "below 1 needs inverted latents");
+        const double share = options.noise_share;
+        latents = to_sampler_scale(timetable, *input.inverted) * std::sqrt(1 - share * share) +
+                  latents * share;
+    }
+    if (input.init_latents) {
+        controls.begin = start_index(timetable, input.strength);
+        const Tensor init = input.init_latents->to(model.device);
+        // Strength 0 leaves no step and so no noise either.
+        latents = controls.begin == timetable.timesteps.size()
+                      ? init.expand_as(noise)
+                      : add_noise_at(timetable, model.schedule, init, noise, controls.begin);
+    }
+    const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, input.cond, input.uncond,
+                                             options.guidance_scale);
+    return sample(denoise, model.schedule, timetable, latents, controls);
+}
+
+Tensor invert_latents(const Model& model, const GenerateInput& picture,
+                      const SampleOptions& options, Monitor& monitor, const UNet* unet) {
+    if (!picture.init_latents) throw Error("inversion", "needs the picture's latents");
+    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, picture.cond, {}, 1);
+    InversionOptions inversion;
+    inversion.monitor = &monitor;
+    return ddim_invert(denoise, model.schedule, inversion_timesteps(timetable),
+                       picture.init_latents->to(model.device), inversion);
+}
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,84 @@
+// From words (and a picture) to a picture: what every front end calls.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/model/model.h"
+#include "pipeline/sampling/samplers.h"
+
+namespace keepsake::pipeline {
+
+// How an image is sampled. The one home of these defaults.
+struct SampleOptions {
+    Sampler sampler = Sampler::pndm;  // Stable Diffusion's own (scheduler_config.json of v1-5)
+    int steps = 50;                   // diffusers' StableDiffusionPipeline
+    double guidance_scale = 7.5;      // likewise; Ho & Salimans, arXiv 2207.12598. 1: no guidance
+    std::string negative_prompt;      // likewise, empty: the unconditional text
+    double ddim_eta = 0.0;            // Song et al., arXiv 2010.02502, eq. 16
+    // How much of what sampling starts from is the seed's noise, with GenerateInput::inverted: the
+    // start is sqrt(1 - share^2) inverted + share noise. 1: noise alone, as Imagic has it.
+    double noise_share = 1.0;
+};
+
+// The CPU generator of a seed: the same numbers as torch.Generator("cpu").manual_seed(seed).
+at::Generator make_generator(std::uint64_t seed);
+
+// Standard normal noise, float32, drawn on CPU as torch.randn(shape, generator=g) draws it.
+Tensor randn(at::IntArrayRef shape, at::Generator generator);
+
+// text -> (1, 77, D) working dtype on the model's device. `tokenized`, if given, tells what was
+// cut.
+Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokenized = nullptr);
+
+// image: (B, 3, H, W) float32 in [-1, 1] -> scaled latents (B, C, H/8, W/8), the distribution's
+// mean; with generators a draw from it by each, one after the other: (B * generators, C, H/8, W/8).
+Tensor encode_image(const Model& model, const Tensor& image,
+                    const std::vector<at::Generator>& generators = {});
+
+// Scaled latents (B, C, h, w) -> (B, 3, 8h, 8w) float32 on CPU, clamped to [0, 1].
+Tensor decode_latents(const Model& model, const Tensor& latents);
+
+// Classifier-free guidance (Ho & Salimans eq. 6) around `unet` in one batched pass; one plain pass
+// when guidance_scale is 1 (below 1 too, as in diffusers). cond, uncond: (1 or B, T, D).
+Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double guidance_scale);
+
+// Initial latents for a picture of width x height pixels, before init_noise_sigma: (1, C, h, w).
+// Throws Error naming the size when it is no multiple of 8.
+Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height,
+                     at::Generator generator);
+
+struct GenerateInput {
+    Tensor noise;                        // (B, C, h, w) before scaling by init_noise_sigma
+    Tensor cond, uncond;                 // (1 or B, T, D); uncond may be undefined with guidance 1
+    std::optional<Tensor> init_latents;  // image to image: scaled latents of the picture, (1 or B)
+    double strength = 1.0;               // with init_latents; as diffusers
+    // For ddim_eta > 0: one for the batch or one per picture (SamplerControls).
+    std::vector<at::Generator> generators = {};
+    std::optional<Tensor> inverted;  // of invert_latents, for noise_share below 1
+};
+
+// The most pictures of width x height pixels that are worth a batch of their own, guidance's second
+// half counted: several of small ones, which are faster together, one of 512 pixels and up, which
+// fills the processor and the memory alone. 1 too where a picture among others could differ from
+// the same one alone (kernels.h computes both alike; other operators and devices promise nothing),
+// so that a batch never shows in a picture.
+std::size_t pictures_at_once(const Model& model, const SampleOptions& options, std::int64_t width,
+                             std::int64_t height);
+
+// Returns the final latents (B, C, h, w). Uses `unet` in place of model.unet when given (a tuned
+// one).
+Tensor generate_latents(const Model& model, const GenerateInput& input,
+                        const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
+
+// Where sampling without guidance would have to start to come out at `picture`.init_latents: DDIM
+// inversion (ddim_invert.h) with picture's `cond` up to the noise of the first timestep of these
+// options' sampler. (B, C, h, w) float32, alpha x0 + sigma noise of unit variance. Inverted with
+// guidance, the picture comes back more exactly when sampled with it, and edits tear it apart
+// (docs/fast-mode.md). Throws Error naming what is missing, and Cancelled.
+Tensor invert_latents(const Model& model, const GenerateInput& picture,
+                      const SampleOptions& options, Monitor& monitor, const UNet* unet = nullptr);
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,140 @@
+#include "pipeline/model/model.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "pipeline/compute/kept_buffers.h"
+#include "pipeline/error.h"
+#include "pipeline/model/model_files.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo): not for security, but the same on every machine.
+struct Fingerprint {
+    std::uint64_t hash = 0xcbf29ce484222325;
+
+    void add(std::string_view bytes) {
+        for (const char byte : bytes) {
+            hash ^= static_cast<unsigned char>(byte);
+            hash *= 0x100000001b3;
+        }
+        hash ^= 0x100;  // so that "ab", "c" is not "a", "bc"
+        hash *= 0x100000001b3;
+    }
+
+    // Three samples of a tensor: reading all of a large model would take seconds, and no training
+    // or merging leaves them all as they were.
+    void add(const std::string& name, const StoredTensor& tensor) {
+        constexpr std::size_t sample_size = 64;
+        const auto& info = tensor.file->tensors().at(tensor.from.source);
+        add(name);
+        add(safetensors_dtype_name(info.dtype));
+        for (const auto side : info.shape) add(std::to_string(side));
+        const auto size = info.end - info.begin;
+        const auto last = size > sample_size ? size - sample_size : 0;
+        for (const auto offset : {std::size_t{0}, last / 2, last})
+            add(tensor.file->read_bytes(tensor.from.source, offset, sample_size));
+    }
+
+    std::string text() const {
+        std::array<char, 17> digits{};
+        std::snprintf(digits.data(), digits.size(), "%016llx",
+                      static_cast<unsigned long long>(hash));
+        return digits.data();
+    }
+};
+
+std::string fingerprint(const ModelFiles& files) {
+    Fingerprint fingerprint;
+    for (const auto* component : {&files.text_encoder, &files.vae, &files.unet}) {
+        fingerprint.add("component");
+        for (const auto& [name, tensor] : component->tensors) fingerprint.add(name, tensor);
+    }
+    return fingerprint.text();
+}
+
+// Components that are fine by themselves and do not fit one another.
+void check_fit(const ModelFiles& files, const Tokenizer& tokenizer) {
+    const auto refuse = [&](const std::string& why) { throw Error(files.path.string(), why); };
+    const auto& unet = files.unet_config;
+    if (unet.in_channels != files.vae_config.latent_channels)
+        refuse("the U-Net takes " + std::to_string(unet.in_channels) +
+               " channels and the VAE has " + std::to_string(files.vae_config.latent_channels) +
+               "; models for inpainting, depth or upscaling are not supported");
+    if (unet.cross_attention_dim != files.text_encoder_config.hidden_size)
+        refuse("the U-Net takes text of width " + std::to_string(unet.cross_attention_dim) +
+               " and the text encoder has " +
+               std::to_string(files.text_encoder_config.hidden_size));
+    const auto last_id = std::max({tokenizer.start_id(), tokenizer.end_id(), tokenizer.pad_id()});
+    if (last_id >= files.text_encoder_config.vocab_size)
+        refuse("the tokenizer has a token " + std::to_string(last_id) +
+               " and the text encoder only " +
+               std::to_string(files.text_encoder_config.vocab_size) + " tokens");
+}
+
+Tokenizer load_tokenizer(const ModelFiles& files) {
+    if (files.tokenizer.empty())
+        throw Error(files.path.string(),
+                    "has no tokenizer: put CLIP's vocab.json and merges.txt into a folder " +
+                        (files.path.parent_path() / "tokenizer").string());
+    const Tokenizer tokenizer(files.tokenizer);
+    return files.pad_id ? tokenizer.with_pad_id(*files.pad_id) : tokenizer;
+}
+
+}  // namespace
+
+Weights lazy_weights(const ComponentFiles& component) {
+    std::map<std::string, Weights::Source> sources;
+    for (const auto& [name, tensor] : component.tensors) {
+        const auto& info = tensor.file->tensors().at(tensor.from.source);
+        sources[name] = {
+            ldm_shape(tensor.from, info.shape), info.dtype,
+            [tensor](at::ScalarType as) { return read_ldm_tensor(*tensor.file, tensor.from, as); }};
+    }
+    return Weights(std::move(sources), component.noun);
+}
+
+ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& options) {
+    if (!exists(path)) throw Error(path.string(), "no such model folder or checkpoint");
+    if (!is_directory(path)) return open_single_file(path, options);
+    auto files = open_diffusers_folder(path);
+    if (options.prediction_type) files.schedule.prediction_type = *options.prediction_type;
+    return files;
+}
+
+Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
+    const at::NoGradGuard no_grad;
+    keep_large_buffers();
+    const auto files = open_model(path, options);
+    Tokenizer tokenizer = load_tokenizer(files);
+    check_fit(files, tokenizer);
+    const auto weights = [&](const ComponentFiles& component) {
+        auto result = lazy_weights(component);
+        result.set_target(options.dtype, options.device);
+        result.keep_stored_precision();
+        return result;
+    };
+    Weights unet_weights = weights(files.unet);
+    unet_weights.set_arithmetic(options.arithmetic);
+    return Model{
+        .path = path,
+        .fingerprint = fingerprint(files),
+        .tokenizer = std::move(tokenizer),
+        .text_encoder = TextEncoder(files.text_encoder_config, weights(files.text_encoder)),
+        .vae = Vae(files.vae_config, weights(files.vae)),
+        .unet = UNet(files.unet_config, std::move(unet_weights)),
+        .schedule = Schedule(files.schedule),
+        .dtype = options.dtype,
+        .device = options.device};
+}
+
+std::string model_fingerprint(const std::filesystem::path& path) {
+    return fingerprint(open_model(path, {}));
+}
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,56 @@
+// A model on disk, opened but not loaded: what its files say, and where each tensor lies. Both
+// layouts (a diffusers folder, a single-file checkpoint) are brought to this one form.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "pipeline/files/ldm_layout.h"
+#include "pipeline/model/model.h"
+
+namespace keepsake::pipeline {
+
+struct StoredTensor {
+    std::shared_ptr<const SafetensorsFile> file;
+    LdmTensor from;  // of a diffusers folder: simply its name
+};
+
+// The weights of one component by diffusers' names.
+struct ComponentFiles {
+    std::string noun;  // for errors: the weights file, its index file, or file and component
+    std::map<std::string, StoredTensor> tensors;
+};
+
+struct ModelFiles {
+    std::filesystem::path path;
+    std::string kind;  // "diffusers folder", "Stable Diffusion 1.x checkpoint"...
+    ComponentFiles text_encoder, vae, unet;
+    TextEncoderConfig text_encoder_config;
+    VaeConfig vae_config;
+    UNetConfig unet_config;
+    ScheduleConfig schedule;
+    std::string schedule_source;         // where `schedule` is from, for people
+    std::filesystem::path tokenizer;     // a folder, or empty when there is none
+    std::optional<std::int64_t> pad_id;  // instead of the tokenizer's own
+};
+
+// Both throw Error as load_model does, but look at headers and configs alone.
+ModelFiles open_diffusers_folder(const std::filesystem::path& folder);
+ModelFiles open_single_file(const std::filesystem::path& path, const LoadOptions& options);
+// Whichever of the two `path` is, with options.prediction_type applied.
+ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& options);
+
+// The component's tensors, read when they are taken.
+Weights lazy_weights(const ComponentFiles& component);
+
+// A JSON file. Throws Error naming it when it cannot be read or parsed.
+nlohmann::json read_json_file(const std::filesystem::path& path);
+
+// Whether a safetensors file's tensors are a LoRA's, in the naming of kohya or of diffusers (peft).
+bool is_lora(const SafetensorsFile& file);
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,145 @@
+// Opens a checkpoint in the original latent-diffusion layout: one file, weights alone. What the
+// weights do not say follows diffusers' convert_from_ckpt.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "pipeline/error.h"
+#include "pipeline/model/model_files.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+using std::filesystem::path;
+
+constexpr std::int64_t sd2_text_width = 1024;
+// The last training step of stable-diffusion-2-base, the one SD 2.x model that predicts epsilon and
+// that its file tells from the others.
+constexpr std::int64_t sd2_base_global_step = 875000;
+// SD 2.x pads with "!", not with the end token; its tokenizer_config.json says so, CLIP's does not.
+constexpr std::int64_t sd2_pad_id = 0;
+
+bool any_name(const SafetensorsFile& file, std::string_view part) {
+    return std::ranges::any_of(file.tensors(), [&](const auto& tensor) {
+        return tensor.first.find(part) != std::string::npos;
+    });
+}
+
+std::string joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+// Says what the file is, where it is no checkpoint that can be loaded.
+void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout) {
+    const auto refuse = [&](const std::string& why) { throw Error(file.path().string(), why); };
+    if (is_lora(file)) refuse("is a LoRA, not a model");
+    if (any_name(file, "conditioner.embedders."))
+        refuse("is a Stable Diffusion XL checkpoint; only 1.x and 2.x are supported");
+    if (layout.unet.empty() && layout.vae.empty() && layout.text_encoder.empty() &&
+        (any_name(file, "down_blocks.0.") || any_name(file, "encoder.layers.0.")))
+        refuse("is one component of a model; give the diffusers folder that it is part of");
+    if (!file.tensors().contains("model.diffusion_model.input_blocks.0.0.weight"))
+        refuse(
+            "is no Stable Diffusion 1.x or 2.x checkpoint: it has no tensor "
+            "model.diffusion_model.input_blocks.0.0.weight");
+    if (layout.vae.empty()) refuse("has no VAE (first_stage_model.*)");
+    if (layout.text_encoder.empty()) refuse("has no text encoder (cond_stage_model.*)");
+    if (!layout.unknown.empty())
+        refuse("tensors that are not part of this model: " + joined(layout.unknown));
+}
+
+ComponentFiles component(const std::shared_ptr<const SafetensorsFile>& file, std::string_view name,
+                         const std::map<std::string, LdmTensor>& tensors) {
+    ComponentFiles component{file->path().string() + " (" + std::string(name) + ")", {}};
+    for (const auto& [key, tensor] : tensors) component.tensors[key] = {file, tensor};
+    return component;
+}
+
+std::optional<std::int64_t> global_step(const SafetensorsFile& file) {
+    if (!file.tensors().contains("global_step")) return std::nullopt;
+    const Tensor step = file.read("global_step");
+    return step.numel() == 1 ? std::optional(step.item().toLong()) : std::nullopt;
+}
+
+// The schedule that a diffusers scheduler_config.json beside the checkpoint, <stem>.json, gives; a
+// prediction type alone is enough. Other programs put other JSON files there: those say nothing
+// here.
+std::optional<ScheduleConfig> schedule_beside(const path& checkpoint, std::string& source) {
+    auto beside = checkpoint;
+    beside.replace_extension(".json");
+    if (!exists(beside)) return std::nullopt;
+    const auto content = read_json_file(beside);
+    const bool whole = content.is_object() && content.contains("beta_schedule");
+    if (!whole && !(content.is_object() && content.contains("prediction_type")))
+        return std::nullopt;
+    source = beside.filename().string();
+    try {
+        const auto schedule = ScheduleConfig::from_json(content);
+        return whole ? schedule : ScheduleConfig::stable_diffusion(schedule.prediction_type);
+    } catch (const Error& error) {
+        throw Error(beside.string(), error.what());
+    }
+}
+
+void set_schedule(ModelFiles& files, const SafetensorsFile& file, bool sd2) {
+    if (const auto schedule = schedule_beside(files.path, files.schedule_source)) {
+        files.schedule = *schedule;
+        return;
+    }
+    const bool predicts_v = sd2 && global_step(file) != sd2_base_global_step;
+    files.schedule = ScheduleConfig::stable_diffusion(predicts_v ? PredictionType::v_prediction
+                                                                 : PredictionType::epsilon);
+    files.schedule_source = std::string("assumed for SD ") + (sd2 ? "2.x" : "1.x");
+}
+
+path find_tokenizer(const path& checkpoint, const LoadOptions& options) {
+    if (!options.tokenizer.empty()) return options.tokenizer;
+    const auto beside = checkpoint.parent_path() / "tokenizer";
+    return exists(beside) ? beside : options.default_tokenizer;
+}
+
+}  // namespace
+
+bool is_lora(const SafetensorsFile& file) {
+    return any_name(file, "lora_down") || any_name(file, "lora_A") || any_name(file, "lora.down");
+}
+
+ModelFiles open_single_file(const path& path, const LoadOptions& options) {
+    const auto file = std::make_shared<const SafetensorsFile>(path);
+    const auto layout = read_ldm_layout(file->tensors());
+    check_is_checkpoint(*file, layout);
+
+    ModelFiles files;
+    files.path = path;
+    files.text_encoder = component(file, "text encoder", layout.text_encoder);
+    files.vae = component(file, "VAE", layout.vae);
+    files.unet = component(file, "U-Net", layout.unet);
+    try {
+        files.text_encoder_config =
+            TextEncoderConfig::detect_from_weights(lazy_weights(files.text_encoder));
+        files.vae_config = VaeConfig::detect_from_weights(lazy_weights(files.vae));
+        files.unet_config = UNetConfig::detect_from_weights(lazy_weights(files.unet));
+    } catch (const Error& error) {
+        throw Error(path.string(), error.what());
+    }
+
+    const bool sd2 = layout.open_clip || files.unet_config.cross_attention_dim == sd2_text_width;
+    files.kind = std::string("Stable Diffusion ") + (sd2 ? "2.x" : "1.x") +
+                 " checkpoint, original LDM layout";
+    if (layout.open_clip) files.text_encoder_config.hidden_act = "gelu";
+    set_schedule(files, *file, sd2);
+    if (options.prediction_type) files.schedule.prediction_type = *options.prediction_type;
+    // As in diffusers, SD 2.x models that predict v are taken for those of 768 pixels. Their
+    // attention overflows float16 unless it is computed in float32.
+    const bool large = sd2 && files.schedule.prediction_type == PredictionType::v_prediction;
+    files.unet_config.sample_size = (large ? 768 : 512) / files.vae_config.downscale();
+    files.unet_config.upcast_attention = sd2;
+
+    files.tokenizer = find_tokenizer(path, options);
+    if (sd2 && files.tokenizer == options.default_tokenizer) files.pad_id = sd2_pad_id;
+    return files;
+}
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,115 @@
+// DPM-Solver++(2M): Lu, Zhou, Bao, Chen, Li, Zhu, "DPM-Solver++: Fast Solver for Guided Sampling of
+// Diffusion Probabilistic Models", arXiv 2211.01095, algorithm 2.
+#include <algorithm>
+#include <cmath>
+
+#include "pipeline/sampling/sampler_run.h"
+#include "pipeline/sampling/timetable.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+// Other classes' names for what this sampler does are accepted as the reference accepts them.
+void check_solver(const ScheduleConfig& config) {
+    const auto refuse = [](const char* key, const std::string& value) {
+        throw Error(std::string("scheduler_config.json, ") + key,
+                    "dpmpp_2m does not support " + value);
+    };
+    const auto known = [](const std::string& value, std::initializer_list<const char*> names) {
+        return std::ranges::find(names, value) != names.end();
+    };
+    if (!known(config.algorithm_type, {"dpmsolver++", "deis"})) {
+        refuse("algorithm_type", "\"" + config.algorithm_type + "\"");
+    }
+    if (!known(config.solver_type, {"midpoint", "heun", "logrho", "bh1", "bh2"})) {
+        refuse("solver_type", "\"" + config.solver_type + "\"");
+    }
+    if (config.solver_order != 2) refuse("solver_order", std::to_string(config.solver_order));
+}
+
+// How many timesteps, from 0 up, have a half log-SNR of at least lambda_min_clipped: the cosine
+// schedule needs its noisiest end cut off.
+std::int64_t usable_range(const ScheduleConfig& config, const std::vector<double>& alphas) {
+    const auto is_clipped = [&](double a) {
+        return static_cast<float>(0.5 * std::log(a / (1 - a))) <
+               static_cast<float>(config.lambda_min_clipped);
+    };
+    const auto clipped = std::count_if(alphas.begin(), alphas.end(), is_clipped);
+    if (clipped == std::ssize(alphas)) {
+        throw Error("scheduler_config.json, lambda_min_clipped", "leaves no timestep");
+    }
+    return std::ssize(alphas) - clipped;
+}
+
+}  // namespace
+
+Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps) {
+    const ScheduleConfig& config = schedule.config;
+    check_solver(config);
+    const std::vector<double> alphas = alphas_cumprod_of(Sampler::dpmpp_2m, schedule);
+    const std::vector<double> all = training_sigmas(alphas);
+    const TimestepSpacing spacing = config.timestep_spacing.value_or(TimestepSpacing::linspace);
+    const bool trailing = spacing == TimestepSpacing::trailing;
+    const int n = num_inference_steps;
+
+    Timetable table{.sampler = Sampler::dpmpp_2m, .num_inference_steps = n};
+    // One more than asked for, without the last, which is the end of the last step.
+    table.timesteps =
+        spaced_timesteps(spacing, {.range = usable_range(config, alphas),
+                                   .count = trailing ? n : n + 1,
+                                   .offset = config.steps_offset,
+                                   .stride = static_cast<double>(config.num_train_timesteps) / n});
+    if (!trailing) table.timesteps.pop_back();
+    for (double& t : table.timesteps) t = std::nearbyint(t);
+    if (config.use_karras_sigmas) {
+        table.sigmas = karras_sigmas(config.sigma_max.value_or(all.back()),
+                                     config.sigma_min.value_or(all.front()), n);
+        table.timesteps.clear();
+        const bool cosine = config.beta_schedule == "squaredcos_cap_v2";
+        for (const double s : table.sigmas) {
+            const double t = sigma_to_timestep(all, s);
+            table.timesteps.push_back(cosine ? std::trunc(t) : std::nearbyint(t));
+        }
+    } else {
+        table.sigmas = interpolate_sigmas(all, table.timesteps);
+    }
+    table.sigmas.push_back(config.final_sigmas_type == FinalSigma::zero ? 0.0 : all.front());
+    for (double& s : table.sigmas) s = static_cast<double>(static_cast<float>(s));
+    return table;
+}
+
+// In x = alpha x0 + s noise, with lambda = log(alpha / s) = -log(sigma) and h its growth in a step:
+// x <- (s' / s) x - alpha' (e^-h - 1) D, D = x0 + (x0 - x0 before) h / (2 h before).
+Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x) {
+    const ScheduleConfig& config = run.schedule.config;
+    const std::vector<double>& sigmas = run.timetable.sigmas;
+    const bool few = run.end() < 15;  // of the whole table, as the reference counts
+    const bool first_order_last = config.euler_at_final || (config.lower_order_final && few) ||
+                                  config.final_sigmas_type == FinalSigma::zero;
+    Tensor before;  // x0 of the step before
+    for (std::size_t i = run.begin(); i < run.end(); ++i) {
+        const double alpha = alpha_of_sigma(sigmas[i]);
+        const double s = alpha * sigmas[i];
+        const Tensor output = call_model(run, x, i);
+        const Tensor x0 = read_prediction(config.prediction_type, output, x, alpha, s).x0;
+
+        const double alpha_next = alpha_of_sigma(sigmas[i + 1]);
+        const double s_next = alpha_next * sigmas[i + 1];
+        const double decay = sigmas[i + 1] / sigmas[i] - 1;  // e^-h - 1, -1 at the final sigma 0
+        Tensor next = x * (s_next / s) - x0 * (alpha_next * decay);
+        const bool last = i + 1 == run.end();
+        if (before.defined() && !(last && first_order_last)) {
+            const double h = std::log(sigmas[i] / sigmas[i + 1]);
+            const double h_before = std::log(sigmas[i - 1] / sigmas[i]);
+            const Tensor slope = (x0 - before) * (h / h_before);
+            const double weight = config.solver_type == "heun" ? decay / h + 1 : -0.5 * decay;
+            next = next + slope * (alpha_next * weight);
+        }
+        before = x0;
+        x = next;
+        report_step(run, i, x);
+    }
+    return x;
+}
+
+}  // namespace keepsake::pipeline

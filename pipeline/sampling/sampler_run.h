@@ -1,0 +1,52 @@
+// What the samplers' own files share and provide. Callers include samplers.h.
+#pragma once
+
+#include "pipeline/sampling/samplers.h"
+
+namespace keepsake::pipeline {
+
+// The arguments of sample(), but for the latents that change.
+struct SamplerRun {
+    const Denoiser& denoise;
+    const Schedule& schedule;
+    const Timetable& timetable;
+    const SamplerControls& controls;
+
+    std::size_t begin() const { return controls.begin; }
+    std::size_t end() const { return timetable.timesteps.size(); }
+};
+
+// The raw prediction at timesteps[index] of x, (B, C, h, w). Throws Error if it has another shape.
+Tensor call_model(const SamplerRun& run, const Tensor& x, std::size_t index);
+
+// Reports the model call `index` done, with the latents after it, to on_step and the monitor.
+void report_step(const SamplerRun& run, std::size_t index, const Tensor& latents);
+
+// Both readings of a raw model output for x = alpha x0 + sigma noise, alpha^2 + sigma^2 = 1.
+struct Prediction {
+    Tensor x0, noise;
+};
+Prediction read_prediction(PredictionType type, const Tensor& output, const Tensor& x, double alpha,
+                           double sigma);
+
+// x0 of a raw model output for x = x0 + sigma noise, in the reference's order of operations: after
+// zero terminal SNR sigma starts at 4096, where float32 rounding alone nears the tolerance.
+Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma);
+
+// Variance-preserving scaling of a sigma: x0 + sigma noise, times alpha, is alpha x0 + (alpha
+// sigma) noise with squares that add to 1, which is what the model was trained on.
+double alpha_of_sigma(double sigma);
+
+// Each sampler's timetable and loop, in sampler_<name>.cpp.
+Timetable ddim_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_ddim(const SamplerRun& run, Tensor x);
+Timetable pndm_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_pndm(const SamplerRun& run, Tensor x);
+Timetable lms_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_lms(const SamplerRun& run, Tensor x);
+Timetable euler_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_euler(const SamplerRun& run, Tensor x);
+Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x);
+
+}  // namespace keepsake::pipeline

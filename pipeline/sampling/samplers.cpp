@@ -1,0 +1,186 @@
+#include "pipeline/sampling/samplers.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "pipeline/sampling/sampler_run.h"
+#include "pipeline/sampling/timetable.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+// How a sampler holds a noised latent: alpha x0 + sigma noise, or x0 + sigma noise.
+enum class LatentScale { variance_preserving, variance_exploding };
+
+// All that the rest of the program knows about a sampler.
+struct SamplerRow {
+    Sampler sampler;
+    std::string_view name;
+    LatentScale scale;
+    Timetable (*timetable)(const Schedule& schedule, int num_inference_steps);
+    Tensor (*run)(const SamplerRun& run, Tensor latents);
+};
+constexpr LatentScale preserving = LatentScale::variance_preserving;
+constexpr LatentScale exploding = LatentScale::variance_exploding;
+constexpr SamplerRow rows[] = {
+    {Sampler::ddim, "ddim", preserving, ddim_timetable, sample_ddim},
+    {Sampler::pndm, "pndm", preserving, pndm_timetable, sample_pndm},
+    {Sampler::lms, "lms", exploding, lms_timetable, sample_lms},
+    {Sampler::euler, "euler", exploding, euler_timetable, sample_euler},
+    {Sampler::dpmpp_2m, "dpmpp_2m", preserving, dpmpp_2m_timetable, sample_dpmpp_2m},
+};
+
+const SamplerRow& row_of(Sampler sampler) {
+    return *std::ranges::find(rows, sampler, &SamplerRow::sampler);
+}
+
+[[noreturn]] void refuse_steps(int steps, const std::string& why) {
+    throw Error("num_inference_steps", std::to_string(steps) + " " + why);
+}
+
+void check_begin(const Timetable& timetable, std::size_t begin) {
+    if (begin > timetable.timesteps.size()) {
+        throw Error("begin", std::to_string(begin) + " is beyond the " +
+                                 std::to_string(timetable.timesteps.size()) + " timesteps");
+    }
+}
+
+}  // namespace
+
+Sampler parse_sampler(std::string_view name) {
+    std::string known;
+    for (const SamplerRow& row : rows) {
+        if (row.name == name) return row.sampler;
+        known += (known.empty() ? "" : ", ") + std::string(row.name);
+    }
+    throw Error("sampler \"" + std::string(name) + "\"", "unknown (known: " + known + ")");
+}
+
+std::string_view sampler_name(Sampler sampler) {
+    return row_of(sampler).name;
+}
+
+std::vector<Sampler> all_samplers() {
+    std::vector<Sampler> samplers;
+    for (const SamplerRow& row : rows) samplers.push_back(row.sampler);
+    return samplers;
+}
+
+Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps) {
+    const std::int64_t range = schedule.config.num_train_timesteps;
+    if (num_inference_steps < 1 || num_inference_steps > range) {
+        refuse_steps(num_inference_steps, "is not between 1 and the model's " +
+                                              std::to_string(range) + " num_train_timesteps");
+    }
+    Timetable table = row_of(sampler).timetable(schedule, num_inference_steps);
+    for (const double t : table.timesteps) {
+        if (t < 0 || t > static_cast<double>(range - 1)) {
+            refuse_steps(num_inference_steps,
+                         "are too many: timestep " + std::to_string(std::lround(t)) +
+                             " is outside the trained " + std::to_string(range) +
+                             " (steps_offset is " + std::to_string(schedule.config.steps_offset) +
+                             ")");
+        }
+    }
+    // Multistep samplers divide by the distance of sigmas. The last one may be reached twice.
+    for (std::size_t i = 0; i + 2 < table.sigmas.size(); ++i) {
+        if (table.sigmas[i] <= table.sigmas[i + 1]) {
+            refuse_steps(num_inference_steps, "are too many for " +
+                                                  std::string(sampler_name(sampler)) +
+                                                  ": two of them have the same sigma");
+        }
+    }
+    return table;
+}
+
+std::size_t start_index(const Timetable& timetable, double strength) {
+    if (!(strength >= 0 && strength <= 1)) {
+        throw Error("strength", std::to_string(strength) + " is not between 0 and 1");
+    }
+    const int n = timetable.num_inference_steps;
+    const int kept = std::min(static_cast<int>(n * strength), n);
+    return kept == 0 ? timetable.timesteps.size() : static_cast<std::size_t>(n - kept);
+}
+
+Tensor add_noise_at(const Timetable& timetable, const Schedule& schedule, const Tensor& x0,
+                    const Tensor& noise, std::size_t begin) {
+    check_begin(timetable, begin);
+    if (begin == timetable.timesteps.size()) return x0;
+    if (row_of(timetable.sampler).scale == exploding) return x0 + noise * timetable.sigmas[begin];
+    if (!timetable.sigmas.empty()) {
+        const double sigma = timetable.sigmas[begin];
+        return x0 * alpha_of_sigma(sigma) + noise * (sigma * alpha_of_sigma(sigma));
+    }
+    const auto t = static_cast<std::size_t>(timetable.timesteps[begin]);
+    const double a = alphas_cumprod_of(timetable.sampler, schedule)[t];
+    return x0 * std::sqrt(a) + noise * std::sqrt(1 - a);
+}
+
+Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents) {
+    if (row_of(timetable.sampler).scale == preserving) return latents;
+    return latents / alpha_of_sigma(timetable.sigmas.front());
+}
+
+Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable& timetable,
+              Tensor latents, const SamplerControls& controls) {
+    if (!latents.defined() || latents.dim() < 1 || latents.scalar_type() != at::kFloat) {
+        throw Error("latents", "expected a float32 tensor (B, C, h, w)");
+    }
+    check_begin(timetable, controls.begin);
+    if (!(controls.ddim_eta >= 0 && controls.ddim_eta <= 1)) {
+        throw Error("ddim_eta", std::to_string(controls.ddim_eta) + " is not between 0 and 1");
+    }
+    const at::NoGradGuard no_grad;
+    const SamplerRun run{denoise, schedule, timetable, controls};
+    if (run.begin() == run.end()) return latents;
+    return row_of(timetable.sampler).run(run, std::move(latents));
+}
+
+Tensor call_model(const SamplerRun& run, const Tensor& x, std::size_t index) {
+    Tensor output = run.denoise(x, run.timetable.timesteps[index]);
+    if (output.sizes() != x.sizes()) {
+        throw Error("the denoiser's prediction",
+                    "expected " + c10::str(x.sizes()) + ", found " + c10::str(output.sizes()));
+    }
+    return output;
+}
+
+void report_step(const SamplerRun& run, std::size_t index, const Tensor& latents) {
+    if (run.controls.on_step) run.controls.on_step(index, latents);
+    if (!run.controls.monitor) return;
+    run.controls.monitor->step(static_cast<std::int64_t>(index + 1 - run.begin()),
+                               static_cast<std::int64_t>(run.end() - run.begin()), "render");
+}
+
+Prediction read_prediction(PredictionType type, const Tensor& output, const Tensor& x, double alpha,
+                           double sigma) {
+    switch (type) {
+        case PredictionType::epsilon:
+            return {(x - output * sigma) / alpha, output};
+        case PredictionType::sample:
+            return {output, (x - output * alpha) / sigma};
+        case PredictionType::v_prediction:
+            return {x * alpha - output * sigma, output * alpha + x * sigma};
+    }
+    throw Error("prediction_type", "unknown");
+}
+
+Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma) {
+    switch (type) {
+        case PredictionType::epsilon:
+            return x - output * sigma;
+        case PredictionType::sample:
+            return output;
+        case PredictionType::v_prediction:
+            return output * (-sigma * alpha_of_sigma(sigma)) + x / (sigma * sigma + 1);
+    }
+    throw Error("prediction_type", "unknown");
+}
+
+double alpha_of_sigma(double sigma) {
+    return 1 / std::sqrt(sigma * sigma + 1);
+}
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,84 @@
+// Samplers: free functions from noise to latents. Each cites its paper in its source file.
+//
+// To add one: an enumerator below; one file sampler_<name>.cpp with its two functions (the
+// timetable and the loop, declared in sampler_run.h); one row in the table of samplers.cpp. Nothing
+// else names a sampler, but for its row in tests/goldens/make_sampler_goldens.py, which makes it
+// tested.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/error.h"
+#include "pipeline/sampling/schedule.h"
+
+namespace keepsake::pipeline {
+
+// The model at (scaled) input x, (B, C, h, w), and timestep t (may be fractional): its raw
+// prediction, shaped like x. Guidance happens inside.
+using Denoiser = std::function<Tensor(const Tensor& x, double t)>;
+
+enum class Sampler { ddim, pndm, lms, euler, dpmpp_2m };
+
+// "ddim", "pndm", "lms", "euler", "dpmpp_2m". parse_sampler throws Error naming the text and the
+// choices.
+Sampler parse_sampler(std::string_view name);
+std::string_view sampler_name(Sampler sampler);
+// Every one.
+std::vector<Sampler> all_samplers();
+
+// When a sampler calls the model, as the reference's set_timesteps builds it.
+struct Timetable {
+    Sampler sampler = Sampler::ddim;
+    int num_inference_steps = 50;
+    // Descending; one model call each. PNDM's PLMS lists its second one twice, its Runge-Kutta
+    // warm-up (skip_prk_steps false) its first ones up to four times.
+    std::vector<double> timesteps = {};
+    std::vector<double> sigmas = {};  // one more than timesteps; empty for ddim and pndm
+    double init_noise_sigma = 1.0;    // initial latents = noise * init_noise_sigma
+};
+
+// Throws Error naming `num_inference_steps` when it is not in [1, num_train_timesteps], too few for
+// PNDM's warm-up, or so many that timesteps leave the trained range or coincide; and Error naming
+// the key of the schedule's config that this sampler does not implement.
+Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps);
+
+// Image to image: the index of the first timestep for `strength` in [0, 1], as diffusers'
+// get_timesteps: n - min(int(n * strength), n). Where that leaves no step (strength 0), it is
+// timesteps.size(), and sample() returns its latents unchanged. Throws Error naming the strength
+// when out of range.
+std::size_t start_index(const Timetable& timetable, double strength);
+
+// x0: (B, C, h, w) latents, noise alike -> latents at the noise level of timesteps[begin], in the
+// sampler's own scaling (lms and euler: x0 + sigma * noise). x0 itself when begin is
+// timesteps.size(). Throws Error naming `begin` when beyond that.
+Tensor add_noise_at(const Timetable& timetable, const Schedule& schedule, const Tensor& x0,
+                    const Tensor& noise, std::size_t begin);
+
+// latents: (B, C, h, w) alpha x0 + sigma noise, alpha^2 + sigma^2 = 1, at the noise level of the
+// first timestep -> the same in the sampler's own scaling (lms and euler: x0 + sigma noise).
+Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents);
+
+struct SamplerControls {
+    std::size_t begin = 0;  // first index of timetable.timesteps
+    double ddim_eta = 0.0;  // DDIM eq. 16, in [0, 1]; 0 is deterministic, other samplers ignore it
+    // Noise of ddim_eta > 0: of one CPU generator for the whole batch, drawn as torch.randn draws
+    // it, or of one for each picture, which then is what it is when sampled alone (as diffusers').
+    std::vector<at::Generator> generators = {};
+    // After each model call, with its index and the latents then; for tests, previews.
+    std::function<void(std::size_t index, const Tensor& latents)> on_step;
+    Monitor* monitor = nullptr;  // reports "render", in model calls
+};
+
+// latents: (B, C, h, w) float32, any device, already scaled by init_noise_sigma (or made by
+// add_noise_at). Returns the final latents. Runs timetable.timesteps[begin..]; records no
+// gradients. Throws Error naming `latents`, `begin`, `ddim_eta` or `generators` when they do not
+// fit, naming the shapes when the denoiser returns another shape, and Cancelled from the monitor.
+Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable& timetable,
+              Tensor latents, const SamplerControls& controls = {});
+
+}  // namespace keepsake::pipeline

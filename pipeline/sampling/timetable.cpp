@@ -1,0 +1,149 @@
+#include "pipeline/sampling/timetable.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace keepsake::pipeline {
+namespace {
+
+double to_float(double value) {
+    return static_cast<double>(static_cast<float>(value));
+}
+
+}  // namespace
+
+std::vector<double> to_doubles(const Tensor& values) {
+    const Tensor flat = values.to(at::kCPU, at::kDouble).contiguous();
+    return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule) {
+    if (!schedule.config.rescale_betas_zero_snr) return to_doubles(schedule.alphas_cumprod);
+    if (sampler == Sampler::pndm || sampler == Sampler::lms) {
+        ScheduleConfig plain = schedule.config;
+        plain.rescale_betas_zero_snr = false;
+        return to_doubles(compute_alphas_cumprod(plain));
+    }
+    std::vector<double> alphas = to_doubles(schedule.alphas_cumprod);
+    if (sampler != Sampler::ddim) alphas.back() = std::ldexp(1.0, -24);
+    return alphas;
+}
+
+std::vector<double> training_sigmas(const std::vector<double>& alphas_cumprod) {
+    // In float32 throughout, and by pow, as the reference: rounding shows at a sigma of 4096.
+    const Tensor a = at::tensor(alphas_cumprod, at::kFloat);
+    return to_doubles(((1 - a) / a).pow(0.5));
+}
+
+std::vector<double> spaced_timesteps(TimestepSpacing spacing, const SpacedTimesteps& options) {
+    const int count = options.count;
+    std::vector<double> t;
+    if (spacing == TimestepSpacing::trailing) {
+        // numpy.arange(range, 0, -stride): its own count and its own rounding of the stride.
+        const double top = static_cast<double>(options.range);
+        const double step = (top - options.stride) - top;
+        const auto length = static_cast<int>(std::ceil(top / options.stride));
+        for (int i = 0; i < length; ++i) t.push_back(std::nearbyint(top + i * step) - 1);
+        // By rounding of the stride arange may run once too far (61 steps of 1000): that -1 would
+        // read the noisiest alpha, so it is dropped. The reference keeps it.
+        if (t.back() < 0) t.pop_back();
+        return t;
+    }
+    const double top = static_cast<double>(options.range - 1);
+    for (int i = count - 1; i >= 0; --i) {
+        if (spacing == TimestepSpacing::leading) {
+            t.push_back(static_cast<double>(i * (options.range / count) + options.offset));
+        } else if (count > 1 && i == count - 1) {
+            t.push_back(top);  // numpy.linspace sets its last point
+        } else {
+            t.push_back(count > 1 ? i * (top / (count - 1)) : 0.0);
+        }
+    }
+    return t;
+}
+
+std::vector<double> whole_timesteps(const ScheduleConfig& config, TimestepSpacing default_spacing,
+                                    int count) {
+    const std::int64_t range = config.num_train_timesteps;
+    std::vector<double> timesteps =
+        spaced_timesteps(config.timestep_spacing.value_or(default_spacing),
+                         {.range = range,
+                          .count = count,
+                          .offset = config.steps_offset,
+                          .stride = static_cast<double>(range) / count});
+    for (double& t : timesteps) t = std::nearbyint(t);  // half to even, as numpy
+    return timesteps;
+}
+
+std::vector<double> interpolate_sigmas(const std::vector<double>& sigmas,
+                                       const std::vector<double>& timesteps) {
+    std::vector<double> result;
+    const double last = static_cast<double>(sigmas.size() - 1);
+    for (const double t : timesteps) {
+        const double at = std::clamp(t, 0.0, last);
+        const auto low = static_cast<std::size_t>(at);
+        const std::size_t high = std::min(low + 1, sigmas.size() - 1);
+        result.push_back((sigmas[high] - sigmas[low]) * (at - static_cast<double>(low)) +
+                         sigmas[low]);
+    }
+    return result;
+}
+
+std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count) {
+    constexpr double rho = 7.0;
+    const double from = std::pow(sigma_max, 1 / rho);
+    const double to = std::pow(sigma_min, 1 / rho);
+    std::vector<double> sigmas;
+    for (int i = 0; i < count; ++i) {
+        const double ramp = count > 1 ? static_cast<double>(i) / (count - 1) : 0.0;
+        sigmas.push_back(std::pow(from + ramp * (to - from), rho));
+    }
+    return sigmas;
+}
+
+double sigma_to_timestep(const std::vector<double>& sigmas, double sigma) {
+    const auto log_float = [](double s) {
+        return static_cast<double>(std::log(static_cast<float>(s)));
+    };
+    const double wanted = std::log(std::max(sigma, 1e-10));
+    std::size_t low = 0;
+    while (low + 2 < sigmas.size() && log_float(sigmas[low + 1]) <= wanted) ++low;
+    const double below = log_float(sigmas[low]);
+    const double above = log_float(sigmas[low + 1]);
+    const double w = std::clamp((below - wanted) / (below - above), 0.0, 1.0);
+    return (1 - w) * static_cast<double>(low) + w * static_cast<double>(low + 1);
+}
+
+Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count) {
+    const ScheduleConfig& config = schedule.config;
+    const TimestepSpacing spacing = config.timestep_spacing.value_or(TimestepSpacing::linspace);
+    const std::vector<double> all = training_sigmas(alphas_cumprod_of(sampler, schedule));
+    const std::int64_t range = config.num_train_timesteps;
+    Timetable table{.sampler = sampler, .num_inference_steps = count};
+    table.timesteps = spaced_timesteps(spacing, {.range = range,
+                                                 .count = count,
+                                                 .offset = config.steps_offset,
+                                                 .stride = static_cast<double>(range) / count});
+    for (double& t : table.timesteps) t = to_float(t);
+    table.sigmas = interpolate_sigmas(all, table.timesteps);
+    if (config.use_karras_sigmas) {
+        // Only euler's class knows sigma_min and sigma_max.
+        const bool is_euler = sampler == Sampler::euler;
+        const double highest = table.sigmas.front(), lowest = table.sigmas.back();
+        table.sigmas = karras_sigmas(is_euler ? config.sigma_max.value_or(highest) : highest,
+                                     is_euler ? config.sigma_min.value_or(lowest) : lowest, count);
+        table.timesteps.clear();
+        for (const double s : table.sigmas) {
+            table.timesteps.push_back(to_float(sigma_to_timestep(all, s)));
+        }
+    }
+    const bool to_zero = sampler == Sampler::lms || config.final_sigmas_type == FinalSigma::zero;
+    table.sigmas.push_back(to_zero ? 0.0 : all.front());
+    for (double& s : table.sigmas) s = to_float(s);
+    const double highest = *std::max_element(table.sigmas.begin(), table.sigmas.end());
+    const bool leading = spacing == TimestepSpacing::leading;
+    table.init_noise_sigma = leading ? std::sqrt(highest * highest + 1) : highest;
+    return table;
+}
+
+}  // namespace keepsake::pipeline

@@ -1,0 +1,361 @@
+// Sessions through the real program: stopped, killed, gone on from, mixed up.
+#include "editor/session/session.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "editor/session/recipe.h"
+#include "pipeline/files/atomic_file.h"
+#include "tests/editor/commands/run_program.h"
+#include "tests/editor/test_model.h"
+#include "tests/editor/test_photo.h"
+
+namespace keepsake::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int embedding_steps = 12, finetune_steps = 6;
+
+class SessionRuns : public ::testing::Test {
+  protected:
+    SessionRuns() { save_photo(photo, quarters(64, 64)); }
+
+    // A tuning of a few seconds that saves after every step.
+    std::vector<std::string> edit(const fs::path& session,
+                                  const std::vector<std::string>& more = {}) {
+        std::vector<std::string> arguments = {"edit",
+                                              photo.string(),
+                                              "a red rose",
+                                              "--session",
+                                              session.string(),
+                                              "--out",
+                                              out.string(),
+                                              "--size",
+                                              "64",
+                                              "--embedding-steps",
+                                              std::to_string(embedding_steps),
+                                              "--finetune-steps",
+                                              std::to_string(finetune_steps),
+                                              "--finetune-lr",
+                                              "1e-4",
+                                              "--steps",
+                                              "2",
+                                              "--sampler",
+                                              "ddim",
+                                              "--eta",
+                                              "1",
+                                              "--checkpoint-seconds",
+                                              "0",
+                                              "--threads",
+                                              "1",
+                                              "--quiet"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    }
+
+    // Whatever was going on: what is there can be opened and read whole.
+    void expect_complete(const fs::path& session) {
+        if (!editor::is_session(session)) return;
+        const auto opened = editor::open_session(session, editor::SessionLock::Access::read);
+        EXPECT_EQ(read_file(editor::photo_path(opened)), read_file(photo));
+        for (const char* name : {"checkpoint", "embeddings", "unet", "lora"}) {
+            const fs::path path = session / (std::string(name) + ".safetensors");
+            if (fs::exists(path)) {
+                EXPECT_NO_THROW(pipeline::read_safetensors(path)) << path;
+            }
+        }
+        EXPECT_NO_THROW(editor::describe_session(session));
+    }
+
+    // Files of the same tuning, byte for byte.
+    void expect_same_result(const fs::path& a, const fs::path& b) {
+        for (const char* name : {"embeddings.safetensors", "lora.safetensors", "losses.json"}) {
+            EXPECT_TRUE(read_file(a / name) == read_file(b / name)) << name << " differs";
+        }
+        EXPECT_FALSE(fs::exists(a / "checkpoint.safetensors"));
+    }
+
+    // Waits for `path`, then some milliseconds more. False when the program ended before.
+    static bool wait_for(Program& program, const fs::path& path, int milliseconds) {
+        while (!fs::exists(path)) {
+            if (!program.running()) return false;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+        return program.running();
+    }
+
+    const TemporaryFolder folder;
+    const fs::path photo = folder.path / "photo.png";
+    const fs::path out = folder.path / "out";
+    const fs::path whole = folder.path / "whole.keepsake";
+    const fs::path broken = folder.path / "broken.keepsake";
+};
+
+TEST_F(SessionRuns, KilledAtAnyMomentGoesOnToTheSameWeights) {
+    ASSERT_EQ(run_program(edit(whole)).status, 0);
+    std::mt19937 random(std::random_device{}());
+    int kills = 0;
+    for (const char* stage_file : {"photo.png", "checkpoint.safetensors", "checkpoint.safetensors",
+                                   "embeddings.safetensors", "checkpoint.safetensors"}) {
+        const int delay = std::uniform_int_distribution<int>(0, 250)(random);
+        SCOPED_TRACE(std::string(stage_file) + " + " + std::to_string(delay) + " ms");
+        Program program(edit(broken));
+        if (wait_for(program, broken / stage_file, delay)) {
+            program.signal(SIGKILL);
+            ++kills;
+        }
+        program.wait();
+        expect_complete(broken);
+    }
+    EXPECT_GE(kills, 2) << "the program was too quick to be killed";
+    const ProgramRun last = run_program(edit(broken));
+    ASSERT_EQ(last.status, 0) << last.err;
+    expect_same_result(broken, whole);
+    for (const auto& entry : fs::directory_iterator(broken)) {
+        EXPECT_FALSE(entry.path().filename().string().starts_with(".")) << entry.path();
+    }
+}
+
+TEST_F(SessionRuns, CtrlCSavesAndTheSameCommandGoesOn) {
+    ASSERT_EQ(run_program(edit(whole)).status, 0);
+    // Without any timed checkpoint: what is there afterwards was saved because of Ctrl-C.
+    const std::vector<std::string> rarely = {"--checkpoint-seconds", "3600"};
+    std::vector<std::string> loud = edit(broken, rarely);
+    loud.erase(std::find(loud.begin(), loud.end(), "--quiet"));
+    std::int64_t steps = 0;
+    for (const char* progress : {"embedding: 2 of", "finetune: 2 of"}) {
+        SCOPED_TRACE(progress);
+        Program program(loud);
+        ASSERT_TRUE(program.wait_for_error_text(progress));
+        program.signal(SIGINT);
+        std::this_thread::sleep_for(std::chrono::milliseconds(60));
+        program.signal(SIGINT);
+        const ProgramRun run = program.wait();
+        ASSERT_EQ(run.status, 130) << run.err;
+        EXPECT_EQ(run.error_lines().back(), "keepsake: stopped: the session " + broken.string() +
+                                                " is saved; the same command goes on from there");
+        ASSERT_TRUE(fs::exists(broken / "checkpoint.safetensors"));
+        expect_complete(broken);
+        const pipeline::SafetensorsFile file(broken / "checkpoint.safetensors");
+        steps += std::stoll(file.metadata().at(file.metadata().at("stage") + "_steps"));
+    }
+    EXPECT_GE(steps, 4);
+    EXPECT_LT(steps, embedding_steps + finetune_steps);
+    ASSERT_EQ(run_program(edit(broken, rarely)).status, 0);
+    expect_same_result(broken, whole);
+}
+
+TEST_F(SessionRuns, ReopenedDoesOnlyWhatIsMissing) {
+    ASSERT_EQ(run_program(edit(whole)).status, 0);
+    const auto tuned = fs::last_write_time(whole / "lora.safetensors");
+    const auto reopened = [&](const std::vector<std::string>& more) {
+        const ProgramRun run = run_program(edit(whole, more));
+        EXPECT_EQ(run.status, 0) << run.err;
+        EXPECT_EQ(fs::last_write_time(whole / "lora.safetensors"), tuned);
+        return run;
+    };
+    // Sampling differs: a render. Tuning options that are not given are the session's own.
+    const ProgramRun run = reopened({"--json", "--steps", "3", "--seed", "4"});
+    const json line = json::parse(run.out);
+    EXPECT_EQ(line["seconds"]["embedding"], 0);
+    EXPECT_EQ(line["seconds"]["finetune"], 0);
+    EXPECT_EQ(json::parse(read_file(whole / "recipe.json"))["keepsake"]["sample"]["steps"], 3);
+    const ProgramRun plain = run_program({"edit", photo.string(), "a red rose", "--session",
+                                          whole.string(), "--steps", "2", "--eta", "1", "--quiet"});
+    EXPECT_EQ(plain.status, 0) << plain.err;
+    EXPECT_TRUE(fs::exists(whole / "renders/photo-eta1.00-seed0.png"));
+    EXPECT_EQ(fs::last_write_time(whole / "lora.safetensors"), tuned);
+}
+
+TEST_F(SessionRuns, AnotherTuningIsRefusedUntilRestart) {
+    ASSERT_EQ(run_program(edit(whole)).status, 0);
+    const std::string unet = read_file(whole / "lora.safetensors");
+    const auto refused = [&](std::vector<std::string> arguments, const std::string& part) {
+        const ProgramRun run = run_program(arguments);
+        EXPECT_EQ(run.status, 1);
+        ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
+        EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
+        EXPECT_NE(run.err.find("--restart"), std::string::npos) << run.err;
+        EXPECT_TRUE(read_file(whole / "lora.safetensors") == unet);
+    };
+    std::vector<std::string> other = edit(whole);
+    other[2] = "a blue rose";
+    refused(other, "the text (the session has \"a red rose\")");
+    refused(edit(whole, {"--embedding-steps", "5"}), "embedding steps 5 (the session has 12)");
+    refused(edit(whole, {"--tuning-seed", "9"}), "tuning seed 9 (the session has 0)");
+    refused(edit(whole, {"--crop", "0,0,32,32"}), "the crop (the session has 0,0,64,64)");
+    save_photo(folder.path / "other.png", quarters(64, 70));
+    other = edit(whole);
+    other[1] = (folder.path / "other.png").string();
+    refused(other, "the photo");
+
+    const ProgramRun restarted =
+        run_program(edit(whole, {"--restart", "--embedding-steps", "1", "--finetune-steps", "1"}));
+    EXPECT_EQ(restarted.status, 0) << restarted.err;
+    EXPECT_FALSE(read_file(whole / "lora.safetensors") == unet);
+}
+
+TEST_F(SessionRuns, AnotherModelIsNamed) {
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    const fs::path model = folder.path / "other-model";
+    link_model(model);
+    change_weight(model, 0.25);
+    for (const auto& arguments :
+         {std::vector<std::string>{"render", whole.string(), "--model", model.string()},
+          std::vector<std::string>{"edit", photo.string(), "a red rose", "--session",
+                                   whole.string(), "--model", model.string()}}) {
+        const ProgramRun run = run_program(arguments);
+        EXPECT_EQ(run.status, 1);
+        ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
+        EXPECT_NE(run.err.find("was made with another model: "), std::string::npos) << run.err;
+        EXPECT_NE(run.err.find(model.string()), std::string::npos) << run.err;
+    }
+}
+
+TEST_F(SessionRuns, OpensAnywhere) {
+    // The session and its model both move; another copy of the same weights stands in.
+    const fs::path model = folder.path / "model";
+    link_model(model);
+    ASSERT_EQ(run_program(edit(whole, {"--model", model.string(), "--embedding-steps", "1",
+                                       "--finetune-steps", "1"}))
+                  .status,
+              0);
+    fs::create_directory(folder.path / "elsewhere");
+    fs::rename(whole, folder.path / "elsewhere/moved.keepsake");
+    fs::remove_all(model);
+    const ProgramRun run =
+        run_program({"render", (folder.path / "elsewhere/moved.keepsake").string(), "--eta", "0.5",
+                     "--steps", "2", "--quiet"});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_TRUE(
+        fs::exists(folder.path / "elsewhere/moved.keepsake/renders/photo-eta0.50-seed0.png"));
+}
+
+TEST_F(SessionRuns, OneProgramAtATime) {
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    const editor::SessionLock lock(whole, editor::SessionLock::Access::write);
+    const ProgramRun run = run_program(edit(whole));
+    EXPECT_EQ(run.status, 1);
+    ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
+    EXPECT_NE(run.err.find("is in use by another keepsake"), std::string::npos) << run.err;
+}
+
+TEST_F(SessionRuns, RenderNeverTrains) {
+    Program program(edit(broken));
+    ASSERT_TRUE(wait_for(program, broken / "checkpoint.safetensors", 0));
+    program.signal(SIGKILL);
+    program.wait();
+    const std::string checkpoint = read_file(broken / "checkpoint.safetensors");
+    const ProgramRun run = run_program({"render", broken.string()});
+    EXPECT_EQ(run.status, 1);
+    ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
+    EXPECT_NE(run.err.find("its tuning is not finished"), std::string::npos) << run.err;
+    EXPECT_TRUE(read_file(broken / "checkpoint.safetensors") == checkpoint);
+    const ProgramRun info = run_program({"info", broken.string()});
+    EXPECT_EQ(info.status, 0) << info.err;
+    EXPECT_NE(info.out.find("target text: a red rose\n"), std::string::npos) << info.out;
+    EXPECT_NE(info.out.find(" done\nfinetune: 6 steps at 0.0001, not begun\n"), std::string::npos)
+        << info.out;
+}
+
+// Starting from the photo's own latents: the first mode's default, and no part of what was learned.
+TEST_F(SessionRuns, RendersFromThePhotosLatentsAndFromNoise) {
+    const fs::path session = folder.path / "s";
+    ASSERT_EQ(run_program(edit(session, {"--steps", "8"})).status, 0);
+    const auto share = editor::load_recipe(session / "recipe.json").sample.noise_share;
+    EXPECT_LT(share, 1);
+    const editor::Pixels square =
+        editor::working_square(editor::load_photo(photo), {0, 0, 64, 64}, 64);
+    const auto error_with = [&](const std::string& noise_share, const std::string& seed) {
+        const fs::path image = folder.path / ("share" + noise_share + "-" + seed + ".png");
+        const ProgramRun run =
+            run_program({"render", session.string(), "--eta", "0", "--seed", seed, "--noise-share",
+                         noise_share, "--no-full", "--quiet", "--out", image.string()});
+        EXPECT_EQ(run.status, 0) << run.err;
+        const std::vector<std::uint8_t> rgb = editor::load_photo(image).pixels.rgb;
+        double sum = 0;
+        for (std::size_t i = 0; i < rgb.size(); ++i) sum += std::abs(rgb[i] - square.rgb[i]);
+        return sum / static_cast<double>(rgb.size());
+    };
+    EXPECT_LT(error_with("0", "1"), 0.5 * error_with("1", "1"));
+    EXPECT_EQ(error_with("0", "1"), error_with("0", "2")) << "no noise, so no variations";
+    EXPECT_NE(error_with("0.5", "1"), error_with("0.5", "2"));
+    EXPECT_EQ(run_program({"render", session.string(), "--noise-share", "1.5"}).status, 2);
+}
+
+TEST_F(SessionRuns, PaperModeTunesAllWeights) {
+    const std::vector<std::string> paper = {"--mode",           "paper", "--embedding-steps", "2",
+                                            "--finetune-steps", "2"};
+    ASSERT_EQ(run_program(edit(whole, paper)).status, 0);
+    EXPECT_TRUE(fs::exists(whole / "unet.safetensors"));
+    EXPECT_FALSE(fs::exists(whole / "lora.safetensors"));
+    // Without --mode the session's own; another mode is another tuning.
+    EXPECT_EQ(
+        run_program({"render", whole.string(), "--steps", "2", "--eta", "1", "--quiet"}).status, 0);
+    const ProgramRun other = run_program(edit(whole, {"--mode", "fast"}));
+    EXPECT_EQ(other.status, 1);
+    EXPECT_NE(other.err.find("the mode (the session has paper)"), std::string::npos) << other.err;
+    // Its weights are no LoRA that another text could start from.
+    const ProgramRun from = run_program(
+        edit(broken, {"--mode", "fast", "--from", whole.string(), "--embedding-steps", "1"}));
+    EXPECT_EQ(from.status, 1);
+    EXPECT_NE(from.err.find("only a fast tuning starts from another"), std::string::npos)
+        << from.err;
+    EXPECT_FALSE(fs::exists(broken / "recipe.json"));
+}
+
+TEST_F(SessionRuns, AnotherTextStartsFromWhatTheFirstLearned) {
+    const std::vector<std::string> few = {"--embedding-steps", "2",   "--finetune-steps", "4",
+                                          "--finetune-lr",     "1e-2"};
+    ASSERT_EQ(run_program(edit(whole, few)).status, 0);
+    std::vector<std::string> second = edit(broken, {"--from", whole.string(), "--json"});
+    second[2] = "a yellow rose";
+    const ProgramRun run = run_program(second);
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_TRUE(read_file(broken / "start.safetensors") == read_file(whole / "lora.safetensors"));
+    EXPECT_FALSE(read_file(broken / "lora.safetensors") == read_file(whole / "lora.safetensors"));
+    const json recipe = json::parse(read_file(broken / "recipe.json"))["keepsake"];
+    EXPECT_EQ(recipe["start"], editor::tuning_tag(editor::load_recipe(whole / "recipe.json")));
+    // It needs the first session no more.
+    fs::remove_all(whole);
+    EXPECT_EQ(
+        run_program({"render", broken.string(), "--steps", "2", "--eta", "1", "--quiet"}).status,
+        0);
+    // Another photo cannot start from it.
+    save_photo(photo, quarters(64, 96));
+    second[4] = (folder.path / "third.keepsake").string();
+    second.insert(second.end(), {"--from", broken.string()});
+    const ProgramRun other = run_program(second);
+    EXPECT_EQ(other.status, 1);
+    EXPECT_NE(other.err.find("cannot be the start: it has another photo"), std::string::npos)
+        << other.err;
+}
+
+TEST_F(SessionRuns, FilesOfAnotherRecipeAreNotMixed) {
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    std::string recipe = read_file(whole / "recipe.json");
+    recipe.replace(recipe.find("a red rose"), 10, "a red boat");
+    write_file_atomically(whole / "recipe.json", recipe);
+    const ProgramRun run = run_program({"render", whole.string(), "--quiet"});
+    EXPECT_EQ(run.status, 1);
+    EXPECT_NE(run.err.find("embeddings.safetensors: does not belong to this session's recipe.json"),
+              std::string::npos)
+        << run.err;
+}
+
+}  // namespace
+}  // namespace keepsake::testing

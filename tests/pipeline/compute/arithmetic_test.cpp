@@ -1,0 +1,98 @@
+// The bundled model in bfloat16 arithmetic beside float32.
+#include "pipeline/compute/arithmetic.h"
+
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <tuple>
+
+#include "pipeline/compute/kernels.h"
+#include "pipeline/model/generate.h"
+#include "pipeline/model/model.h"
+#include "pipeline/networks/lora.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+double relative_error(const Tensor& found, const Tensor& expected) {
+    return ((found - expected).norm() / expected.norm()).item<double>();
+}
+
+class Bfloat16 : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (!kernels::kernels_for(Arithmetic::bfloat16))
+            GTEST_SKIP() << "this processor does not multiply in bfloat16";
+    }
+    static Model model_in(Arithmetic arithmetic) {
+        return load_model(KEEPSAKE_ASSETS "/models/flowers", {.arithmetic = arithmetic});
+    }
+
+    const Model plain_ = model_in(Arithmetic::float32), rounded_ = model_in(Arithmetic::bfloat16);
+    const Tensor sample_ = randn({2, 8, 16, 16}, make_generator(1));
+    const Tensor timestep_ = at::full({1}, 400.0);
+    const Tensor text_ = encode_text(plain_, "a photo of a red tulip").expand({2, -1, -1});
+};
+
+TEST_F(Bfloat16, PredictsNearlyTheSame) {
+    const at::NoGradGuard no_grad;
+    const double error = relative_error(rounded_.unet(sample_, timestep_, text_),
+                                        plain_.unet(sample_, timestep_, text_));
+    EXPECT_LT(error, 0.01);
+    EXPECT_GT(error, 1e-4) << "nothing was rounded";
+}
+
+TEST_F(Bfloat16, ReachesCopiesAndLoras) {
+    const at::NoGradGuard no_grad;
+    const Tensor expected = rounded_.unet(sample_, timestep_, text_);
+    EXPECT_TRUE(at::equal(rounded_.unet.clone()(sample_, timestep_, text_), expected));
+    // A LoRA that has learned nothing yet.
+    const LoraSet loras = make_loras(rounded_.unet, 4, make_generator(2));
+    const UNet beside = with_loras(rounded_.unet, loras);
+    EXPECT_EQ(beside.arithmetic(), Arithmetic::bfloat16);
+    // Other sums of the last digits round other factors up.
+    EXPECT_LT(relative_error(beside(sample_, timestep_, text_), expected), 0.01);
+}
+
+TEST_F(Bfloat16, LearnsInFloat32) {
+    const auto learned = [&](const Model& model) {
+        const LoraSet loras = make_loras(model.unet, 4, make_generator(2));
+        for (const auto& [name, tensor] : lora_tensors(loras)) Tensor(tensor).requires_grad_();
+        const UNet unet = with_loras(model.unet, loras);
+        const Tensor text = text_.detach().clone().requires_grad_();
+        const Tensor prediction = unet(sample_, timestep_, text);
+        prediction.square().mean().backward();
+        return std::tuple(prediction.detach(), text.grad(),
+                          loras.at("mid_block.resnets.0.conv1").up.grad());
+    };
+    const auto [prediction, text, lora] = learned(rounded_);
+    const auto [expected_prediction, expected_text, expected_lora] = learned(plain_);
+    EXPECT_TRUE(at::equal(prediction, expected_prediction));
+    EXPECT_TRUE(at::equal(text, expected_text));
+    EXPECT_TRUE(at::equal(lora, expected_lora));
+}
+
+TEST_F(Bfloat16, DrawsThePictureThatFloat32Draws) {
+    const auto picture = [&](const Model& model) {
+        GenerateInput input;
+        input.cond = encode_text(model, "a photo of a red tulip");
+        input.uncond = encode_text(model, "");
+        input.noise = initial_noise(model, 128, 128, make_generator(3));
+        SampleOptions options;
+        options.steps = 20;
+        Monitor monitor;
+        return decode_latents(model, generate_latents(model, input, options, monitor));
+    };
+    const Tensor difference = picture(rounded_) - picture(plain_);
+    const double psnr = -10 * std::log10(difference.square().mean().item<double>());
+    EXPECT_GT(psnr, 30) << "dB";
+}
+
+TEST(Arithmetic, Bfloat16IsNotFastWhereThereIsNone) {
+    if (kernels::kernels_for(Arithmetic::bfloat16)) GTEST_SKIP() << "there is";
+    EXPECT_FALSE(has_fast_bfloat16());
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline

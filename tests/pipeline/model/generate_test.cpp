@@ -1,0 +1,175 @@
+// Whole pictures against diffusers: tests/goldens/make_image_goldens.py.
+#include "pipeline/model/generate.h"
+
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+namespace keepsake::pipeline {
+namespace {
+
+const Model& flowers() {
+    static const Model model = load_model(KEEPSAKE_ASSETS "/models/flowers");
+    return model;
+}
+
+const TensorMap& goldens() {
+    static const TensorMap tensors = read_safetensors(KEEPSAKE_GOLDENS "/images.safetensors");
+    return tensors;
+}
+
+SampleOptions options(std::string_view sampler) {
+    SampleOptions options;
+    options.sampler = parse_sampler(sampler);
+    options.steps = 20;
+    options.guidance_scale = 4.0;
+    return options;
+}
+
+struct Case {
+    std::string golden;
+    std::string prompt;
+    std::uint64_t seed;
+    SampleOptions options;
+    std::int64_t width = 128, height = 128;
+    std::optional<double> strength = {};  // image to image from test_picture()
+};
+
+// The golden script's test_picture().
+Tensor test_picture() {
+    const Tensor axis = at::arange(128, at::TensorOptions().dtype(at::kFloat));
+    std::vector<Tensor> channels;
+    for (int c = 0; c < 3; ++c) {
+        const Tensor x = at::sin(axis / (9.0 + 4 * c) + c).unsqueeze(0);
+        const Tensor y = at::cos(axis / (11.0 + 3 * c)).unsqueeze(1);
+        channels.push_back(x * y);
+    }
+    return at::stack(channels).unsqueeze(0);
+}
+
+void expect_same_picture(const Case& c) {
+    SCOPED_TRACE(c.golden);
+    const Model& model = flowers();
+    GenerateInput input;
+    input.generators = {make_generator(c.seed)};
+    input.cond = encode_text(model, c.prompt);
+    input.uncond = encode_text(model, c.options.negative_prompt);
+    if (c.strength) {
+        input.init_latents = encode_image(model, test_picture(), input.generators);
+        input.strength = *c.strength;
+    }
+    input.noise = initial_noise(model, c.width, c.height, input.generators[0]);
+    Monitor monitor;
+    const Tensor latents = generate_latents(model, input, c.options, monitor);
+    const Tensor wanted = goldens().at(c.golden + ".latents");
+    ASSERT_EQ(latents.sizes(), wanted.sizes());
+    EXPECT_LT((latents - wanted).abs().max().item<double>() / wanted.abs().max().item<double>(),
+              2e-3);
+
+    const Tensor image =
+        (decode_latents(model, latents)[0].permute({1, 2, 0}) * 255).round().to(at::kInt);
+    const Tensor difference = (image - goldens().at(c.golden + ".image").to(at::kInt)).abs();
+    EXPECT_LE(difference.max().item<int>(), 2);
+}
+
+class SamePicture : public testing::TestWithParam<std::string> {};
+
+TEST_P(SamePicture, TextToImage) {
+    expect_same_picture({GetParam(), "a photo of a red tulip", 7, options(GetParam())});
+}
+
+TEST_P(SamePicture, ImageToImage) {
+    expect_same_picture(
+        {"image_to_image_" + GetParam(), "a pink rose", 9, options(GetParam()), 128, 128, 0.6});
+}
+
+INSTANTIATE_TEST_SUITE_P(Samplers, SamePicture,
+                         testing::Values("ddim", "pndm", "lms", "euler", "dpmpp_2m"));
+
+TEST(Generate, DdimWithItsOwnEta) {
+    SampleOptions o = options("ddim");
+    o.ddim_eta = 0.7;
+    expect_same_picture({"ddim_eta", "a yellow rose", 3, o});
+}
+
+TEST(Generate, NegativePrompt) {
+    SampleOptions o = options("pndm");
+    o.negative_prompt = "a white daisy";
+    expect_same_picture({"negative", "a daisy in the grass", 11, o});
+}
+
+TEST(Generate, GuidanceOneIsOnePass) {
+    SampleOptions o = options("pndm");
+    o.guidance_scale = 1.0;
+    expect_same_picture({"unguided", "a sunflower", 5, o});
+
+    const at::NoGradGuard no_grad;  // as the denoiser: with a gradient, other kernels run
+    const Model& model = flowers();
+    const Tensor cond = encode_text(model, "a sunflower");
+    const Tensor x = randn({1, 8, 16, 16}, make_generator(1));
+    const Tensor alone = guided_denoiser(model.unet, cond, {}, 1.0)(x, 500);
+    EXPECT_TRUE(at::equal(alone, model.unet(x, at::full({1}, 500.0), cond)));
+}
+
+TEST(Generate, NotSquare) {
+    expect_same_picture({"wide", "a purple tulip", 2, options("pndm"), 192, 104});
+}
+
+TEST(Generate, GuidanceIsTheExtrapolationOfTwoPasses) {
+    const Model& model = flowers();
+    const Tensor cond = encode_text(model, "a red rose");
+    const Tensor uncond = encode_text(model, "");
+    const Tensor x = randn({2, 8, 16, 16}, make_generator(1));
+    const Tensor with = guided_denoiser(model.unet, cond, {}, 1.0)(x, 300);
+    const Tensor without = guided_denoiser(model.unet, uncond, {}, 1.0)(x, 300);
+    const Tensor guided = guided_denoiser(model.unet, cond, uncond, 4.0)(x, 300);
+    const Tensor wanted = without + 4.0 * (with - without);
+    EXPECT_LT((guided - wanted).abs().max().item<double>(),
+              1e-4 * wanted.abs().max().item<double>());
+}
+
+TEST(Generate, StrengthZeroIsThePictureItself) {
+    const Model& model = flowers();
+    GenerateInput input;
+    input.cond = encode_text(model, "a rose");
+    input.uncond = encode_text(model, "");
+    input.init_latents = encode_image(model, test_picture());
+    input.strength = 0;
+    input.noise = initial_noise(model, 128, 128, make_generator(1));
+    Monitor monitor;
+    const Tensor latents = generate_latents(model, input, options("euler"), monitor);
+    EXPECT_TRUE(at::equal(latents, *input.init_latents));
+    // One for each noise all the same.
+    input.noise = at::cat({input.noise, input.noise});
+    const Tensor two = generate_latents(model, input, options("euler"), monitor);
+    EXPECT_TRUE(at::equal(two, at::cat({latents, latents})));
+}
+
+TEST(Generate, StopsWhenAsked) {
+    const Model& model = flowers();
+    GenerateInput input;
+    input.cond = encode_text(model, "a rose");
+    input.uncond = encode_text(model, "");
+    input.noise = initial_noise(model, 128, 128, make_generator(1));
+    std::stop_source stop;
+    std::int64_t reports = 0;
+    Monitor monitor(
+        [&](const Progress& progress) {
+            EXPECT_EQ(progress.total, 20);
+            if (++reports == 3) stop.request_stop();
+        },
+        stop.get_token());
+    EXPECT_THROW(generate_latents(model, input, options("dpmpp_2m"), monitor), Cancelled);
+    EXPECT_EQ(reports, 3);
+}
+
+TEST(Generate, SizeThatIsNoMultipleOfEightIsNamed) {
+    try {
+        initial_noise(flowers(), 100, 128, make_generator(1));
+        FAIL() << "accepted 100x128";
+    } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("100x128"), std::string::npos) << error.what();
+    }
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline

@@ -1,0 +1,65 @@
+// Models on disk for tests: a folder of links to the bundled model, of which single files are
+// replaced; and folders of whole models from a layout (tests/goldens/layout_*.json).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/safetensors.h"
+#include "tests/pipeline/temporary_folder.h"
+
+namespace keepsake::testing {
+
+inline const std::filesystem::path& bundled_model() {
+    static const std::filesystem::path path = KEEPSAKE_ASSETS "/models/flowers";
+    return path;
+}
+
+struct ModelFolder : TemporaryFolder {
+    ModelFolder() {
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(bundled_model())) {
+            const auto target = path / relative(entry.path(), bundled_model());
+            if (entry.is_directory())
+                create_directory(target);
+            else
+                create_symlink(absolute(entry.path()), target);
+        }
+    }
+
+    // Puts a file of our own where the link was.
+    void replace(const std::string& name, const std::string& content) const {
+        std::filesystem::remove(path / name);
+        write_bytes(path / name, content);
+    }
+    void replace(const std::string& name, const pipeline::TensorMap& tensors) const {
+        std::filesystem::remove(path / name);
+        pipeline::write_safetensors(path / name, tensors);
+    }
+    nlohmann::json json(const std::string& name) const {
+        return nlohmann::json::parse(read_file(path / name));
+    }
+};
+
+// Writes a diffusers folder of float16 weights from a layout. value(shape, name) gives each tensor.
+template <typename Value>
+void write_model_folder(const std::filesystem::path& folder, const std::string& layout,
+                        Value&& value) {
+    const auto parts = nlohmann::json::parse(read_file(KEEPSAKE_GOLDENS "/" + layout + ".json"));
+    for (const auto& [part, content] : parts.items()) {
+        create_directories(folder / part);
+        write_file_atomically(folder / part / "config.json", content["config"].dump());
+        pipeline::TensorMap tensors;
+        for (const auto& [name, shape] : content["shapes"].items())
+            tensors[name] =
+                value(shape.template get<std::vector<std::int64_t>>(), name).to(at::kHalf);
+        const auto* stem = part == "text_encoder" ? "model" : "diffusion_pytorch_model";
+        pipeline::write_safetensors(folder / part / (std::string(stem) + ".safetensors"), tensors);
+    }
+    for (const char* same : {"model_index.json", "tokenizer", "scheduler"})
+        std::filesystem::create_symlink(absolute(bundled_model() / same), folder / same);
+}
+
+}  // namespace keepsake::testing

@@ -1,0 +1,214 @@
+// Single-file checkpoints in the original LDM layout, against diffusers' conversion of the same
+// file.
+#include <gtest/gtest.h>
+
+#include "pipeline/error.h"
+#include "pipeline/model/describe_model.h"
+#include "pipeline/model/model.h"
+#include "tests/pipeline/model/model_on_disk.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+using testing::bundled_model;
+using testing::TemporaryFolder;
+using testing::thrown_message;
+
+const std::string clip_embedding =
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
+const std::string open_clip_embedding = "cond_stage_model.model.token_embedding.weight";
+
+void expect_contains(const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in: " << text;
+}
+
+// A golden checkpoint with CLIP's whole vocabulary: the goldens have 120 tokens to be small.
+TensorMap golden(const std::string& name) {
+    auto tensors = read_safetensors(std::string(KEEPSAKE_GOLDENS "/") + name + ".safetensors");
+    auto& embedding = tensors.at(name == "ldm_sd2" ? open_clip_embedding : clip_embedding);
+    const Tensor whole = at::zeros({49408, embedding.size(1)}, embedding.options());
+    whole.narrow(0, 0, embedding.size(0)).copy_(embedding);
+    embedding = whole;
+    return tensors;
+}
+
+// A checkpoint file of its own in a fresh folder.
+struct CheckpointFile : TemporaryFolder {
+    std::filesystem::path file = path / "model.safetensors";
+    LoadOptions options{.default_tokenizer = bundled_model() / "tokenizer"};
+
+    explicit CheckpointFile(const TensorMap& tensors) { write_safetensors(file, tensors); }
+    Model load() const { return load_model(file, options); }
+    std::string why_not() const {
+        return thrown_message<Error>([&] { load(); });
+    }
+};
+
+void expect_close(const Tensor& found, const Tensor& expected, const std::string& what) {
+    ASSERT_EQ(found.sizes(), expected.sizes()) << what;
+    const auto error =
+        (found - expected).abs().max().item<double>() / expected.abs().max().item<double>();
+    EXPECT_LT(error, 1e-4) << what;
+}
+
+class SingleFileGolden : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(SingleFileGolden, ComputesWhatTheReferenceDoes) {
+    const CheckpointFile checkpoint(golden(GetParam()));
+    const auto model = checkpoint.load();
+    const auto expected =
+        read_safetensors(std::string(KEEPSAKE_GOLDENS "/") + GetParam() + "_outputs.safetensors");
+    const Tensor hidden = model.text_encoder(expected.at("ids"));
+    expect_close(hidden, expected.at("hidden"), "text encoder");
+    expect_close(model.vae.encode(expected.at("image")).mean, expected.at("mean"), "VAE encoder");
+    expect_close(model.vae.decode(expected.at("z")), expected.at("decoded"), "VAE decoder");
+    expect_close(model.unet(expected.at("z"), expected.at("timestep"), expected.at("hidden")),
+                 expected.at("noise_prediction"), "U-Net");
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, SingleFileGolden, ::testing::Values("ldm_sd1", "ldm_sd2"),
+                         [](const auto& info) { return info.param; });
+
+TEST(SingleFile, StableDiffusion1) {
+    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const auto model = checkpoint.load();
+    EXPECT_EQ(model.schedule.config.prediction_type, PredictionType::epsilon);
+    EXPECT_EQ(model.schedule.config.beta_end, 0.012);
+    EXPECT_EQ(model.native_size(), 512);
+    EXPECT_EQ(model.text_encoder.config().hidden_act, "quick_gelu");
+    EXPECT_EQ(model.tokenizer.pad_id(), model.tokenizer.end_id());
+    EXPECT_EQ(model.fingerprint, model_fingerprint(checkpoint.file));
+    const auto text = describe_model(checkpoint.file);
+    for (const char* part :
+         {"Stable Diffusion 1.x checkpoint, original LDM layout", "(model.safetensors)",
+          "epsilon (assumed for SD 1.x)", "512x512 pixels"})
+        expect_contains(text, part);
+}
+
+TEST(SingleFile, StableDiffusion2) {
+    const CheckpointFile checkpoint(golden("ldm_sd2"));
+    const auto model = checkpoint.load();
+    EXPECT_EQ(model.schedule.config.prediction_type, PredictionType::v_prediction);
+    EXPECT_EQ(model.native_size(), 768);
+    EXPECT_EQ(model.text_encoder.config().hidden_act, "gelu");
+    EXPECT_EQ(model.text_encoder.config().num_hidden_layers -
+                  model.text_encoder.config().skip_last_layers,
+              23);
+    EXPECT_TRUE(model.unet.config().use_linear_projection);
+    EXPECT_EQ(model.tokenizer("a").ids.back(), 0) << "SD 2.x pads with '!'";
+    expect_contains(describe_model(checkpoint.file), "v_prediction (assumed for SD 2.x)");
+}
+
+// What a file says of its prediction: its last training step, a file beside it, the caller.
+TEST(SingleFile, PredictionTypeOfStableDiffusion2) {
+    auto tensors = golden("ldm_sd2");
+    tensors["global_step"] = at::scalar_tensor(110000, at::kLong);
+    CheckpointFile v_model(tensors);
+    EXPECT_EQ(v_model.load().schedule.config.prediction_type, PredictionType::v_prediction);
+    v_model.options.prediction_type = PredictionType::epsilon;
+    EXPECT_EQ(v_model.load().schedule.config.prediction_type, PredictionType::epsilon);
+    EXPECT_EQ(v_model.load().native_size(), 512);
+
+    tensors["global_step"] = at::scalar_tensor(875000, at::kLong);
+    const CheckpointFile base(tensors);
+    EXPECT_EQ(base.load().schedule.config.prediction_type, PredictionType::epsilon);
+    EXPECT_EQ(base.load().native_size(), 512);
+}
+
+TEST(SingleFile, ScheduleBesideTheFile) {
+    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const auto beside = checkpoint.path / "model.json";
+    testing::write_bytes(beside, R"({"prediction_type": "v_prediction"})");
+    auto config = checkpoint.load().schedule.config;
+    EXPECT_EQ(config.prediction_type, PredictionType::v_prediction);
+    EXPECT_EQ(config.beta_schedule, "scaled_linear");
+    EXPECT_EQ(config.beta_end, 0.012);
+    expect_contains(describe_model(checkpoint.file), "v_prediction (model.json)");
+
+    testing::write_bytes(beside, read_file(bundled_model() / "scheduler/scheduler_config.json"));
+    config = checkpoint.load().schedule.config;
+    EXPECT_EQ(config.beta_end, 0.02);
+
+    testing::write_bytes(beside, R"({"description": "another program's notes"})");
+    EXPECT_EQ(checkpoint.load().schedule.config.prediction_type, PredictionType::epsilon);
+
+    testing::write_bytes(beside, R"({"prediction_type": "flow"})");
+    expect_contains(checkpoint.why_not(), beside.string());
+    testing::write_bytes(beside, "{");
+    expect_contains(checkpoint.why_not(), beside.string() + ": is not JSON");
+}
+
+TEST(SingleFile, WhereTheTokenizerComesFrom) {
+    CheckpointFile checkpoint(golden("ldm_sd2"));
+    EXPECT_EQ(checkpoint.load().tokenizer.pad_id(), 0);
+    // A folder beside the file, and one that is given, say themselves how to pad.
+    create_directory_symlink(absolute(bundled_model() / "tokenizer"),
+                             checkpoint.path / "tokenizer");
+    EXPECT_EQ(checkpoint.load().tokenizer.pad_id(), 49407);
+    checkpoint.options.tokenizer = checkpoint.path / "none";
+    expect_contains(checkpoint.why_not(), (checkpoint.path / "none").string());
+    checkpoint.options = {};
+    EXPECT_EQ(checkpoint.load().tokenizer.pad_id(), 49407);
+    std::filesystem::remove(checkpoint.path / "tokenizer");
+    expect_contains(checkpoint.why_not(),
+                    "has no tokenizer: put CLIP's vocab.json and merges.txt into");
+}
+
+TEST(SingleFile, TensorsThatDoNotFitAreNamed) {
+    auto tensors = golden("ldm_sd1");
+    tensors.erase("model.diffusion_model.out.2.bias");
+    tensors["model.diffusion_model.label_emb.weight"] = at::zeros({3});
+    tensors["model.diffusion_model.time_embed.0.bias"] = at::zeros({3});
+    const CheckpointFile checkpoint(tensors);
+    const auto why = checkpoint.why_not();
+    for (const char* part :
+         {"model.safetensors (U-Net)", "conv_out.bias", "model.diffusion_model.label_emb.weight",
+          "time_embedding.linear_1.bias is (3)"})
+        expect_contains(why, part);
+}
+
+TEST(SingleFile, TensorsOfNoComponentAreNamed) {
+    auto tensors = golden("ldm_sd1");
+    tensors["control_model.x"] = at::zeros({1});
+    tensors["depth.y"] = at::zeros({1});
+    expect_contains(CheckpointFile(tensors).why_not(),
+                    "tensors that are not part of this model: control_model.x, depth.y");
+}
+
+TEST(SingleFile, MissingComponentsAreNamed) {
+    const auto without = [](const std::string& prefix) {
+        auto tensors = golden("ldm_sd1");
+        std::erase_if(tensors, [&](const auto& item) { return item.first.starts_with(prefix); });
+        return CheckpointFile(tensors).why_not();
+    };
+    expect_contains(without("first_stage_model."), "has no VAE (first_stage_model.*)");
+    expect_contains(without("cond_stage_model."), "has no text encoder (cond_stage_model.*)");
+    expect_contains(without("model.diffusion_model."),
+                    "is no Stable Diffusion 1.x or 2.x checkpoint");
+    // So little is left of a component that its size cannot be told.
+    expect_contains(without("first_stage_model.decoder.conv_in"), "model.safetensors: ");
+    expect_contains(without("cond_stage_model.transformer.text_model.embeddings"),
+                    "model.safetensors: ");
+    expect_contains(without("model.diffusion_model.input_blocks.1"), "model.safetensors");
+}
+
+TEST(SingleFile, OtherFilesAreToldApart) {
+    const auto why = [](const std::string& name) {
+        return CheckpointFile({{name, at::zeros({2, 2})}}).why_not();
+    };
+    expect_contains(why("conditioner.embedders.0.transformer.x"),
+                    "is a Stable Diffusion XL checkpoint");
+    expect_contains(why("a.lora_down.weight"), "is a LoRA, not a model");
+    expect_contains(why("down_blocks.0.resnets.0.conv1.weight"), "is one component of a model");
+    expect_contains(why("anything"), "is no Stable Diffusion 1.x or 2.x checkpoint");
+}
+
+TEST(SingleFile, InpaintingModelsAreRefused) {
+    auto tensors = golden("ldm_sd1");
+    auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
+    first = at::zeros({first.size(0), 9, 3, 3});
+    expect_contains(CheckpointFile(tensors).why_not(), "models for inpainting");
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline

@@ -1,0 +1,363 @@
+// Timetables and every intermediate latent against diffusers
+// (tests/goldens/make_sampler_goldens.py).
+#include "pipeline/sampling/samplers.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "pipeline/files/safetensors.h"
+
+namespace keepsake::pipeline {
+namespace {
+
+using nlohmann::json;
+
+json read_json(const std::string& name) {
+    std::ifstream file(std::string(KEEPSAKE_GOLDENS "/") + name);
+    return json::parse(file);
+}
+
+const TensorMap& goldens() {
+    static const TensorMap tensors = read_safetensors(KEEPSAKE_GOLDENS "/samplers.safetensors");
+    return tensors;
+}
+
+// The golden script's toy_denoiser.
+Tensor toy_denoiser(const Tensor& x, double t) {
+    const double s = std::sin(static_cast<float>(t / 1000));
+    const double c = std::cos(static_cast<float>(t / 1000));
+    return at::tanh(x * 0.7 + x.flip({-1}) * s + 0.3) * c + x.flip({1}) * (0.2 * s);
+}
+
+at::Generator seeded(std::uint64_t seed) {
+    return at::detail::createCPUGenerator(seed);
+}
+
+Tensor randn(std::uint64_t seed) {
+    return at::randn({1, 4, 2, 4}, seeded(seed), at::TensorOptions(at::kFloat));
+}
+
+// The largest difference over the largest reference value.
+double relative_error(const Tensor& found, const Tensor& expected) {
+    const double scale = expected.abs().max().item<double>();
+    const double difference = (found - expected).abs().max().item<double>();
+    return std::isfinite(difference) ? difference / scale : HUGE_VAL;
+}
+
+std::vector<double> doubles(const Tensor& tensor) {
+    const Tensor flat = tensor.to(at::kDouble).contiguous();
+    return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+void expect_table(const json& test, const Timetable& table) {
+    const std::string name = test["name"];
+    const std::vector<double> timesteps = doubles(goldens().at(name + ".timesteps"));
+    if (test["config"].value("use_karras_sigmas", false) && !table.sigmas.empty()) {
+        // Found through a float32 logarithm, where numpy and the C library differ by a rounding.
+        ASSERT_EQ(table.timesteps.size(), timesteps.size());
+        for (std::size_t i = 0; i < timesteps.size(); ++i) {
+            EXPECT_NEAR(table.timesteps[i], timesteps[i], 2e-4) << "timestep " << i;
+        }
+    } else {
+        EXPECT_EQ(table.timesteps, timesteps);
+    }
+    const double sigma = goldens().at(name + ".init_noise_sigma").item<double>();
+    EXPECT_NEAR(table.init_noise_sigma, sigma, 1e-6 * sigma);
+    const bool has_sigmas = goldens().contains(name + ".sigmas");
+    ASSERT_EQ(has_sigmas, !table.sigmas.empty());
+    if (!has_sigmas) return;
+    const std::vector<double> sigmas = doubles(goldens().at(name + ".sigmas"));
+    ASSERT_EQ(table.sigmas.size(), sigmas.size());
+    for (std::size_t i = 0; i < sigmas.size(); ++i) {
+        EXPECT_NEAR(table.sigmas[i], sigmas[i], 1e-6 * std::max(1e-3, sigmas[i])) << "sigma " << i;
+    }
+}
+
+// Runs one case and returns its worst error over all steps.
+double run_case(const json& test) {
+    const Schedule schedule(ScheduleConfig::from_json(test["config"]));
+    const Sampler sampler = parse_sampler(test["sampler"].get<std::string>());
+    const Timetable table = make_timetable(sampler, schedule, test["steps"]);
+    expect_table(test, table);
+
+    const Tensor expected = goldens().at(test["name"].get<std::string>() + ".latents");
+    SamplerControls controls;
+    Tensor latents = randn(7) * table.init_noise_sigma;
+    if (test.contains("strength")) {
+        controls.begin = start_index(table, test["strength"]);
+        latents = add_noise_at(table, schedule, randn(8), randn(7), controls.begin);
+    }
+    controls.ddim_eta = test.value("ddim_eta", 0.0);
+    if (controls.ddim_eta > 0) controls.generators = {seeded(9)};
+
+    double worst = relative_error(latents, expected.slice(0, 0, 1));
+    std::size_t calls = 0;
+    controls.on_step = [&](std::size_t index, const Tensor& x) {
+        EXPECT_EQ(index, controls.begin + calls);
+        const auto row = static_cast<std::int64_t>(++calls);
+        ASSERT_LT(row, expected.size(0));
+        worst = std::max(worst, relative_error(x, expected.slice(0, row, row + 1)));
+    };
+    const Tensor final = sample(toy_denoiser, schedule, table, latents, controls);
+    EXPECT_EQ(static_cast<std::int64_t>(calls) + 1, expected.size(0));
+    return std::max(worst, relative_error(final, expected.slice(0, -1)));
+}
+
+class SamplerParity : public testing::TestWithParam<const char*> {};
+
+TEST_P(SamplerParity, EveryLatentIsTheReferences) {
+    double worst = 0;
+    int cases = 0;
+    for (const json& test : read_json("samplers.json")) {
+        if (test["sampler"] != GetParam()) continue;
+        SCOPED_TRACE(test["name"].get<std::string>());
+        const double error = run_case(test);
+        EXPECT_LE(error, 1e-4);
+        worst = std::max(worst, error);
+        ++cases;
+    }
+    EXPECT_GE(cases, 100);
+    RecordProperty("worst_relative_error", std::to_string(worst));
+    std::printf("%s: %d cases, worst relative error %.2g\n", GetParam(), cases, worst);
+}
+INSTANTIATE_TEST_SUITE_P(All, SamplerParity,
+                         testing::Values("ddim", "pndm", "lms", "euler", "dpmpp_2m"),
+                         [](const auto& info) { return std::string(info.param); });
+
+const std::vector<Sampler> all_samplers = {Sampler::ddim, Sampler::pndm, Sampler::lms,
+                                           Sampler::euler, Sampler::dpmpp_2m};
+
+Schedule stable_diffusion(PredictionType type = PredictionType::epsilon) {
+    return Schedule(ScheduleConfig::stable_diffusion(type));
+}
+
+// The message of the Error that `run` throws; empty when it throws none.
+template <typename Run>
+std::string error_of(const Run& run) {
+    try {
+        run();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
+}
+
+TEST(Samplers, NamesAreTheCommandLines) {
+    for (const Sampler sampler : all_samplers) {
+        EXPECT_EQ(parse_sampler(sampler_name(sampler)), sampler);
+    }
+    const std::string error = error_of([] { parse_sampler("heun"); });
+    EXPECT_EQ(error, "sampler \"heun\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m)");
+    EXPECT_THROW(parse_sampler("DDIM"), Error);
+    EXPECT_THROW(parse_sampler(""), Error);
+}
+
+// A denoiser that knows the picture: every sampler must then arrive at it.
+TEST(Samplers, ArriveAtThePictureThatTheModelKnows) {
+    const Tensor picture = randn(3);
+    for (const PredictionType type : {PredictionType::epsilon, PredictionType::v_prediction}) {
+        ScheduleConfig config = ScheduleConfig::stable_diffusion(type);
+        config.timestep_spacing = TimestepSpacing::leading;
+        const Schedule schedule(config);
+        const auto oracle = [&](const Tensor& x, double t) {
+            const double a = schedule.alphas_cumprod[static_cast<std::int64_t>(t)].item<double>();
+            const Tensor noise = (x - picture * std::sqrt(a)) / std::sqrt(1 - a);
+            if (type == PredictionType::epsilon) return noise;
+            return Tensor(noise * std::sqrt(a) - picture * std::sqrt(1 - a));
+        };
+        for (const Sampler sampler : all_samplers) {
+            const Timetable table = make_timetable(sampler, schedule, 50);
+            const Tensor found = sample(oracle, schedule, table, randn(7) * table.init_noise_sigma);
+            // ddim and pndm end at the first training timestep's noise, sigma 0.03.
+            EXPECT_LE(relative_error(found, picture), 0.05) << sampler_name(sampler);
+        }
+    }
+}
+
+TEST(Samplers, TooManyOrTooFewStepsAreRefusedByName) {
+    const Schedule schedule = stable_diffusion();
+    for (const Sampler sampler : all_samplers) {
+        for (const int steps : {0, -1, 1001, 1 << 30}) {
+            const std::string error = error_of([&] { make_timetable(sampler, schedule, steps); });
+            EXPECT_EQ(error, "num_inference_steps: " + std::to_string(steps) +
+                                 " is not between 1 and the model's 1000 num_train_timesteps")
+                << sampler_name(sampler);
+        }
+    }
+    // leading with an offset of 1 would call the model at timestep 1000.
+    EXPECT_NE(error_of([&] {
+                  make_timetable(Sampler::ddim, schedule, 1000);
+              }).find("timestep 1000 is outside the trained 1000"),
+              std::string::npos);
+    EXPECT_EQ(make_timetable(Sampler::ddim, schedule, 500).timesteps.size(), 500u);
+
+    ScheduleConfig leading = schedule.config;
+    leading.timestep_spacing = TimestepSpacing::leading;  // stride 1000 / 1001 is none
+    EXPECT_NE(error_of([&] {
+                  make_timetable(Sampler::dpmpp_2m, Schedule(leading), 1000);
+              }).find("same sigma"),
+              std::string::npos);
+
+    ScheduleConfig warm_up = schedule.config;
+    warm_up.skip_prk_steps = false;
+    EXPECT_NE(error_of([&] {
+                  make_timetable(Sampler::pndm, Schedule(warm_up), 3);
+              }).find("num_inference_steps: 3 is too few"),
+              std::string::npos);
+    EXPECT_EQ(make_timetable(Sampler::pndm, Schedule(warm_up), 4).timesteps.size(), 13u);
+}
+
+// numpy.arange(1000, 0, -1000 / 61) has a 62nd element, 1e-13: not a 62nd timestep.
+TEST(Samplers, TrailingNeverLeavesTheTimesteps) {
+    ScheduleConfig config = ScheduleConfig::stable_diffusion(PredictionType::epsilon);
+    config.timestep_spacing = TimestepSpacing::trailing;
+    const Schedule schedule(config);
+    for (const Sampler sampler : {Sampler::ddim, Sampler::euler, Sampler::dpmpp_2m}) {
+        for (int steps = 1; steps <= 1000; ++steps) {
+            const Timetable table = make_timetable(sampler, schedule, steps);
+            ASSERT_EQ(table.timesteps.size(), static_cast<std::size_t>(steps));
+            ASSERT_EQ(table.timesteps.front(), 999);
+            ASSERT_GE(table.timesteps.back(), 0);
+        }
+    }
+}
+
+TEST(Samplers, WhatASamplerDoesNotImplementIsRefusedByName) {
+    const auto refusal = [](Sampler sampler, auto change) {
+        ScheduleConfig config = ScheduleConfig::stable_diffusion(PredictionType::epsilon);
+        change(config);
+        return error_of([&] { make_timetable(sampler, Schedule(config), 20); });
+    };
+    using Config = ScheduleConfig;
+    EXPECT_EQ(
+        refusal(Sampler::dpmpp_2m, [](Config& c) { c.algorithm_type = "sde-dpmsolver++"; }),
+        "scheduler_config.json, algorithm_type: dpmpp_2m does not support \"sde-dpmsolver++\"");
+    EXPECT_EQ(refusal(Sampler::dpmpp_2m, [](Config& c) { c.solver_order = 3; }),
+              "scheduler_config.json, solver_order: dpmpp_2m does not support 3");
+    EXPECT_EQ(refusal(Sampler::dpmpp_2m, [](Config& c) { c.solver_type = "x"; }),
+              "scheduler_config.json, solver_type: dpmpp_2m does not support \"x\"");
+    EXPECT_EQ(refusal(Sampler::dpmpp_2m, [](Config& c) { c.lambda_min_clipped = 100; }),
+              "scheduler_config.json, lambda_min_clipped: leaves no timestep");
+    EXPECT_EQ(refusal(Sampler::pndm, [](Config& c) { c.prediction_type = PredictionType::sample; }),
+              "scheduler_config.json, prediction_type: pndm does not support \"sample\"");
+    const auto noise_only = [](Config& c) {
+        c.rescale_betas_zero_snr = true;
+        c.timestep_spacing = TimestepSpacing::trailing;
+    };
+    EXPECT_NE(refusal(Sampler::ddim, noise_only).find("rescale_betas_zero_snr"), std::string::npos);
+    // These keys are dpmpp_2m's own: the other samplers run.
+    EXPECT_EQ(refusal(Sampler::euler, [](Config& c) { c.solver_order = 3; }), "");
+}
+
+TEST(Samplers, StrengthStartsWhereDiffusersStarts) {
+    const Schedule schedule = stable_diffusion();
+    const Timetable ddim = make_timetable(Sampler::ddim, schedule, 50);
+    EXPECT_EQ(start_index(ddim, 1.0), 0u);
+    EXPECT_EQ(start_index(ddim, 0.8), 10u);
+    EXPECT_EQ(start_index(ddim, 0.999), 1u);  // int(49.95) is 49
+    EXPECT_EQ(start_index(ddim, 0.29), 36u);  // 50 * 0.29 is 14.499999999999998 in both languages
+    EXPECT_EQ(start_index(ddim, 0.02), 49u);
+    EXPECT_EQ(start_index(ddim, 0.01), 50u);
+    EXPECT_EQ(start_index(ddim, 0.0), 50u);
+    const Timetable pndm = make_timetable(Sampler::pndm, schedule, 50);
+    ASSERT_EQ(pndm.timesteps.size(), 51u);
+    EXPECT_EQ(start_index(pndm, 0.8), 10u);  // 41 calls are left, as in diffusers
+    EXPECT_EQ(start_index(pndm, 0.0), 51u);
+    for (const double strength : {-0.1, 1.1, std::nan("")}) {
+        EXPECT_NE(error_of([&] { start_index(ddim, strength); }).find("strength: "),
+                  std::string::npos);
+    }
+}
+
+TEST(Samplers, NoStepsLeaveTheLatentsAlone) {
+    const Schedule schedule = stable_diffusion();
+    for (const Sampler sampler : all_samplers) {
+        const Timetable table = make_timetable(sampler, schedule, 20);
+        SamplerControls controls;
+        controls.begin = start_index(table, 0.0);
+        const Tensor x0 = randn(8);
+        const Tensor start = add_noise_at(table, schedule, x0, randn(7), controls.begin);
+        EXPECT_TRUE(at::equal(start, x0));
+        const auto never = [](const Tensor&, double) -> Tensor { throw Error("model", "called"); };
+        EXPECT_TRUE(at::equal(sample(never, schedule, table, start, controls), x0));
+        ++controls.begin;
+        EXPECT_NE(error_of([&] { sample(never, schedule, table, x0, controls); }).find("begin: "),
+                  std::string::npos);
+        EXPECT_THROW(add_noise_at(table, schedule, x0, x0, controls.begin), Error);
+    }
+    // pndm's warm-up cannot be entered half way.
+    ScheduleConfig warm_up = schedule.config;
+    warm_up.skip_prk_steps = false;
+    const Timetable table = make_timetable(Sampler::pndm, Schedule(warm_up), 20);
+    SamplerControls controls;
+    controls.begin = start_index(table, 0.5);
+    EXPECT_NE(error_of([&] {
+                  sample(toy_denoiser, Schedule(warm_up), table, randn(8), controls);
+              }).find("skip_prk_steps"),
+              std::string::npos);
+}
+
+TEST(Samplers, WrongArgumentsAreNamed) {
+    const Schedule schedule = stable_diffusion();
+    const Timetable table = make_timetable(Sampler::ddim, schedule, 5);
+    const auto error_with = [&](const Tensor& latents, const SamplerControls& controls) {
+        return error_of([&] { sample(toy_denoiser, schedule, table, latents, controls); });
+    };
+    EXPECT_EQ(error_with({}, {}), "latents: expected a float32 tensor (B, C, h, w)");
+    EXPECT_EQ(error_with(randn(7).to(at::kHalf), {}),
+              "latents: expected a float32 tensor (B, C, h, w)");
+    for (const double ddim_eta : {-0.5, 1.5, std::nan("")}) {
+        SamplerControls controls;
+        controls.ddim_eta = ddim_eta;
+        controls.generators = {seeded(1)};
+        EXPECT_NE(error_with(randn(7), controls).find("ddim_eta: "), std::string::npos);
+    }
+    SamplerControls no_generator;
+    no_generator.ddim_eta = 0.5;
+    EXPECT_NE(error_with(randn(7), no_generator).find("generators: "), std::string::npos);
+    SamplerControls three = no_generator;
+    three.generators = {seeded(1), seeded(2), seeded(3)};
+    EXPECT_NE(error_with(randn(7), three).find("generators: "), std::string::npos);
+    const auto wrong_shape = [](const Tensor& x, double) { return x.slice(1, 0, 2); };
+    EXPECT_EQ(error_of([&] { sample(wrong_shape, schedule, table, randn(7)); }),
+              "the denoiser's prediction: expected [1, 4, 2, 4], found [1, 2, 2, 4]");
+}
+
+TEST(Samplers, ReportEachModelCallAndStop) {
+    const Schedule schedule = stable_diffusion();
+    for (const Sampler sampler : all_samplers) {
+        const Timetable table = make_timetable(sampler, schedule, 10);
+        SamplerControls controls;
+        controls.begin = start_index(table, 0.5);
+        const auto total = static_cast<std::int64_t>(table.timesteps.size() - controls.begin);
+        std::int64_t reports = 0;
+        std::stop_source stop;
+        Monitor monitor(
+            [&](const Progress& progress) {
+                EXPECT_EQ(progress.done, ++reports);
+                EXPECT_EQ(progress.total, total);
+                EXPECT_EQ(progress.note, "render");
+                if (progress.done == 3) stop.request_stop();
+            },
+            stop.get_token());
+        controls.monitor = &monitor;
+        EXPECT_THROW(sample(toy_denoiser, schedule, table, randn(7), controls), Cancelled);
+        EXPECT_EQ(reports, 3) << sampler_name(sampler);
+    }
+}
+
+// A tuned U-Net's weights require gradients; sampling must not pile up their graph.
+TEST(Samplers, RecordNoGradients) {
+    const Schedule schedule = stable_diffusion();
+    const Tensor weight = at::full({1}, 0.5).requires_grad_();
+    const auto model = [&](const Tensor& x, double) { return x * weight; };
+    const Timetable table = make_timetable(Sampler::euler, schedule, 3);
+    EXPECT_FALSE(sample(model, schedule, table, randn(7)).requires_grad());
+}
+
+}  // namespace
+}  // namespace keepsake::pipeline
