@@ -278,4 +278,13 @@ Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bia
     return y;
 }
 
+Tensor to_tokens(const Tensor& x) {
+    return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
+}
+
+Tensor from_tokens(const Tensor& tokens, const Tensor& x) {
+    return tokens.reshape({tokens.size(0), x.size(2), x.size(3), tokens.size(2)})
+        .permute({0, 3, 1, 2});
+}
+
 }  // namespace keepsake::pipeline

@@ -16,6 +16,11 @@ namespace keepsake::pipeline {
 
 using at::Tensor;
 
+// (B, C, H, W) in channels_last -> (B, H*W, C), a view; and back, x being the picture whose H and W
+// are meant.
+Tensor to_tokens(const Tensor& x);
+Tensor from_tokens(const Tensor& tokens, const Tensor& x);
+
 // A group norm's numbers (layers.h has the layer). Of pictures with `channels` channels.
 struct GroupNormWeights {
     Tensor weight, bias;  // (channels)

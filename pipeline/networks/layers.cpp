@@ -165,15 +165,6 @@ Tensor linear_geglu(const Linear& linear, const Tensor& x) {
     return halves[0] * at::gelu(halves[1]);
 }
 
-Tensor to_tokens(const Tensor& x) {
-    return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
-}
-
-Tensor from_tokens(const Tensor& tokens, const Tensor& x) {
-    return tokens.reshape({tokens.size(0), x.size(2), x.size(3), tokens.size(2)})
-        .permute({0, 3, 1, 2});
-}
-
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads, bool causal,
                  Arithmetic arithmetic) {
     const bool fits = runs_on_kernels(q) && runs_on_kernels(k) && runs_on_kernels(v);

@@ -105,11 +105,6 @@ Tensor upsample_conv(const Conv2d& conv, const Tensor& x, at::IntArrayRef height
 // GEGLU (Shazeer, arXiv 2002.05202): value * gelu(gate), both halves of linear(x).
 Tensor linear_geglu(const Linear& linear, const Tensor& x);
 
-// (B, C, H, W) in channels_last -> (B, H*W, C), a view; and back, x being the picture whose H and W
-// are meant.
-Tensor to_tokens(const Tensor& x);
-Tensor from_tokens(const Tensor& tokens, const Tensor& x);
-
 // Multi-head scaled-dot-product attention. q: (B, N, heads*d); k, v: (B, M, heads*d) -> (B, N,
 // heads*d). bfloat16 arithmetic is for what takes no gradient.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t heads,
