@@ -4,6 +4,7 @@
 #include <string>
 
 #include "editor/photo/export_options.h"
+#include "editor/photo/photo.h"
 #include "editor/photo/vips_image.h"
 
 namespace keepsake::editor {
