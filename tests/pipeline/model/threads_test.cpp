@@ -8,10 +8,10 @@
 #include <cmath>
 #include <string>
 
-#include "network_golden.h"
 #include "pipeline/model/generate.h"
 #include "pipeline/model/model.h"
 #include "system_files.h"
+#include "tests/pipeline/networks/network_golden.h"
 
 namespace keepsake::pipeline {
 namespace {
