@@ -10,8 +10,8 @@
 
 #include "pipeline/model/generate.h"
 #include "pipeline/model/model.h"
-#include "system_files.h"
 #include "tests/pipeline/networks/network_golden.h"
+#include "tests/pipeline/system_files.h"
 
 namespace keepsake::pipeline {
 namespace {
