@@ -36,14 +36,12 @@ std::string crop_text(const Crop& crop) {
            std::to_string(crop.width) + "," + std::to_string(crop.height);
 }
 
-template <class Options>
 void compare_stage(Differences& differences, const std::string& name, const StageOverrides& asked,
-                   const Options& has) {
+                   const optimize::StageOptions& has) {
     differences.compare((name + " steps").c_str(), asked.steps, has.steps);
     differences.compare((name + " learning rate").c_str(), asked.learning_rate, has.learning_rate);
     differences.compare((name + " batch size").c_str(), asked.batch_size, has.batch_size);
-    if constexpr (requires { has.rank; })
-        differences.compare((name + " rank").c_str(), asked.rank, has.rank);
+    differences.compare((name + " rank").c_str(), asked.rank, has.rank);
 }
 
 // Empty when there is no readable model at `path`.

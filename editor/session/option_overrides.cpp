@@ -137,13 +137,6 @@ ModelDefaults read_defaults(const json& content, const std::string& file) {
     return defaults;
 }
 
-template <class Options>
-void apply_stage(const StageOverrides& overrides, Options& options) {
-    options.steps = overrides.steps.value_or(options.steps);
-    options.learning_rate = overrides.learning_rate.value_or(options.learning_rate);
-    options.batch_size = overrides.batch_size.value_or(options.batch_size);
-}
-
 }  // namespace
 
 EtaRange parse_eta(std::string_view text) {
@@ -193,12 +186,10 @@ ModelDefaults load_model_defaults(const std::filesystem::path& model) {
     }
 }
 
-void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options) {
-    apply_stage(overrides, options);
-}
-
-void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options) {
-    apply_stage(overrides, options);
+void apply(const StageOverrides& overrides, optimize::StageOptions& options) {
+    options.steps = overrides.steps.value_or(options.steps);
+    options.learning_rate = overrides.learning_rate.value_or(options.learning_rate);
+    options.batch_size = overrides.batch_size.value_or(options.batch_size);
     options.rank = overrides.rank.value_or(options.rank);
 }
 

@@ -60,8 +60,7 @@ struct ModelDefaults {
 // No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.
 ModelDefaults load_model_defaults(const std::filesystem::path& model);
 
-void apply(const StageOverrides& overrides, optimize::EmbeddingOptions& options);
-void apply(const StageOverrides& overrides, optimize::FineTuneOptions& options);
+void apply(const StageOverrides& overrides, optimize::StageOptions& options);
 void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options);
 
 }  // namespace keepsake::editor

@@ -34,8 +34,8 @@ void parse_word(const std::string& word, const std::array<const char*, N>& words
     throw Error("'" + word + "'", "is no word for this field");
 }
 
-template <class Archive, class Options>
-void serialize_draws(Archive& archive, Options& options) {
+template <class Archive>
+void serialize_draws(Archive& archive, StageOptions& options) {
     constexpr std::array schedules = {"constant", "linear", "cosine"};
     constexpr std::array draws = {"independent", "stratified"};
     std::string schedule = word_of(options.schedule, schedules);
@@ -49,21 +49,20 @@ void serialize_draws(Archive& archive, Options& options) {
     }
 }
 
+// A stage as the file has it: that of the embedding, of which no LoRA learns, has no rank.
+struct StageFields {
+    StageOptions& options;
+    bool has_rank;
+};
+
 template <class Archive>
-void serialize(Archive& archive, EmbeddingOptions& options) {
+void serialize(Archive& archive, StageFields& stage) {
+    StageOptions& options = stage.options;
     archive(cereal::make_nvp("steps", options.steps),
             cereal::make_nvp("learning_rate", options.learning_rate),
             cereal::make_nvp("batch_size", options.batch_size),
             cereal::make_nvp("adam", options.adam));
-    serialize_draws(archive, options);
-}
-
-template <class Archive>
-void serialize(Archive& archive, FineTuneOptions& options) {
-    archive(cereal::make_nvp("steps", options.steps),
-            cereal::make_nvp("learning_rate", options.learning_rate),
-            cereal::make_nvp("batch_size", options.batch_size),
-            cereal::make_nvp("adam", options.adam), cereal::make_nvp("rank", options.rank));
+    if (stage.has_rank) archive(cereal::make_nvp("rank", options.rank));
     serialize_draws(archive, options);
 }
 
@@ -103,12 +102,12 @@ void serialize(Archive& archive, ModelReference& model) {
 template <class Archive>
 void serialize(Archive& archive, Recipe& recipe) {
     std::string mode(mode_name(recipe.mode));
+    optimize::StageFields embedding{recipe.embedding, false}, finetune{recipe.finetune, true};
     archive(cereal::make_nvp("prompt", recipe.prompt), cereal::make_nvp("photo", recipe.photo),
             cereal::make_nvp("mode", mode), cereal::make_nvp("crop", recipe.crop),
             cereal::make_nvp("size", recipe.size), cereal::make_nvp("model", recipe.model),
             cereal::make_nvp("seed", recipe.seed), cereal::make_nvp("start", recipe.start),
-            cereal::make_nvp("embedding", recipe.embedding),
-            cereal::make_nvp("finetune", recipe.finetune),
+            cereal::make_nvp("embedding", embedding), cereal::make_nvp("finetune", finetune),
             cereal::make_nvp("sample", recipe.sample));
     if constexpr (Archive::is_loading::value) recipe.mode = parse_mode(mode);
 }

@@ -36,8 +36,8 @@ struct Recipe {
     ModelReference model;
     std::uint64_t seed = 0;  // of the tuning's noise and timesteps
     std::string start;       // tuning_tag of the session it started from; empty: from the model
-    optimize::EmbeddingOptions embedding;
-    optimize::FineTuneOptions finetune;
+    optimize::StageOptions embedding = optimize::paper_embedding_options();
+    optimize::StageOptions finetune = optimize::paper_finetune_options();
     pipeline::SampleOptions sample;
 };
 

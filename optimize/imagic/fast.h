@@ -13,8 +13,8 @@
 namespace keepsake::optimize {
 
 struct TuningOptions {
-    EmbeddingOptions embedding;
-    FineTuneOptions finetune;
+    StageOptions embedding = paper_embedding_options();
+    StageOptions finetune = paper_finetune_options();
     double noise_share = 1;  // stage C, pipeline::SampleOptions
 };
 

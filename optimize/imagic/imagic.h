@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
+#include <string>
 
-#include "optimize/training/adam.h"
 #include "optimize/training/checkpointing.h"
+#include "optimize/training/stage_losses.h"
+#include "optimize/training/stage_options.h"
 #include "pipeline/error.h"
 #include "pipeline/networks/lora.h"
 #include "pipeline/networks/unet.h"
@@ -17,46 +18,10 @@
 
 namespace keepsake::optimize {
 
-// How the learning rate goes over a stage: constant; or down to zero, in a line or in half a cosine
-// (Loshchilov & Hutter, arXiv 1608.03983, eq. 5).
-enum class RateSchedule { constant, linear, cosine };
-
-// Where a step's (timestep, noise) pairs come from. independent: uniform timesteps, normal noise,
-// as in the paper. stratified: the timesteps of the whole stage are one low-discrepancy sequence
-// (multiples of the golden ratio, modulo 1), and the second half of a batch of even size has the
-// first half's noise negated (antithetic variates): the same expectation, less variance a step.
-enum class Draws { independent, stratified };
-
-// Stage A. Defaults: the paper's Stable Diffusion recipe (section 4, implementation details).
-struct EmbeddingOptions {
-    std::int64_t steps = 1000;
-    double learning_rate = 2e-3;
-    std::int64_t batch_size = 1;  // (timestep, noise) pairs a step
-    AdamOptions adam;
-    RateSchedule schedule = RateSchedule::constant;
-    std::int64_t warmup_steps = 0;  // the rate grows in a line over these
-    Draws draws = Draws::independent;
-};
-
-// Stage B. Defaults: likewise.
-struct FineTuneOptions {
-    std::int64_t steps = 1500;
-    double learning_rate = 5e-7;
-    std::int64_t batch_size = 1;
-    AdamOptions adam;
-    RateSchedule schedule = RateSchedule::constant;
-    std::int64_t warmup_steps = 0;
-    Draws draws = Draws::independent;
-    std::int64_t rank = 0;  // of a LoRA that learns in place of the weights; 0: all weights learn
-};
-
-// The loss on the fixed evaluation set, before and after a stage, and the training loss along it.
-struct StageLosses {
-    std::optional<double> before, after;
-    std::vector<double> training;  // one a step
-    // Mean of the last `window` training losses; 0 when there is none.
-    double average(std::size_t window = 50) const;
-};
+// Stage A, as the paper's Stable Diffusion recipe has it (section 4, implementation details).
+StageOptions paper_embedding_options();
+// Stage B, likewise: all weights learn (rank 0).
+StageOptions paper_finetune_options();
 
 // A tuning, finished or under way. What `edit` saves and goes on from.
 struct Tuning {
@@ -91,20 +56,19 @@ struct StageControls {
 
 // Runs what is left of stage A in `tuning` (equation 2 of the paper, with the loss of the model's
 // prediction type). On Cancelled, `tuning` holds the last finished step, Adam's state included.
-void optimise_embedding(const TuningTask& task, const EmbeddingOptions& options, Tuning& tuning,
+void optimise_embedding(const TuningTask& task, const StageOptions& options, Tuning& tuning,
                         const StageControls& controls = {});
 
 // Runs what is left of stage B: the embedding fixed, all the network's weights learn (section 3.2),
 // or a LoRA beside them. Where `tuning` brings a network or a LoRA of an earlier tuning, it goes on
 // from that.
-void fine_tune(const TuningTask& task, const FineTuneOptions& options, Tuning& tuning,
+void fine_tune(const TuningTask& task, const StageOptions& options, Tuning& tuning,
                const StageControls& controls = {});
 
 // Equation 3: eta * target + (1 - eta) * optimised, over the whole sequence of token embeddings.
 Tensor interpolate(const Tensor& target, const Tensor& optimised, double eta);
 
-// The mean loss of `unet` with `embedding` on a fixed set of (timestep, noise) pairs, the same for
-// every call with equal `latents` shape: evenly spread timesteps, noise of a constant seed.
+// The mean loss of `unet` with `embedding` on evaluation_pairs() (training/draws.h).
 double evaluation_loss(const pipeline::UNet& unet, const pipeline::Schedule& schedule,
                        const Tensor& latents, const Tensor& embedding);
 

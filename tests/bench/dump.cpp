@@ -48,7 +48,7 @@ void dump_training(const Model& model, const TensorMap& inputs, TensorMap& outpu
     const optimize::TuningTask task{model.unet, model.schedule, input(inputs, "latents"), 42};
     optimize::Tuning tuning;
     tuning.target_embedding = input(inputs, "cond").clone();
-    optimize::EmbeddingOptions stage_a;
+    optimize::StageOptions stage_a;
     stage_a.steps = 4;
     stage_a.learning_rate = 5e-3;
     stage_a.batch_size = 2;
@@ -57,7 +57,7 @@ void dump_training(const Model& model, const TensorMap& inputs, TensorMap& outpu
     outputs["embedding"] = tuning.optimised_embedding;
 
     optimize::Tuning with_lora = tuning;
-    optimize::FineTuneOptions stage_b;
+    optimize::StageOptions stage_b;
     stage_b.steps = 4;
     stage_b.learning_rate = 1e-4;
     optimize::fine_tune(task, stage_b, tuning);

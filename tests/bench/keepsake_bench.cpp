@@ -99,7 +99,7 @@ optimize::Tuning make_tuning(const Inputs& inputs) {
 double time_embedding_step(const pipeline::Model& model, const Inputs& inputs,
                            Checkpointing checkpointing, int iterations) {
     StepClock clock;
-    optimize::EmbeddingOptions options;
+    optimize::StageOptions options = optimize::paper_embedding_options();
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::optimise_embedding({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
@@ -108,10 +108,10 @@ double time_embedding_step(const pipeline::Model& model, const Inputs& inputs,
 }
 
 // As peer.py trains it; the bundled model's fast mode does too.
-const optimize::FineTuneOptions lora_options{.batch_size = 4, .rank = 16};
+const optimize::StageOptions lora_options{.learning_rate = 5e-7, .batch_size = 4, .rank = 16};
 
 double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
-                         optimize::FineTuneOptions options, Checkpointing checkpointing,
+                         optimize::StageOptions options, Checkpointing checkpointing,
                          int iterations) {
     StepClock clock;
     options.steps = iterations + 1;

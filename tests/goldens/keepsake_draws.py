@@ -1,6 +1,6 @@
 """What Keepsake's tuning draws: timesteps and noise of step k of a stage, by (seed, stage, k) alone.
 
-The counterpart of `draw` in optimize/imagic/imagic.cpp, for scripts that tune with the reference library.
+The counterpart of `draw_pairs` in optimize/training/draws.cpp, for scripts that tune with the reference library.
 """
 
 import torch

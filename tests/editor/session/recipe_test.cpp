@@ -163,16 +163,16 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
         "fast": {"finetune": {"rank": 8}, "noise_share": 0.75},
         "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3}})");
     const ModelDefaults defaults = load_model_defaults(folder.path);
-    optimize::EmbeddingOptions embedding;
-    optimize::FineTuneOptions finetune;
+    optimize::StageOptions embedding = optimize::paper_embedding_options();
+    optimize::StageOptions finetune = optimize::paper_finetune_options();
     pipeline::SampleOptions sample;
     apply(defaults.paper.embedding, embedding);
     apply(defaults.paper.finetune, finetune);
     apply(defaults.sample, sample);
     EXPECT_EQ(embedding.steps, 150);
     EXPECT_EQ(embedding.learning_rate, 5e-3);
-    EXPECT_EQ(embedding.batch_size, optimize::EmbeddingOptions{}.batch_size);
-    EXPECT_EQ(finetune.steps, optimize::FineTuneOptions{}.steps);
+    EXPECT_EQ(embedding.batch_size, optimize::paper_embedding_options().batch_size);
+    EXPECT_EQ(finetune.steps, optimize::paper_finetune_options().steps);
     EXPECT_EQ(finetune.batch_size, 2);
     EXPECT_EQ(sample.sampler, pipeline::Sampler::dpmpp_2m);
     EXPECT_EQ(sample.guidance_scale, 3);

@@ -119,9 +119,9 @@ TEST(Fast, AnotherTextGoesOnFromTheLora) {
     second.target_embedding = pipeline::encode_text(flowers(), "a yellow tulip");
     second.loras = first.loras;
     const TuningTask from_first{*first.unet, flowers().schedule, t.latents, 3};
-    EmbeddingOptions embedding = t.options.embedding;
+    StageOptions embedding = t.options.embedding;
     embedding.steps = 2;
-    FineTuneOptions finetune = t.options.finetune;
+    StageOptions finetune = t.options.finetune;
     finetune.steps = 2;
     optimise_embedding(from_first, embedding, second);
     fine_tune(t.task, finetune, second);

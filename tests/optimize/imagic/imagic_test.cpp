@@ -30,8 +30,8 @@ struct Fixture {
     Schedule schedule;
     UNet unet;
     TuningTask task;
-    EmbeddingOptions embedding;
-    FineTuneOptions finetune;
+    StageOptions embedding;
+    StageOptions finetune;
 
     explicit Fixture(const std::string& prediction_type)
         : golden(pipeline::read_safetensors(KEEPSAKE_GOLDENS "/imagic_" + prediction_type +
