@@ -4,7 +4,8 @@ add_library(keepsake_options INTERFACE)
 # does not fit sources compiled with it.
 target_compile_options(keepsake_options INTERFACE -pthread)
 target_link_options(keepsake_options INTERFACE -pthread)
-target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic -Werror
+target_compile_options(keepsake_options INTERFACE -Wall -Wextra -Wpedantic
+  $<$<BOOL:${KEEPSAKE_WERROR}>:-Werror>
   # Designated initialisers name what differs and leave the rest to the struct's own defaults.
   -Wno-missing-field-initializers
   # GCC 12 sees overlaps and overflows in "text" + std::string that are not there (its bug 105651).

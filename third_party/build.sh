@@ -2,6 +2,8 @@
 # Set-up, configuration and build of the release preset: what run.sh and test.sh share.
 # Usage: third_party/build.sh [--gui] TARGET...
 # --gui: with the packages of the window.
+# KEEPSAKE_WERROR=ON in the environment makes warnings errors, OFF warnings; without it, they are
+# errors where CI (GitHub's, GitLab's and most others' variable) is set.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 setup=()
@@ -19,6 +21,8 @@ cores=$(nproc)
 if [ "$jobs" -gt "$cores" ]; then jobs=$cores; fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 
+werror=${KEEPSAKE_WERROR:-${CI:+ON}}
+
 cd "$root"
-cmake --preset release -DKEEPSAKE_TORCH="$torch"
+cmake --preset release -DKEEPSAKE_TORCH="$torch" -DKEEPSAKE_WERROR="${werror:-OFF}"
 cmake --build --preset release --parallel "$jobs" --target "$@"
