@@ -1,4 +1,4 @@
-"""Whole pictures of the bundled model by diffusers on CPU, for tests/pipeline/generate_test.cpp.
+"""Whole pictures of the bundled model by diffusers on CPU, for tests/pipeline/model/generate_test.cpp.
 
 Usage: python make_image_goldens.py        (environment: requirements.txt beside this file)
 Writes images.safetensors: for each case the final latents (1, 8, 16, 16) float32 and the picture

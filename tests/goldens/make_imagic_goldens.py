@@ -1,4 +1,4 @@
-"""Imagic's stages A and B by diffusers' U-Net and torch.optim.Adam, for tests/optimize/imagic_test.cpp.
+"""Imagic's stages A and B by diffusers' U-Net and torch.optim.Adam, for tests/optimize/imagic/imagic_test.cpp.
 
 Usage: python make_imagic_goldens.py       (environment: requirements.txt beside this file)
 Writes imagic_<prediction type>.safetensors: a tiny U-Net's weights ("unet.*"), the photo's latents, the

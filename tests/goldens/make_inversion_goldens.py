@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""DDIM inversion by diffusers' DDIMInverseScheduler, for tests/pipeline/ddim_invert_test.cpp.
+"""DDIM inversion by diffusers' DDIMInverseScheduler, for tests/pipeline/sampling/ddim_invert_test.cpp.
 
 Usage: python make_inversion_goldens.py        (packages: requirements.txt beside this file)
 

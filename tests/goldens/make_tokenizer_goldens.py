@@ -1,4 +1,4 @@
-"""Token ids of transformers' CLIPTokenizer, for tests/pipeline/tokenizer_test.cpp.
+"""Token ids of transformers' CLIPTokenizer, for tests/pipeline/text/tokenizer_test.cpp.
 
 Usage: python tests/goldens/make_tokenizer_goldens.py     (writes tokenizer.json beside itself)
 Needs transformers 5.23.0 and tokenizers 0.23.3. Deterministic: one seed, no network.
