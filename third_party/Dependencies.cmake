@@ -26,6 +26,8 @@ pkg_check_modules(EXIF QUIET IMPORTED_TARGET libexif)
 keepsake_require(EXIF_FOUND libexif libexif-dev)
 pkg_check_modules(PNG QUIET IMPORTED_TARGET libpng16)
 keepsake_require(PNG_FOUND libpng libpng-dev)
+pkg_check_modules(LCMS QUIET IMPORTED_TARGET lcms2)
+keepsake_require(LCMS_FOUND "Little CMS" liblcms2-dev)
 find_package(OpenCV QUIET COMPONENTS core imgproc photo)
 keepsake_require(OpenCV_FOUND "OpenCV (core, imgproc, photo)"
   "libopencv-core-dev, libopencv-imgproc-dev, libopencv-photo-dev")

@@ -129,7 +129,8 @@ void add_output_options(CLI::App& command, OutputArguments& arguments) {
     command.add_option(
         "--mask", arguments.mask,
         "auto, none or a picture: where the edit may change the photo; default none. "
-        "A picture has the photo's size or is a square; white is inside");
+        "A picture has the photo's size or is a square; white is inside, black and "
+        "transparent outside");
     command.add_option("--mask-threshold", arguments.mask_threshold,
                        "0..1: what is darker in the mask is outside; default 0.5");
     command.add_option("--mask-feather", arguments.mask_feather,

@@ -5,10 +5,13 @@
 #include <cstring>
 #include <vector>
 
+#include "editor/photo/decode_photo.h"
 #include "editor/photo/exif_block.h"
 #include "editor/photo/iptc_block.h"
 #include "editor/photo/jpeg_settings.h"
+#include "editor/photo/png_chunks.h"
 #include "editor/photo/png_text.h"
+#include "editor/photo/tiff_channels.h"
 #include "editor/photo/tiff_metadata.h"
 #include "pipeline/error.h"
 
@@ -134,7 +137,9 @@ void adapt_iptc(VipsImage* image, const std::string& extension) {
 // What libvips leaves out of a format; to be taken from an image before it is encoded.
 struct Remainder {
     std::string iptc, exif, maker_note;  // of TIFF
+    std::size_t other_channels = 0;      // of TIFF
     std::vector<PngText> texts;          // of PNG
+    std::string colours;                 // of PNG: whole chunks
 };
 
 Remainder take_remainder(VipsImage* image, const Photo& photo, const std::string& extension) {
@@ -144,17 +149,28 @@ Remainder take_remainder(VipsImage* image, const Photo& photo, const std::string
         rest.exif = exif_of(image);
         const bool has_note = has_field(image, "exif-ifd2-MakerNote");
         if (has_note && photo.extension == "tif") rest.maker_note = tiff_maker_note(photo.bytes);
+        int others = 0;
+        if (has_field(image, other_channels_field) &&
+            vips_image_get_int(image, other_channels_field, &others) == 0) {
+            rest.other_channels = static_cast<std::size_t>(others);
+        }
     }
-    if (extension == ".png") rest.texts = take_unicode_text(image);
+    if (extension == ".png") {
+        rest.texts = take_unicode_text(image);
+        rest.colours = metadata_block(image, png_colour_field);
+    }
     adapt_iptc(image, extension);
     return rest;
 }
 
 std::string with_remainder(std::string file, const Remainder& rest, const std::string& extension) {
     if (is_tiff(extension)) {
+        file = tiff_with_others(std::move(file), rest.other_channels);
         return tiff_with_metadata(std::move(file), {rest.exif, rest.maker_note, rest.iptc});
     }
-    if (extension == ".png") return png_with_text(std::move(file), rest.texts);
+    if (extension == ".png") {
+        return png_with_text(png_with_chunks(std::move(file), rest.colours), rest.texts);
+    }
     return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
 }
 

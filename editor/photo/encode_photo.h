@@ -9,6 +9,10 @@
 
 namespace keepsake::editor {
 
+// The field of an image that says how many of its last channels are neither colour nor
+// transparency; of TIFF.
+inline constexpr const char* other_channels_field = "keepsake-other-channels";
+
 // Metadata that libvips does not write is taken off the image. In the format of `path`'s extension,
 // compressed like `photo` where that is of the same format (a JPEG's quality and chroma
 // subsampling, whether a WebP is lossless), else near to lossless. Throws Error naming the path.

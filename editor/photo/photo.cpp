@@ -6,6 +6,7 @@
 
 #include "editor/photo/decode_photo.h"
 #include "editor/photo/png_exif.h"
+#include "editor/photo/raw_file.h"
 #include "editor/photo/vips_image.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
@@ -55,10 +56,11 @@ void check_still(const Photo& photo, VipsImage* image) {
     }
 }
 
-VipsHandle on_white(const Photo& photo, VipsHandle image) {
+VipsHandle on(Backdrop backdrop, const Photo& photo, VipsHandle image) {
     VipsImage* out = nullptr;
-    const double white[] = {255, 255, 255};
-    VipsArrayDouble* background = vips_array_double_new(white, 3);
+    const double level = backdrop == Backdrop::white ? 255 : 0;
+    const double colour[] = {level, level, level};
+    VipsArrayDouble* background = vips_array_double_new(colour, 3);
     const int status = vips_flatten(image.get(), &out, "background", background, nullptr);
     vips_area_unref(VIPS_AREA(background));
     return checked(photo, status, out);
@@ -97,28 +99,43 @@ bool has_photo_extension(const std::filesystem::path& path) {
     return std::ranges::find(known, lower_extension(path)) != known.end();
 }
 
-Photo load_photo(const std::filesystem::path& path) {
+Photo read_photo_file(const std::filesystem::path& path) {
     start_vips();
     if (std::filesystem::is_directory(path)) throw Error(path.string(), "is a folder, not a photo");
     Photo photo;
     photo.path = path;
     photo.bytes = read_file(path);
     if (photo.bytes.empty()) throw Error(path.string(), "is an empty file; try another copy");
+    if (is_raw_file(photo.bytes)) {
+        throw Error(path.string(),
+                    "is a camera's raw file; what can be seen in it is a small preview. Develop it "
+                    "(in darktable, RawTherapee, Lightroom, ...) and give the TIFF, PNG or JPEG");
+    }
     photo.extension = extension_of(photo.bytes);
     if (photo.extension.empty()) {
         throw Error(path.string(), "is not an image that can be read (JPEG, PNG, WebP or TIFF)");
     }
+    if (photo.extension == "tif" && is_preview_first(photo.bytes)) {
+        throw Error(path.string(),
+                    "begins with a small copy of the picture: save it as a TIFF of one page first");
+    }
+    return photo;
+}
+
+Photo load_photo(const std::filesystem::path& path, Backdrop backdrop) {
+    Photo photo = read_photo_file(path);
     {
         const VipsHandle header = open_image(photo);
         check_size(photo, header->Xsize, header->Ysize);
         check_still(photo, header.get());
-        photo.has_profile = has_profile(header);
-        photo.has_alpha = vips_image_hasalpha(header.get());
         photo.bits = static_cast<int>(8 * vips_format_sizeof(header->BandFmt));
         photo.orientation = orientation_of(photo, header.get());
     }
-    VipsHandle image = to_srgb(photo, decode_upright(photo), 8);
-    if (vips_image_hasalpha(image.get())) image = on_white(photo, std::move(image));
+    VipsHandle image = decode_upright(photo);
+    photo.has_profile = has_profile(image);
+    photo.has_alpha = vips_image_hasalpha(image.get());
+    image = to_srgb(photo, std::move(image), 8);
+    if (vips_image_hasalpha(image.get())) image = on(backdrop, photo, std::move(image));
     if (image->Bands != 3) {
         throw Error(path.string(),
                     "has " + std::to_string(image->Bands) + " colour channels, not three");

@@ -13,7 +13,7 @@ struct Photo {
     std::filesystem::path path;
     std::string bytes;  // the file as given: metadata, profile and 16-bit samples are still in it
     std::string extension;  // by content: "jpg", "png", "webp", "tif"
-    Pixels pixels;          // converted to sRGB by the embedded profile; transparency lies on white
+    Pixels pixels;          // converted to sRGB by the embedded profile
     bool has_alpha = false;
     bool has_profile = false;
     int bits = 8;         // a sample, in the file
@@ -29,10 +29,17 @@ struct Crop {
     bool operator==(const Crop&) const = default;
 };
 
+// path, bytes and extension of a file that load_photo would look into; throws what it throws so
+// far.
+Photo read_photo_file(const std::filesystem::path& path);
+
+// What transparency lies on.
+enum class Backdrop { white, black };
+
 // JPEG, PNG, WebP or TIFF (the first page). Throws Error naming the path when there is no such
-// file, when it is none of these, damaged or truncated, smaller than 16 pixels a side, or larger
-// than 268 megapixels (which would need more than 800 MB as 8-bit pixels).
-Photo load_photo(const std::filesystem::path& path);
+// file, when it is none of these, a camera's raw file, damaged or truncated, smaller than 16 pixels
+// a side, or larger than 268 megapixels (which would need more than 800 MB as 8-bit pixels).
+Photo load_photo(const std::filesystem::path& path, Backdrop backdrop = Backdrop::white);
 
 // The name's extension in lower case, with its dot.
 std::string lower_extension(const std::filesystem::path& path);

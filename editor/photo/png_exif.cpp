@@ -2,42 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+
+#include "editor/photo/png_chunks.h"
 
 namespace keepsake::editor {
-namespace {
-
-// `size` bytes at `at` as a number; none beyond the end.
-std::optional<std::uint32_t> number_at(std::string_view bytes, std::size_t at, std::size_t size,
-                                       bool little_endian) {
-    if (at > bytes.size() || bytes.size() - at < size) return std::nullopt;
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-        const std::size_t place = little_endian ? size - 1 - i : i;
-        value = value << 8 | static_cast<unsigned char>(bytes[at + place]);
-    }
-    return value;
-}
-
-// The content of the chunk of that name, or empty. Chunks: length, name, content, checksum.
-std::string_view chunk_named(std::string_view png, std::string_view name) {
-    std::size_t at = 8;  // behind the signature
-    while (const auto length = number_at(png, at, 4, false)) {
-        if (png.size() - at < 12 || *length > png.size() - at - 12) return {};
-        if (png.substr(at + 4, 4) == name) return png.substr(at + 8, *length);
-        at += 12 + std::size_t{*length};
-    }
-    return {};
-}
-
-}  // namespace
 
 int png_orientation(std::string_view png) {
-    return exif_orientation(chunk_named(png, "eXIf"));
+    return exif_orientation(png_chunk_named(png, "eXIf").value_or(""));
 }
 
 bool is_animated_png(std::string_view png) {
-    return !chunk_named(png, "acTL").empty();
+    return png_chunk_named(png, "acTL").has_value();
 }
 
 int exif_orientation(std::string_view tiff) {

@@ -6,6 +6,8 @@
 #include <csetjmp>
 #include <cstring>
 
+#include "editor/photo/png_chunks.h"
+
 namespace keepsake::editor {
 namespace {
 
@@ -101,21 +103,6 @@ std::vector<Field> text_fields(VipsImage* image) {
     return fields;
 }
 
-void append_bytes(png_structp png, png_bytep from, png_size_t size) {
-    static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<char*>(from), size);
-}
-
-void flush_nothing(png_structp) {}
-
-// As read_info.
-bool write_chunk(png_structp png, std::string* out, const std::string* content) {
-    if (setjmp(png_jmpbuf(png)) != 0) return false;
-    png_set_write_fn(png, out, append_bytes, flush_nothing);
-    const png_byte name[] = {'i', 'T', 'X', 't'};
-    png_write_chunk(png, name, reinterpret_cast<png_const_bytep>(content->data()), content->size());
-    return true;
-}
-
 }  // namespace
 
 void read_latin_text(VipsImage* image, std::string_view png) {
@@ -144,17 +131,13 @@ std::vector<PngText> take_unicode_text(VipsImage* image) {
 }
 
 std::string png_with_text(std::string png, const std::vector<PngText>& texts) {
-    constexpr std::size_t header = 8 + 25;  // signature and IHDR, behind which they may stand
     std::string chunks;
     for (const PngText& text : texts) {
         // Keyword; not compressed; no language, no translated keyword.
         const std::string content = text.keyword + std::string(5, '\0') + text.text;
-        png_structp writer =
-            png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, leave, say_nothing);
-        if (writer) write_chunk(writer, &chunks, &content);
-        png_destroy_write_struct(&writer, nullptr);
+        chunks += png_chunk_of("iTXt", content);
     }
-    return chunks.empty() ? png : png.insert(header, chunks);
+    return chunks.empty() ? png : png.insert(png_head, chunks);
 }
 
 }  // namespace keepsake::editor

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "editor/photo/vips_image.h"
+#include "editor/photo/decode_photo.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -14,14 +14,32 @@ VipsHandle checked(const std::filesystem::path& path, int status, VipsImage* mad
     return VipsHandle(made);
 }
 
+// PNG and TIFF, which no loader shrinks as it loads, and whose colours libvips does not know all
+// of.
+bool is_loaded_whole(const std::filesystem::path& path) {
+    const char* loader = vips_foreign_find_load(path.c_str());
+    vips_error_clear();
+    const std::string name = loader ? loader : "";
+    return name.find("Png") != name.npos || name.find("Tiff") != name.npos;
+}
+
 }  // namespace
 
 Pixels load_thumbnail(const std::filesystem::path& path, int side) {
     start_vips();
-    // vips_thumbnail turns the picture upright and converts it to sRGB by its profile.
+    const bool whole = is_loaded_whole(path);
+    const Photo photo = whole ? read_photo_file(path) : Photo{};
     VipsImage* made = nullptr;
-    int status = vips_thumbnail(path.c_str(), &made, side, "height", side, "size", VIPS_SIZE_DOWN,
+    int status = 0;
+    if (whole) {
+        const VipsHandle full = to_srgb(photo, decode_upright(photo), 8);
+        status = vips_thumbnail_image(full.get(), &made, side, "height", side, "size",
+                                      VIPS_SIZE_DOWN, nullptr);
+    } else {
+        // It turns the picture upright and converts it to sRGB by its profile.
+        status = vips_thumbnail(path.c_str(), &made, side, "height", side, "size", VIPS_SIZE_DOWN,
                                 "export_profile", "srgb", nullptr);
+    }
     VipsHandle image = checked(path, status, made);
     status = vips_colourspace(image.get(), &made, VIPS_INTERPRETATION_sRGB, nullptr);
     image = checked(path, status, made);

@@ -122,6 +122,26 @@ VipsHandle edited(const Photo& photo, const SquareEdit& edit, const EditRegion& 
     return copy;
 }
 
+// A TIFF's channels that are neither colour nor transparency (saved selections, depth) beside the
+// edited picture, as they were.
+VipsHandle with_others(const Photo& photo, VipsHandle image) {
+    VipsHandle others = decode_others(photo);
+    // libvips would write grey with two more channels as RGB.
+    if (!others || image->Bands < 3) return image;
+    VipsImage* made = nullptr;
+    const VipsInterpretation of_depth = others->BandFmt == VIPS_FORMAT_USHORT
+                                            ? VIPS_INTERPRETATION_RGB16
+                                            : VIPS_INTERPRETATION_sRGB;
+    others->Type = of_depth;
+    int status = vips_cast(others.get(), &made, image->BandFmt, "shift", TRUE, nullptr);
+    others = checked(photo, status, made);
+    status = vips_bandjoin2(image.get(), others.get(), &made, nullptr);
+    VipsHandle joined = checked(photo, status, made);
+    joined->Type = image->Type;
+    vips_image_set_int(joined.get(), other_channels_field, others->Bands);
+    return joined;
+}
+
 }  // namespace
 
 std::string export_extension(const Photo& photo) {
@@ -136,13 +156,22 @@ void export_photo(const std::filesystem::path& path, const Photo& photo, const S
     }
     check_squares(edit);
     check_place(edit.crop, photo.pixels.width, photo.pixels.height);
-    const VipsHandle image = edited(photo, edit, region);
+    VipsHandle image = edited(photo, edit, region);
     update_metadata(image.get(), options);
+    const std::string extension = lower_extension(path);
+    const bool is_tiff = extension == ".tif" || extension == ".tiff";
+    // 8 bits are too few for linear light, which PNG files without a profile often hold.
+    const bool is_deep = image->BandFmt == VIPS_FORMAT_USHORT;
+    if (is_deep && !is_tiff && extension != ".png" &&
+        vips_image_get_typeof(image.get(), png_colour_field) != 0) {
+        image = to_srgb(photo, std::move(image), 8);
+    }
+    if (is_tiff) image = with_others(photo, std::move(image));
     write_file_atomically(path, encode_photo(path, image.get(), photo, options));
 }
 
 Mask load_mask(const std::filesystem::path& path, const Photo& photo, const Crop& crop) {
-    const Photo picture = load_photo(path);
+    const Photo picture = load_photo(path, Backdrop::black);
     const Pixels& pixels = picture.pixels;
     Crop part{0, 0, pixels.width, pixels.height};
     if (pixels.width == photo.pixels.width && pixels.height == photo.pixels.height) {
