@@ -86,7 +86,10 @@ struct Vectors {
         return load(kept, some);
     }
     static inline void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
-    static inline Floats all(float x) { return Floats{} + x; }
+    // x - 0 is x for every x, -0 and NaN too, so this is a broadcast and no sum; x + 0 would be
+    // one, because -0 + 0 is 0, and in a product's innermost loop it would take the multiply-adds'
+    // ports.
+    static inline Floats all(float x) { return x - Floats{}; }
     static inline Floats select(Ints mask, Floats yes, Floats no) {
         return reinterpret_cast<Floats>((mask & reinterpret_cast<Ints>(yes)) |
                                         (~mask & reinterpret_cast<Ints>(no)));
