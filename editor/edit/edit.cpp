@@ -4,6 +4,7 @@
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/render.h"
 #include "editor/photo/pixel_tensors.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
 namespace {
@@ -16,7 +17,7 @@ LossSummary summary(const Tuning& tuning) {
 }
 
 Destination destination(const RenderRequest& request, const Session& session) {
-    if (request.out.path.empty()) return {session.folder / "renders", false};
+    if (request.out.path.empty()) return {own_folder(session.folder, "renders"), false};
     return request.out;
 }
 

@@ -5,6 +5,7 @@
 #include "editor/edit/render.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
+#include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::editor {
@@ -89,7 +90,7 @@ fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
     name += "-";
     name += std::to_string(i + 1);
     name += out.extension();
-    return out.parent_path() / name;
+    return own_file(out.parent_path(), name);
 }
 
 void check_size(const GenerateRequest& request, const Tensor& noise, const Model& model) {

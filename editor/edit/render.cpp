@@ -14,6 +14,7 @@
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/auto_mask.h"
 #include "editor/transfer/export_photo.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
 namespace {
@@ -36,8 +37,8 @@ std::string extension_of(const RenderJob& job) {
 fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
     if (job.out.is_file) return job.out.path;
     const std::string stem = fs::path(job.recipe.photo).stem().string();
-    return job.out.path / (stem + "-eta" + eta_text(eta, "%.2f") + "-seed" + std::to_string(seed) +
-                           extension_of(job));
+    return own_file(job.out.path, stem + "-eta" + eta_text(eta, "%.2f") + "-seed" +
+                                      std::to_string(seed) + extension_of(job));
 }
 
 // Which part of the working square the edit may change.
@@ -137,7 +138,7 @@ RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, con
 
 fs::path write_sheet(const RenderJob& job, const Pictures& made) {
     const fs::path path =
-        job.out.path / (fs::path(job.recipe.photo).stem().string() + "-sheet.png");
+        own_file(job.out.path, fs::path(job.recipe.photo).stem().string() + "-sheet.png");
     ContactSheet sheet;
     for (const std::uint64_t seed : job.seeds) {
         const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";

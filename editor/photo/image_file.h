@@ -9,7 +9,7 @@
 
 namespace keepsake::editor {
 
-// Writes a whole file (house rule 9) in the format of its extension. A PNG carries `recipe`, ASCII
+// Writes a whole file (house rule 10) in the format of its extension. A PNG carries `recipe`, ASCII
 // JSON, in a text chunk (zTXt) of the keyword "keepsake"; the other formats do not. quality: 1 to
 // 100, of JPEG and WebP; none: 95 and 92. Throws Error naming the path when the extension is not
 // known or the file cannot be written.

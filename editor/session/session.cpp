@@ -13,6 +13,7 @@
 #include "editor/session/tuning_files.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::editor {
@@ -72,13 +73,13 @@ void remove_leftovers(const fs::path& folder) {
 }  // namespace
 
 SessionLock::SessionLock(const fs::path& folder, Access access) {
-    const fs::path path = folder / lock_file;
-    const int flags = O_CLOEXEC | O_CREAT | O_RDWR;
+    const fs::path path = own_file(folder, lock_file);
+    const int flags = O_CLOEXEC | O_CREAT | O_RDWR | O_NOFOLLOW;
     file_ = ::open(path.c_str(), flags, 0666);
     const int reason = errno;
     if (file_ < 0 && access == Access::read) {
         // Nothing can be written here, by us at least; an existing lock file is still respected.
-        file_ = ::open(path.c_str(), O_CLOEXEC | O_RDONLY);
+        file_ = ::open(path.c_str(), O_CLOEXEC | O_RDONLY | O_NOFOLLOW);
         if (file_ < 0) return;
     }
     if (file_ < 0) throw Error(noun(folder), "cannot be written: " + std::string(strerror(reason)));
@@ -134,14 +135,14 @@ Session create_session(const fs::path& folder, const Recipe& recipe, const Photo
     remove_file(folder / start_embeddings_file);
     remove_region(folder);
     if (start) {
-        write_file_atomically(folder / start_file, learned);
-        write_file_atomically(folder / start_embeddings_file, embeddings);
+        write_file_atomically(own_file(folder, start_file), learned);
+        write_file_atomically(own_file(folder, start_embeddings_file), embeddings);
     }
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
-    write_file_atomically(folder / ("photo." + photo.extension), photo.bytes);
-    save_recipe(folder / recipe_file, recipe);  // last: with it the folder is a session
+    write_file_atomically(own_file(folder, "photo." + photo.extension), photo.bytes);
+    save_recipe(own_file(folder, recipe_file), recipe);  // last: with it the folder is a session
     return session;
 }
 
@@ -174,7 +175,7 @@ fs::path photo_path(const Session& session) {
 }
 
 void save_session_recipe(Session& session, const Recipe& recipe) {
-    save_recipe(session.folder / recipe_file, recipe);
+    save_recipe(own_file(session.folder, recipe_file), recipe);
     session.recipe = recipe;
 }
 
@@ -224,20 +225,20 @@ Tuning load_tuning(const Session& session, const pipeline::Model& model) {
 }
 
 void save_checkpoint(const Session& session, Stage stage, const Tuning& tuning) {
-    write_checkpoint(session.folder / checkpoint_file, tuning_tag(session.recipe),
+    write_checkpoint(own_file(session.folder, checkpoint_file), tuning_tag(session.recipe),
                      stage_name(stage), tuning);
 }
 
 void finish_stage(const Session& session, Stage stage, const Tuning& tuning) {
     const std::string tag = tuning_tag(session.recipe);
     // The losses first: until the result is there, the checkpoint (which has them too) counts.
-    write_losses(session.folder / losses_file, tuning);
+    write_losses(own_file(session.folder, losses_file), tuning);
     if (stage == Stage::embedding) {
-        write_embeddings(session.folder / embeddings_file, tag, tuning);
+        write_embeddings(own_file(session.folder, embeddings_file), tag, tuning);
     } else if (session.recipe.finetune.rank > 0) {
-        write_lora(session.folder / lora_file, tag, tuning);
+        write_lora(own_file(session.folder, lora_file), tag, tuning);
     } else {
-        write_unet(session.folder / unet_file, tag, tuning);
+        write_unet(own_file(session.folder, unet_file), tag, tuning);
     }
     remove_file(session.folder / checkpoint_file);
 }

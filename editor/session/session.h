@@ -13,9 +13,9 @@
 //   renders/                pictures, unless they are asked for elsewhere
 //   lock                    held by the program that works on it
 //
-// Every file is written whole (house rule 9), and a stage's result is written before its checkpoint
-// is removed, so that the folder opens as its last complete state whenever the power goes. All
-// names are relative: the folder may be moved and copied.
+// Every file is written whole and through no link (house rule 10), and a stage's result is written
+// before its checkpoint is removed, so that the folder opens as its last complete state whenever
+// the power goes. All names are relative: the folder may be moved and copied.
 #pragma once
 
 #include <filesystem>

@@ -9,6 +9,7 @@
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
 namespace {
@@ -18,8 +19,10 @@ using nlohmann::json;
 
 constexpr std::array mode_names = {"none", "auto", "painted"};
 
+constexpr const char* settings_file = "mask.json";
+
 fs::path settings_path(const fs::path& session) {
-    return session / "mask.json";
+    return session / settings_file;
 }
 
 fs::path painted_path(const fs::path& session) {
@@ -74,14 +77,14 @@ void save_region_settings(const fs::path& session, const RegionSettings& setting
     const json file = {{"mode", mode_names.at(static_cast<std::size_t>(settings.mode))},
                        {"threshold", settings.threshold},
                        {"feather", settings.feather}};
-    write_file_atomically(settings_path(session), file.dump(1) + "\n");
+    write_file_atomically(own_file(session, settings_file), file.dump(1) + "\n");
 }
 
 void save_painted_mask(const fs::path& session, const Mask& mask) {
     Pixels grey{mask.width, mask.height, {}};
     grey.rgb.reserve(mask.values.size() * 3);
     for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
-    write_image(painted_path(session), grey);
+    write_image(own_file(session, painted_mask_file), grey);
 }
 
 SavedRegion load_region(const fs::path& session, const Photo& photo, const Crop& crop) {

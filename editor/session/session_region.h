@@ -3,7 +3,7 @@
 //   mask.json  which mask is chosen, its threshold and feather
 //   mask.png   what was painted: white is inside; for `--mask` of the command line too
 //
-// Both are written whole (house rule 9). A session without them has no mask.
+// Both are written whole (house rule 10). A session without them has no mask.
 #pragma once
 
 #include <filesystem>

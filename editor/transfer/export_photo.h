@@ -13,9 +13,9 @@ namespace keepsake::editor {
 // its own (".jpg", ".png", ".webp", ".tif").
 std::string export_extension(const Photo& photo);
 
-// Writes the photo with the edit at its own size, whole (house rule 9), in the format of the path's
-// extension. Kept from the photo's file: 16-bit samples (where the format can hold them), the ICC
-// profile (or what a PNG tells of its colours without one), in which the edit is applied,
+// Writes the photo with the edit at its own size, whole (house rule 10), in the format of the
+// path's extension. Kept from the photo's file: 16-bit samples (where the format can hold them),
+// the ICC profile (or what a PNG tells of its colours without one), in which the edit is applied,
 // transparency, a TIFF's further channels (in a TIFF), EXIF, XMP and IPTC (the orientation is
 // applied and noted as upright), and how a JPEG or WebP was compressed. Greyscale becomes sRGB when
 // the edit brings in colour; CMYK always does. Throws Error naming the path that cannot be written,

@@ -6,6 +6,7 @@
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
 namespace {
@@ -17,8 +18,10 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
     return a.draft == b.draft && a.eta == b.eta && a.seed == b.seed && a.session == b.session;
 }
 
+constexpr const char* history_file = "history.json";
+
 fs::path history_path(const fs::path& session) {
-    return session / "history.json";
+    return session / history_file;
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ void save_history(const fs::path& session, const History& history) {
                         {"ddim_eta", sample.ddim_eta},
                         {"noise_share", sample.noise_share}});
     }
-    write_file_atomically(history_path(session),
+    write_file_atomically(own_file(session, history_file),
                           json{{"results", list}, {"shown", shown}}.dump(1) + "\n");
 }
 

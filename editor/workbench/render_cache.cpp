@@ -5,11 +5,14 @@
 #include "editor/photo/image_file.h"
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* cache_folder = "renders/cache";
 
 // FNV-1a, 64 bits, as 16 hex digits.
 std::string digest(const std::string& text) {
@@ -47,7 +50,7 @@ std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed) {
 }
 
 fs::path cached_render_path(const fs::path& session, const std::string& key) {
-    return session / "renders" / "cache" / (digest(key) + ".png");
+    return session / cache_folder / (digest(key) + ".png");
 }
 
 Picture RenderCache::find(const fs::path& session, const std::string& key) {
@@ -63,13 +66,12 @@ Picture RenderCache::find(const fs::path& session, const std::string& key) {
 
 void RenderCache::add(const fs::path& session, const std::string& key, Picture picture) {
     if (!session.empty()) {
-        const fs::path path = cached_render_path(session, key);
-        std::error_code code;
-        fs::create_directories(path.parent_path(), code);
         try {
-            write_image(path, *picture, key);
+            const fs::path folder = own_folder(session, cache_folder);
+            const fs::path name = cached_render_path(session, key).filename();
+            write_image(own_file(folder, name), *picture, key);
         } catch (const Error&) {
-            // A full or read-only disk: it lives in memory alone.
+            // A full or read-only disk, or a link in the way: it lives in memory alone.
         }
     }
     remember(memory_key(session, key), std::move(picture));

@@ -13,9 +13,12 @@
 #include <system_error>
 
 #include "pipeline/error.h"
+#include "pipeline/files/own_folder.h"
 
 namespace keepsake {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string reason(int error) {
     return std::generic_category().message(error);
@@ -84,16 +87,16 @@ class DescriptorBuffer : public std::streambuf {
 // A fresh file of its own beside `path`. The descriptor is -1 with errno set when there is none.
 // Not mkstemp, whose files only their owner can read.
 struct TemporaryFile {
-    std::filesystem::path name;
+    fs::path name;
     Descriptor descriptor{-1};
     bool renamed = false;
 
-    explicit TemporaryFile(const std::filesystem::path& path) {
+    TemporaryFile(const fs::path& path, mode_t mode) {
         static std::atomic<unsigned> counter = 0;
         do {
             name = path.parent_path() / (".keepsake-tmp-" + std::to_string(::getpid()) + "-" +
                                          std::to_string(counter++));
-            descriptor.fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+            descriptor.fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         } while (descriptor.fd < 0 && errno == EEXIST);
     }
     TemporaryFile(const TemporaryFile&) = delete;
@@ -105,25 +108,45 @@ struct TemporaryFile {
 
 // So that the rename itself survives a power cut. Failing here is not reported: the new file is
 // already in place, and an Error would claim that the old one still is.
-void sync_folder(const std::filesystem::path& folder) {
+void sync_folder(const fs::path& folder) {
     const auto* name = folder.empty() ? "." : folder.c_str();
     const Descriptor descriptor(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (descriptor.fd >= 0) ::fsync(descriptor.fd);
 }
 
+// Where a chain of links ends, also where nothing is there yet; empty where it never ends.
+fs::path behind_links(fs::path path) {
+    constexpr int most_links = 40;  // as the kernel has it
+    for (int i = 0; i < most_links; ++i) {
+        std::error_code code;
+        const fs::path next = fs::read_symlink(path, code);
+        if (code) return path;
+        path = path.parent_path() / next;
+    }
+    return {};
+}
+
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path,
-                           const std::function<void(std::ostream&)>& write) {
-    std::error_code ignored;
-    const bool link = std::filesystem::is_symlink(path, ignored);
-    const auto target = link ? std::filesystem::weakly_canonical(path, ignored) : path;
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
     const auto fail = [&path](int error) {
         throw Error(path.string(), "cannot write: " + reason(error));
     };
-    if (target.empty() || !target.has_filename()) fail(target.empty() ? ENOENT : EISDIR);
+    const fs::path target = behind_links(path);
+    if (target.empty()) fail(path.empty() ? ENOENT : ELOOP);
+    if (!target.has_filename()) fail(EISDIR);
+    struct stat before {};
+    const bool there = ::lstat(target.c_str(), &before) == 0;
+    if (!there && errno != ENOENT) fail(errno);
+    if (there && S_ISDIR(before.st_mode)) fail(EISDIR);
+    if (there && !S_ISREG(before.st_mode))
+        throw Error(path.string(),
+                    why_no_file(fs::status(target).type()) + "; only files are replaced");
 
-    TemporaryFile temporary(target);
+    // A file that is replaced keeps who may read it: nobody else may from the start, and the rest,
+    // which the umask took, is given where the mount allows it.
+    const mode_t mode = there ? before.st_mode & 0777 : 0666;
+    TemporaryFile temporary(target, mode);
     if (temporary.descriptor.fd < 0) fail(errno);
     DescriptorBuffer buffer(temporary.descriptor.fd);
     std::ostream stream(&buffer);
@@ -132,30 +155,30 @@ void write_file_atomically(const std::filesystem::path& path,
     if (buffer.error() != 0) fail(buffer.error());
     if (!stream) fail(EIO);
 
-    // A file that is replaced keeps who may read it.
-    struct stat before {};
-    if (::stat(target.c_str(), &before) == 0 &&
-        ::fchmod(temporary.descriptor.fd, before.st_mode & 07777) != 0) {
-        fail(errno);
-    }
+    if (there) ::fchmod(temporary.descriptor.fd, before.st_mode & 07777);
     if (::fsync(temporary.descriptor.fd) != 0) fail(errno);
     if (::rename(temporary.name.c_str(), target.c_str()) != 0) fail(errno);
     temporary.renamed = true;
     sync_folder(target.parent_path());
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+void write_file_atomically(const fs::path& path, std::string_view content) {
     write_file_atomically(path, [content](std::ostream& stream) {
         stream.write(content.data(), static_cast<std::streamsize>(content.size()));
     });
 }
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_file(const fs::path& path) {
     const auto fail = [&path](int error) {
         throw Error(path.string(), "cannot read: " + reason(error));
     };
-    const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // O_NONBLOCK so that a pipe is refused below and not waited for.
+    const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (descriptor.fd < 0) fail(errno);
+    struct stat status {};
+    if (::fstat(descriptor.fd, &status) != 0) fail(errno);
+    if (S_ISDIR(status.st_mode)) fail(EISDIR);
+    if (!S_ISREG(status.st_mode)) throw Error(path.string(), why_no_file(fs::status(path).type()));
     std::string content;
     std::array<char, 1 << 16> buffer;
     while (true) {

@@ -1,4 +1,4 @@
-// House rule 9: files are written whole.
+// House rule 10: files are written whole.
 #pragma once
 
 #include <filesystem>
@@ -13,13 +13,15 @@ namespace keepsake {
 // (fsync), renames it to `path` and syncs the folder. Throws Error naming `path` and the system's
 // reason on any failure (no such folder, no permission, disk full); then the temporary file is gone
 // and what was at `path` before is untouched. An exception of `write` does the same and passes on.
-// A symbolic link at `path` stays, and what it points to is replaced. The temporary file's name
-// begins with ".keepsake-tmp-": what a power cut left of that name may be removed.
+// A symbolic link at `path`, which the user typed, stays, and what it points to is replaced or
+// made; for names of our own see own_folder.h. Only regular files are replaced. The temporary
+// file's name begins with ".keepsake-tmp-": what a power cut left of that name may be removed.
 void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
-// The whole file as bytes. Throws Error naming the path when it cannot be read.
+// The whole file as bytes. Throws Error naming the path when it cannot be read, or is no regular
+// file: a pipe or a device may have no end.
 std::string read_file(const std::filesystem::path& path);
 
 }  // namespace keepsake

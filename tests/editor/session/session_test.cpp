@@ -13,6 +13,10 @@
 #include <thread>
 
 #include "editor/session/recipe.h"
+#include "editor/session/session_region.h"
+#include "editor/transfer/brush.h"
+#include "editor/workbench/history.h"
+#include "editor/workbench/render_cache.h"
 #include "pipeline/files/atomic_file.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
@@ -355,6 +359,67 @@ TEST_F(SessionRuns, FilesOfAnotherRecipeAreNotMixed) {
     EXPECT_NE(run.err.find("embeddings.safetensors: does not belong to this session's recipe.json"),
               std::string::npos)
         << run.err;
+}
+
+// A session from a stranger: nothing that is written in it goes through a link.
+TEST_F(SessionRuns, LinksInsideASessionAreNotFollowed) {
+    const fs::path victim = folder.path / "victim", victims = folder.path / "victims";
+    write_bytes(victim, "mine");
+    fs::create_directory(victims);
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    const std::vector<std::string> render = {"render", whole.string(), "--eta", "1", "--seed",
+                                             "0",      "--quiet"};
+    const auto refused = [&](const std::vector<std::string>& arguments, const fs::path& name,
+                             const fs::path& target) {
+        const fs::path link = whole / name, kept = folder.path / "kept";
+        if (fs::exists(link)) fs::rename(link, kept);
+        fs::create_directories(link.parent_path());
+        fs::create_symlink(target, link);
+        const ProgramRun run = run_program(arguments);
+        EXPECT_EQ(run.status, 1) << name;
+        EXPECT_NE(run.err.find(link.string() + ": is a link"), std::string::npos) << run.err;
+        EXPECT_TRUE(fs::is_symlink(link)) << name;
+        EXPECT_EQ(read_file(victim), "mine") << name;
+        EXPECT_TRUE(fs::is_empty(victims)) << name;
+        fs::remove(link);
+        if (fs::exists(kept)) fs::rename(kept, link);
+    };
+    refused(render, "lock", victim);
+    refused(render, "lock", folder.path / "not there");
+    refused(render, "renders", victims);
+    refused(render, "renders/photo-eta1.00-seed0.png", victim);
+    refused(render, "renders/photo-sheet.png", victim);
+    refused({"info", whole.string()}, "lock", victim);
+
+    // What the window writes.
+    editor::Session session = editor::open_session(whole, editor::SessionLock::Access::write);
+    const editor::Recipe recipe = session.recipe;
+    const auto not_written = [&](const fs::path& name, const std::function<void()>& write) {
+        fs::remove(whole / name);
+        fs::create_symlink(victim, whole / name);
+        EXPECT_EQ(thrown_message<Error>(write).find((whole / name).string() + ": is a link"), 0u)
+            << name;
+        EXPECT_EQ(read_file(victim), "mine") << name;
+    };
+    const editor::Mask mask = editor::plain_mask(8, 255);
+    not_written("history.json", [&] { save_history(whole, editor::History{}); });
+    not_written("mask.json", [&] { editor::save_region_settings(whole, {}); });
+    not_written("mask.png", [&] { editor::save_painted_mask(whole, mask); });
+    not_written("checkpoint.safetensors",
+                [&] { save_checkpoint(session, editor::Stage::embedding, {}); });
+    not_written("losses.json", [&] { finish_stage(session, editor::Stage::embedding, {}); });
+    not_written("recipe.json", [&] { save_session_recipe(session, recipe); });
+    fs::remove_all(whole / "renders");
+    for (const char* name : {"renders", "renders/cache"}) {
+        fs::create_directory_symlink(victims, whole / name);
+        editor::RenderCache cache;
+        cache.add(whole, "key", std::make_shared<const editor::Pixels>(quarters(16, 16)));
+        EXPECT_TRUE(cache.find(whole, "key")) << "it lives in memory";
+        EXPECT_TRUE(fs::is_empty(victims)) << name;
+        fs::remove(whole / name);
+        fs::create_directory(whole / "renders");
+    }
 }
 
 }  // namespace

@@ -66,6 +66,49 @@ TEST(AtomicFile, FollowsASymbolicLink) {
     EXPECT_EQ(read_file(folder.path / "inner" / "real"), "new");
 }
 
+TEST(AtomicFile, ALinkWhoseTargetIsNotThereYetStaysALink) {
+    const TemporaryFolder folder;
+    create_directory(folder.path / "inner");
+    create_symlink("inner/new", folder.path / "second");
+    create_symlink("second", folder.path / "first");
+    write_file_atomically(folder.path / "first", "new");
+    EXPECT_TRUE(is_symlink(folder.path / "first"));
+    EXPECT_TRUE(is_symlink(folder.path / "second"));
+    EXPECT_EQ(read_file(folder.path / "inner/new"), "new");
+    create_symlink("loop", folder.path / "loop");
+    EXPECT_EQ(
+        thrown_message<Error>([&] { write_file_atomically(folder.path / "loop", "x"); }),
+        (folder.path / "loop").string() + ": cannot write: Too many levels of symbolic links");
+}
+
+TEST(AtomicFile, OnlyRegularFilesAreReplaced) {
+    const TemporaryFolder folder;
+    const auto pipe = folder.path / "pipe", device = folder.path / "device";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    EXPECT_EQ(thrown_message<Error>([&] { write_file_atomically(pipe, "x"); }),
+              pipe.string() + ": is a pipe, not a file; only files are replaced");
+    EXPECT_TRUE(is_fifo(pipe));
+    create_symlink("/dev/null", device);
+    EXPECT_EQ(thrown_message<Error>([&] { write_file_atomically(device, "x"); }),
+              device.string() + ": is a device, not a file; only files are replaced");
+    EXPECT_TRUE(is_character_file(std::filesystem::path("/dev/null")));
+    EXPECT_EQ(folder.file_count(), 2u);
+}
+
+// Some mounts have no permissions of their own: what was private must not be open to all there.
+TEST(AtomicFile, AMountThatRefusesFchmodFailsNothing) {
+    const TemporaryFolder folder;
+    const auto path = folder.path / "file";
+    write_file_atomically(path, "old");
+    ::chmod(path.c_str(), 0600);
+    const auto message =
+        error_in_child(Child::no_fchmod, [&] { write_file_atomically(path, "new"); });
+    if (message == "no seccomp") GTEST_SKIP() << message;
+    EXPECT_EQ(message, "");
+    EXPECT_EQ(read_file(path), "new");
+    EXPECT_EQ(static_cast<int>(status(path).permissions()), 0600);
+}
+
 TEST(AtomicFile, ExceptionOfTheWriterLeavesTheOldFile) {
     const TemporaryFolder folder;
     const auto path = folder.path / "file";
@@ -155,6 +198,16 @@ TEST(AtomicFile, ReadingWhatIsNotThereOrNoFile) {
               path.string() + ": cannot read: No such file or directory");
     EXPECT_EQ(thrown_message<Error>([&] { read_file(folder.path); }),
               folder.path.string() + ": cannot read: Is a directory");
+    // Not waited for: nobody may ever write into it.
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_EQ(error_in_child(Child::plain,
+                             [&] {
+                                 ::alarm(20);
+                                 read_file(path);
+                             }),
+              path.string() + ": is a pipe, not a file");
+    EXPECT_EQ(thrown_message<Error>([] { read_file("/dev/zero"); }),
+              "/dev/zero: is a device, not a file");
 }
 
 }  // namespace
