@@ -2,13 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "editor/commands/manual.h"
 #include "gui/window.h"
 
 int main(int argc, char** argv) {
     keepsake::gui::WindowOptions options;
     std::string size;
     float scale = 0;
-    CLI::App app("Edit a photo by words");
+    CLI::App app("Edit a photo by words", "keepsake-gui");
+    keepsake::editor::add_version_and_manual(app);
     app.add_option("PATH", options.open, "A photo, or a session's folder");
     app.add_option("--model", options.worker.model,
                    "A diffusers folder or a single .safetensors checkpoint; default: "

@@ -34,9 +34,11 @@ struct EditArguments {
 };
 
 void add_render_options(CLI::App& command, RenderArguments& arguments) {
-    command.add_option("--out", arguments.out,
-                       "A folder for the images and the contact sheet, or one image file when one "
-                       "--eta and one --seed are given; default: the session's renders/");
+    command
+        .add_option("--out", arguments.out,
+                    "A folder for the images and the contact sheet, or one image file when one "
+                    "--eta and one --seed are given; default: the session's renders/")
+        ->type_name("PATH");
     command.add_option("--eta", arguments.eta,
                        "X or A:B:N: interpolation weight, or N evenly spaced from A to B; 0 is the "
                        "reconstruction, 1 the target text");
@@ -50,22 +52,31 @@ void add_render_options(CLI::App& command, RenderArguments& arguments) {
 }
 
 void add_edit_options(CLI::App& command, EditArguments& arguments) {
-    command.add_option("PHOTO", arguments.photo, "JPEG, PNG, WebP or TIFF")->required();
+    command.add_option("PHOTO", arguments.photo, "JPEG, PNG, WebP or TIFF")
+        ->type_name("FILE")
+        ->required();
     command.add_option("TEXT", arguments.text, "What the photo should show")->required();
-    command.add_option("--session", arguments.session,
-                       "The session's folder; default: <photo's name>.keepsake beside --out. One "
-                       "that is there is reopened, and only what is missing is done");
+    command
+        .add_option("--session", arguments.session,
+                    "The session's folder; default: <photo's name>.keepsake beside --out. One "
+                    "that is there is reopened, and only what is missing is done")
+        ->type_name("FOLDER");
     command.add_flag("--restart", arguments.restart, "Tune anew what the session holds");
-    command.add_option("--from", arguments.from,
-                       "A finished fast session of the same photo: start from what it learned, "
-                       "which takes a third of the time");
-    command.add_option(
-        "--mode", arguments.mode,
-        "The tuning recipe: fast (default; a LoRA, few steps) or paper (Imagic's own)");
+    command
+        .add_option("--from", arguments.from,
+                    "A finished fast session of the same photo: start from what it learned, "
+                    "which takes a third of the time")
+        ->type_name("FOLDER");
+    command
+        .add_option("--mode", arguments.mode,
+                    "The tuning recipe: fast (default; a LoRA, few steps) or paper (Imagic's own)")
+        ->type_name("fast|paper");
     command.add_option("--size", arguments.size,
                        "Side of the working square in pixels; default: the model's own");
-    command.add_option("--crop", arguments.crop,
-                       "x,y,w,h: the square of the photo to work on; default: the centred one");
+    command
+        .add_option("--crop", arguments.crop,
+                    "x,y,w,h: the square of the photo to work on; default: the centred one")
+        ->type_name("X,Y,W,H");
     command.add_option("--embedding-steps", arguments.embedding.steps, "Stage A: steps");
     command.add_option("--embedding-lr", arguments.embedding.learning_rate,
                        "Stage A: learning rate");
@@ -77,10 +88,12 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
                        "Of the tuning's noise and timesteps; default 0");
     command.add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
                        "Time between two savings of a tuning under way; default 30");
-    command.add_option("--checkpointing", arguments.checkpointing,
-                       "auto, on or off: compute activations again in the backward pass instead of "
-                       "keeping them, which takes less memory and about a third more time; auto "
-                       "(the default): where they would not fit into the memory that is free");
+    command
+        .add_option("--checkpointing", arguments.checkpointing,
+                    "auto, on or off: compute activations again in the backward pass instead of "
+                    "keeping them, which takes less memory and about a third more time; auto "
+                    "(the default): where they would not fit into the memory that is free")
+        ->type_name("auto|on|off");
     add_render_options(command, arguments.render);
 }
 
@@ -182,7 +195,9 @@ void add_render(CLI::App& app, Command& chosen) {
     CLI::App& command = *app.add_subcommand("render", "Render again from a tuned session");
     const auto arguments = std::make_shared<RenderArguments>();
     const auto session = std::make_shared<std::string>();
-    command.add_option("SESSION", *session, "The session's folder")->required();
+    command.add_option("SESSION", *session, "The session's folder")
+        ->type_name("FOLDER")
+        ->required();
     add_render_options(command, *arguments);
     command.callback([&chosen, arguments, session] {
         chosen = [arguments, session](const Interrupt& interrupt) {

@@ -21,19 +21,26 @@ struct GenerateArguments {
 
 void add_options(CLI::App& command, GenerateArguments& arguments) {
     command.add_option("TEXT", arguments.text, "What the image should show")->required();
-    command.add_option("--out", arguments.out,
-                       "The image file (.png, .jpg, .webp), numbered when there are several; "
-                       "default: generated.png");
+    command
+        .add_option("--out", arguments.out,
+                    "The image file (.png, .jpg, .webp), numbered when there are several; "
+                    "default: generated.png")
+        ->type_name("FILE");
     command.add_option("--size", arguments.size, "Side of the square; default: the model's own");
-    command.add_option("--image", arguments.image, "Image to image: the photo to start from");
+    command.add_option("--image", arguments.image, "Image to image: the photo to start from")
+        ->type_name("FILE");
     command.add_option("--strength", arguments.strength,
                        "With --image: 0 (the photo) to 1 (all new); default 0.8");
-    command.add_option("--crop", arguments.crop,
-                       "With --image: x,y,w,h, the square to start from; default: the centred one");
-    command.add_option(
-        "--latents-in", arguments.latents_in,
-        "Initial noise: a safetensors file with `latents`, (B, C, H/8, W/8) float32");
-    command.add_option("--latents-out", arguments.latents_out, "Where the final latents go");
+    command
+        .add_option("--crop", arguments.crop,
+                    "With --image: x,y,w,h, the square to start from; default: the centred one")
+        ->type_name("X,Y,W,H");
+    command
+        .add_option("--latents-in", arguments.latents_in,
+                    "Initial noise: a safetensors file with `latents`, (B, C, H/8, W/8) float32")
+        ->type_name("FILE");
+    command.add_option("--latents-out", arguments.latents_out, "Where the final latents go")
+        ->type_name("FILE");
     add_sample_options(command, arguments.sample);
     add_run_options(command, arguments.run);
 }

@@ -59,7 +59,7 @@ void add_info(CLI::App& app, Command& chosen) {
         "info", "What a model, checkpoint, session, LoRA file or rendered image holds");
     const auto path = std::make_shared<std::string>();
     const auto run = std::make_shared<RunArguments>();
-    command.add_option("PATH", *path, "A folder or file")->required();
+    command.add_option("PATH", *path, "A folder or file")->type_name("PATH")->required();
     add_run_options(command, *run);
     command.callback([&chosen, path, run] {
         chosen = [path, run](const Interrupt&) {

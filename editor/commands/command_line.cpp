@@ -9,6 +9,7 @@
 #include <new>
 
 #include "editor/commands/commands.h"
+#include "editor/commands/manual.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -71,7 +72,7 @@ int run_command_line(int argc, const char* const* argv) {
     const Interrupt interrupt;  // before any other thread
 
     CLI::App app("Keepsake edits a photo by words and keeps the rest of the photo.", "keepsake");
-    app.set_version_flag("--version", "keepsake " KEEPSAKE_VERSION);
+    add_version_and_manual(app);
     app.require_subcommand(1);
     // Given twice, the last one counts: what scripts and shell aliases rely on.
     app.option_defaults()->take_last();

@@ -46,13 +46,18 @@ void require(bool allowed, const std::string& option, const std::string& why) {
 }
 
 void add_run_options(CLI::App& command, RunArguments& arguments) {
-    command.add_option("--model", arguments.model,
-                       "A diffusers folder or a single .safetensors checkpoint; default: "
-                       "$KEEPSAKE_MODEL, else the bundled model");
-    command.add_option("--device", arguments.device, "cpu, cuda or auto (the default)");
-    command.add_option("--precision", arguments.precision,
-                       "float32 (the default), bfloat16, or auto: bfloat16 where the processor is "
-                       "fast at it. Pictures differ a little between the two");
+    command
+        .add_option("--model", arguments.model,
+                    "A diffusers folder or a single .safetensors checkpoint; default: "
+                    "$KEEPSAKE_MODEL, else the bundled model")
+        ->type_name("PATH");
+    command.add_option("--device", arguments.device, "cpu, cuda or auto (the default)")
+        ->type_name("cpu|cuda|auto");
+    command
+        .add_option("--precision", arguments.precision,
+                    "float32 (the default), bfloat16, or auto: bfloat16 where the processor is "
+                    "fast at it. Pictures differ a little between the two")
+        ->type_name("float32|bfloat16|auto");
     command.add_option("--threads", arguments.threads,
                        "Processor threads; default: measured, at most one a CPU that is usable");
     command.add_flag("--quiet", arguments.quiet, "No progress on stderr");
@@ -82,8 +87,10 @@ std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
 }
 
 void add_sample_options(CLI::App& command, SampleArguments& arguments) {
-    command.add_option("--seed", arguments.seed, "N[,N...]: each seed is one image; default 0");
-    command.add_option("--sampler", arguments.sampler, "ddim, pndm, lms, euler, dpmpp_2m");
+    command.add_option("--seed", arguments.seed, "N[,N...]: each seed is one image; default 0")
+        ->type_name("N[,N]");
+    command.add_option("--sampler", arguments.sampler, "ddim, pndm, lms, euler, dpmpp_2m")
+        ->type_name("ddim|pndm|lms|euler|dpmpp_2m");
     command.add_option("--steps", arguments.steps, "Sampling steps");
     command.add_option("--guidance", arguments.guidance,
                        "Guidance scale; 1 turns classifier-free guidance off");
@@ -126,19 +133,22 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text) {
 void add_output_options(CLI::App& command, OutputArguments& arguments) {
     command.add_flag("--full,!--no-full", arguments.full,
                      "Write the photo itself at its own size (default), or the model's square");
-    command.add_option(
-        "--mask", arguments.mask,
-        "auto, none or a picture: where the edit may change the photo; default none. "
-        "A picture has the photo's size or is a square; white is inside, black and "
-        "transparent outside");
+    command
+        .add_option("--mask", arguments.mask,
+                    "auto, none or a picture: where the edit may change the photo; default none. "
+                    "A picture has the photo's size or is a square; white is inside, black and "
+                    "transparent outside")
+        ->type_name("auto|none|FILE");
     command.add_option("--mask-threshold", arguments.mask_threshold,
                        "0..1: what is darker in the mask is outside; default 0.5");
     command.add_option("--mask-feather", arguments.mask_feather,
                        "0..1 of the square's side: from the mask's edge inwards to full strength; "
                        "default 0.03");
     command.add_flag("--strip-gps", arguments.strip_gps, "Leave out where the photo was taken");
-    command.add_option("--format", arguments.format,
-                       "jpg, png, tif or webp: of the images in a folder; default: the photo's");
+    command
+        .add_option("--format", arguments.format,
+                    "jpg, png, tif or webp: of the images in a folder; default: the photo's")
+        ->type_name("jpg|png|tif|webp");
     command.add_option("--quality", arguments.quality,
                        "1..100, of JPEG and WebP; default: like the photo's own");
 }
