@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kFloors = {"pipeline", "optimize", "editor", "gui",
-                                          "tests",    "assets",   "docs",   "third_party"};
+const std::vector<std::string> kFloors = {
+    "pipeline", "optimize", "editor", "gui", "tests", "assets", "docs", "third_party", "packaging"};
 
 // The files that people read about the tree: Markdown, and the scripts' own words.
 std::vector<fs::path> documents(const fs::path& root) {
