@@ -173,7 +173,8 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .latents =
                     request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
                 .sample = scene.sample};
-            write_image(path, to_pixels(image), to_chunk(recipe));
+            write_image(path, to_pixels(image),
+                        {to_chunk(recipe), {}, PictureSource::made_by_model});
             result.images.push_back({path, std::nullopt, recipe.seed});
         }
     }

@@ -112,7 +112,9 @@ std::vector<PictureKey> images_of(const RenderJob& job) {
 
 void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
                   const EditRegion& region, const std::string& recipe) {
-    if (!job.output.full) return write_image(path, edit.edit, recipe);
+    if (!job.output.full) {
+        return write_image(path, edit.edit, {recipe, {}, PictureSource::edited_by_model});
+    }
     export_photo(path, job.photo, edit, region, {job.output.strip_gps, job.output.quality, recipe});
 }
 
@@ -153,7 +155,7 @@ fs::path write_sheet(const RenderJob& job, const Pictures& made) {
     }
     sheet.title = job.recipe.prompt;
     sheet.subtitle = sheet_subtitle(job);
-    write_image(path, draw_contact_sheet(sheet));
+    write_image(path, draw_contact_sheet(sheet), {.source = PictureSource::edited_by_model});
     return path;
 }
 

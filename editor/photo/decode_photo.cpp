@@ -4,6 +4,7 @@
 
 #include "editor/photo/exif_block.h"
 #include "editor/photo/iptc_block.h"
+#include "editor/photo/jpeg_xmp.h"
 #include "editor/photo/png_colour.h"
 #include "editor/photo/png_exif.h"
 #include "editor/photo/png_text.h"
@@ -24,14 +25,22 @@ void adopt_png_colours(VipsImage* image, std::string_view png) {
     }
 }
 
+void adopt_extended_xmp(VipsImage* image, std::string_view jpeg) {
+    const std::string_view before = metadata_block(image, VIPS_META_XMP_NAME);
+    const std::string packet = with_extended_xmp(jpeg, before);
+    if (packet == before) return;
+    vips_image_set_blob_copy(image, VIPS_META_XMP_NAME, packet.data(), packet.size());
+}
+
 // What libvips does not read of a file's metadata.
 void complete_metadata(VipsImage* image, const Photo& photo) {
     if (photo.extension == "png") {
         read_latin_text(image, photo.bytes);
         adopt_png_colours(image, photo.bytes);
     }
-    if (photo.extension != "tif") return adopt_exif(image, bare_exif(image));
-    adopt_exif(image, tiff_exif(photo.bytes));
+    if (photo.extension == "jpg") adopt_extended_xmp(image, photo.bytes);
+    if (photo.extension != "tif") return;
+    hang_exif(image, tiff_exif(photo.bytes));
     const std::string iptc = turned_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
     if (iptc.empty()) return;
     vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, iptc.data(), iptc.size());
@@ -158,7 +167,7 @@ int orientation_of(const Photo& photo, VipsImage* image) {
     const int orientation = vips_image_get_orientation(image);
     if (orientation != 1) return orientation;
     if (photo.extension == "png") return png_orientation(photo.bytes);
-    return photo.extension == "webp" ? exif_orientation(bare_exif(image)) : orientation;
+    return photo.extension == "webp" ? exif_orientation(exif_block(image)) : orientation;
 }
 
 bool has_profile(const VipsHandle& image) {

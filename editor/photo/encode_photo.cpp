@@ -7,8 +7,11 @@
 
 #include "editor/photo/decode_photo.h"
 #include "editor/photo/exif_block.h"
+#include "editor/photo/exif_entries.h"
 #include "editor/photo/iptc_block.h"
+#include "editor/photo/jpeg_segments.h"
 #include "editor/photo/jpeg_settings.h"
+#include "editor/photo/jpeg_xmp.h"
 #include "editor/photo/png_chunks.h"
 #include "editor/photo/png_text.h"
 #include "editor/photo/tiff_channels.h"
@@ -62,15 +65,17 @@ int save_jpeg(VipsImage* image, const Photo& photo, const ExportOptions& options
     const bool was_jpeg = photo.extension == "jpg";
     int quality = jpeg_default_quality;
     if (was_jpeg) quality = jpeg_quality(photo.bytes).value_or(quality);
-    // A JPEG with half of its chroma away gets no better by writing all of it.
+    // A JPEG with half of its chroma away gets no better by writing all of it. Without a photo to
+    // be like, libvips chooses by the quality.
     const bool halved = was_jpeg && field_says(image, "jpeg-chroma-subsample", "4:2:0");
+    const VipsForeignSubsample without =
+        photo.bytes.empty() ? VIPS_FOREIGN_SUBSAMPLE_AUTO : VIPS_FOREIGN_SUBSAMPLE_OFF;
     const double white[] = {255, 255, 255};
     VipsArrayDouble* background = vips_array_double_new(white, 3);
     const int status = vips_jpegsave_buffer(
         image, &out.data, &out.size, "Q", options.quality.value_or(quality), "optimize_coding",
         TRUE, "interlace", has_field(image, "jpeg-multiscan") ? TRUE : FALSE, "subsample_mode",
-        halved ? VIPS_FOREIGN_SUBSAMPLE_ON : VIPS_FOREIGN_SUBSAMPLE_OFF, "background", background,
-        nullptr);
+        halved ? VIPS_FOREIGN_SUBSAMPLE_ON : without, "background", background, nullptr);
     vips_area_unref(VIPS_AREA(background));
     return status;
 }
@@ -99,6 +104,17 @@ int save_webp(VipsImage* image, const Photo& photo, const ExportOptions& options
                                 lossless ? TRUE : FALSE, "effort", effort.effort, nullptr);
 }
 
+// Photos gain little from more than this, which takes several times as long; small pictures are
+// done at once.
+int save_png(VipsImage* image, Encoded& out) {
+    constexpr std::int64_t small = 1'100'000;
+    if (std::int64_t{image->Xsize} * image->Ysize < small) {
+        return vips_pngsave_buffer(image, &out.data, &out.size, nullptr);
+    }
+    return vips_pngsave_buffer(image, &out.data, &out.size, "compression", 2, "filter",
+                               VIPS_FOREIGN_PNG_FILTER_SUB, nullptr);
+}
+
 int save(const std::string& extension, VipsImage* image, const Photo& photo,
          const ExportOptions& options, Encoded& out) {
     if (is_jpeg(extension)) return save_jpeg(image, photo, options, out);
@@ -108,9 +124,7 @@ int save(const std::string& extension, VipsImage* image, const Photo& photo,
                                     VIPS_FOREIGN_TIFF_COMPRESSION_LZW, "predictor",
                                     VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, nullptr);
     }
-    // Photos gain little from more than this, which takes several times as long.
-    return vips_pngsave_buffer(image, &out.data, &out.size, "compression", 2, "filter",
-                               VIPS_FOREIGN_PNG_FILTER_SUB, nullptr);
+    return save_png(image, out);
 }
 
 // 8-bit samples for the formats that hold no others.
@@ -134,44 +148,74 @@ void adapt_iptc(VipsImage* image, const std::string& extension) {
     vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, adapted.data(), adapted.size());
 }
 
-// What libvips leaves out of a format; to be taken from an image before it is encoded.
+// What libvips leaves out of a format, or writes in a way of its own; to be taken from an image
+// before it is encoded.
 struct Remainder {
-    std::string iptc, exif, maker_note;  // of TIFF
-    std::size_t other_channels = 0;      // of TIFF
-    std::vector<PngText> texts;          // of PNG
-    std::string colours;                 // of PNG: whole chunks
+    std::string exif;
+    std::string xmp;                 // of JPEG
+    std::string iptc, maker_note;    // of TIFF
+    std::size_t other_channels = 0;  // of TIFF
+    std::vector<PngText> texts;      // of PNG
+    std::string colours;             // of PNG: whole chunks
 };
+
+void take_tiff_remainder(VipsImage* image, const Photo& photo, Remainder& rest) {
+    rest.iptc = bare_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
+    if (photo.extension == "tif" && has_maker_note(rest.exif)) {
+        rest.maker_note = tiff_maker_note(photo.bytes);
+    }
+    int others = 0;
+    if (has_field(image, other_channels_field) &&
+        vips_image_get_int(image, other_channels_field, &others) == 0) {
+        rest.other_channels = static_cast<std::size_t>(others);
+    }
+}
 
 Remainder take_remainder(VipsImage* image, const Photo& photo, const std::string& extension) {
     Remainder rest;
-    if (is_tiff(extension)) {
-        rest.iptc = bare_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
-        rest.exif = exif_of(image);
-        const bool has_note = has_field(image, "exif-ifd2-MakerNote");
-        if (has_note && photo.extension == "tif") rest.maker_note = tiff_maker_note(photo.bytes);
-        int others = 0;
-        if (has_field(image, other_channels_field) &&
-            vips_image_get_int(image, other_channels_field, &others) == 0) {
-            rest.other_channels = static_cast<std::size_t>(others);
-        }
-    }
+    rest.exif = exif_block(image);
+    if (is_tiff(extension)) take_tiff_remainder(image, photo, rest);
     if (extension == ".png") {
         rest.texts = take_unicode_text(image);
         rest.colours = metadata_block(image, png_colour_field);
+    }
+    if (is_jpeg(extension)) {
+        rest.xmp = metadata_block(image, VIPS_META_XMP_NAME);
+        vips_image_remove(image, VIPS_META_XMP_NAME);
     }
     adapt_iptc(image, extension);
     return rest;
 }
 
-std::string with_remainder(std::string file, const Remainder& rest, const std::string& extension) {
+std::string jpeg_with_remainder(const std::filesystem::path& path, std::string file,
+                                const Remainder& rest) {
+    constexpr std::size_t room = jpeg_segment_room - exif_prefix.size();
+    if (rest.exif.size() > room) {
+        throw Error(path.string(), "cannot hold the photo's EXIF, " +
+                                       std::to_string(rest.exif.size()) +
+                                       " bytes: a JPEG has room for 64 kB; export a PNG, WebP or "
+                                       "TIFF");
+    }
+    auto with_xmp = jpeg_with_xmp(std::move(file), rest.xmp);
+    if (!with_xmp) {
+        throw Error(path.string(), "cannot hold the photo's XMP, " +
+                                       std::to_string(rest.xmp.size()) +
+                                       " bytes that cannot be divided; export a PNG, WebP or TIFF");
+    }
+    return jpeg_with_exif(std::move(*with_xmp), rest.exif);
+}
+
+std::string with_remainder(const std::filesystem::path& path, std::string file,
+                           const Remainder& rest) {
+    const std::string extension = lower_extension(path);
+    if (is_jpeg(extension)) return jpeg_with_remainder(path, std::move(file), rest);
     if (is_tiff(extension)) {
         file = tiff_with_others(std::move(file), rest.other_channels);
         return tiff_with_metadata(std::move(file), {rest.exif, rest.maker_note, rest.iptc});
     }
-    if (extension == ".png") {
-        return png_with_text(png_with_chunks(std::move(file), rest.colours), rest.texts);
-    }
-    return extension == ".webp" ? webp_with_bare_exif(std::move(file)) : file;
+    if (extension == ".webp") return webp_with_exif(std::move(file), rest.exif);
+    file = png_with_exif(png_with_chunks(std::move(file), rest.colours), rest.exif);
+    return png_with_text(std::move(file), rest.texts);
 }
 
 }  // namespace
@@ -192,7 +236,7 @@ std::string encode_photo(const std::filesystem::path& path, VipsImage* image, co
     file.reserve(out.size + room_for_metadata);
     file.append(static_cast<const char*>(out.data), out.size);
     owned.reset();
-    return with_remainder(std::move(file), rest, extension);
+    return with_remainder(path, std::move(file), rest);
 }
 
 }  // namespace keepsake::editor

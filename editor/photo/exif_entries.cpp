@@ -5,14 +5,78 @@
 #include <cstring>
 
 #include "editor/photo/exif_block.h"
+#include "editor/photo/xmp.h"
 
 namespace keepsake::editor {
 namespace {
+
+constexpr int maker_note_tag = 0x927c;
 
 struct MemoryRelease {
     void operator()(ExifMem* memory) const { exif_mem_unref(memory); }
 };
 using MemoryHandle = std::unique_ptr<ExifMem, MemoryRelease>;
+
+void remove_tag(ExifContent* directory, int tag) {
+    ExifEntry* entry = exif_content_get_entry(directory, static_cast<ExifTag>(tag));
+    if (entry) exif_content_remove_entry(directory, entry);
+}
+
+void set_text(ExifData* data, ExifIfd directory, int tag, const std::string& text) {
+    remove_tag(data->ifd[directory], tag);
+    add_exif_entry(data, directory, tag, EXIF_FORMAT_ASCII, text.size() + 1,
+                   {text.c_str(), text.size() + 1});
+}
+
+void set_short(ExifData* data, ExifIfd directory, int tag, int value) {
+    unsigned char bytes[2];
+    exif_set_short(bytes, exif_data_get_byte_order(data), static_cast<ExifShort>(value));
+    remove_tag(data->ifd[directory], tag);
+    add_exif_entry(data, directory, tag, EXIF_FORMAT_SHORT, 1,
+                   {reinterpret_cast<const char*>(bytes), sizeof bytes});
+}
+
+void set_long(ExifData* data, ExifIfd directory, int tag, int value) {
+    unsigned char bytes[4];
+    exif_set_long(bytes, exif_data_get_byte_order(data), static_cast<ExifLong>(value));
+    remove_tag(data->ifd[directory], tag);
+    add_exif_entry(data, directory, tag, EXIF_FORMAT_LONG, 1,
+                   {reinterpret_cast<const char*>(bytes), sizeof bytes});
+}
+
+// The first directory after the picture's own tells of its thumbnail.
+void drop_thumbnail(ExifData* data) {
+    ExifContent* thumbnail = data->ifd[EXIF_IFD_1];
+    while (thumbnail->count > 0) {
+        exif_content_remove_entry(thumbnail, thumbnail->entries[thumbnail->count - 1]);
+    }
+    if (!data->data) return;
+    const MemoryHandle memory(exif_mem_new_default());
+    exif_mem_free(memory.get(), data->data);
+    data->data = nullptr;
+    data->size = 0;
+}
+
+// Settings of a generator: text of any encoding, or (ComfyUI in WebP) its graph in Make and Model.
+bool tells_of_generation(const ExifEntry& entry) {
+    const bool text = entry.format == EXIF_FORMAT_ASCII || entry.format == EXIF_FORMAT_UNDEFINED ||
+                      entry.format == EXIF_FORMAT_BYTE;
+    if (!text || !entry.data || entry.tag == maker_note_tag) return false;
+    std::string bytes(reinterpret_cast<const char*>(entry.data), entry.size);
+    std::erase(bytes, '\0');  // of UTF-16
+    for (const char* start : {"workflow:{", "Workflow:{", "prompt:{", "Prompt:{"}) {
+        if (bytes.starts_with(start)) return true;
+    }
+    return is_generation_text(bytes);
+}
+
+void drop_generation(ExifContent* directory) {
+    for (unsigned i = directory->count; i-- > 0;) {
+        if (tells_of_generation(*directory->entries[i])) {
+            exif_content_remove_entry(directory, directory->entries[i]);
+        }
+    }
+}
 
 }  // namespace
 
@@ -20,6 +84,7 @@ ExifHandle new_exif() {
     ExifHandle data(exif_data_new());
     // As it is: libexif would otherwise add what it thinks that the standard demands.
     exif_data_unset_option(data.get(), EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
+    exif_data_unset_option(data.get(), EXIF_DATA_OPTION_IGNORE_UNKNOWN_TAGS);
     exif_data_set_byte_order(data.get(), std::endian::native == std::endian::little
                                              ? EXIF_BYTE_ORDER_INTEL
                                              : EXIF_BYTE_ORDER_MOTOROLA);
@@ -60,21 +125,6 @@ void add_exif_entry(ExifData* data, ExifIfd directory, int tag, ExifFormat forma
     exif_entry_unref(entry);
 }
 
-void set_exif_size(ExifData* data, int width, int height) {
-    const ExifByteOrder order = exif_data_get_byte_order(data);
-    const auto set = [&](ExifTag tag, int value) {
-        ExifEntry* entry = exif_content_get_entry(data->ifd[EXIF_IFD_EXIF], tag);
-        if (!entry || entry->components != 1) return;
-        if (entry->format == EXIF_FORMAT_LONG && entry->size == 4) {
-            exif_set_long(entry->data, order, static_cast<ExifLong>(value));
-        } else if (entry->format == EXIF_FORMAT_SHORT && entry->size == 2) {
-            exif_set_short(entry->data, order, static_cast<ExifShort>(value));
-        }
-    };
-    set(EXIF_TAG_PIXEL_X_DIMENSION, width);
-    set(EXIF_TAG_PIXEL_Y_DIMENSION, height);
-}
-
 void drop_exif_place(ExifData* data) {
     ExifContent* gps = data->ifd[EXIF_IFD_GPS];
     while (gps->count > 0) exif_content_remove_entry(gps, gps->entries[gps->count - 1]);
@@ -82,6 +132,24 @@ void drop_exif_place(ExifData* data) {
     if (ExifEntry* note = exif_content_get_entry(exif, EXIF_TAG_MAKER_NOTE)) {
         exif_content_remove_entry(exif, note);
     }
+}
+
+std::string updated_exif(std::string_view block, const ExifChanges& changes) {
+    const ExifHandle exif = block.empty() ? new_exif() : parsed_exif(block);
+    drop_thumbnail(exif.get());
+    drop_generation(exif->ifd[EXIF_IFD_0]);
+    drop_generation(exif->ifd[EXIF_IFD_EXIF]);
+    if (changes.strip_place) drop_exif_place(exif.get());
+    set_short(exif.get(), EXIF_IFD_0, EXIF_TAG_ORIENTATION, 1);
+    set_text(exif.get(), EXIF_IFD_0, EXIF_TAG_SOFTWARE, "Keepsake " KEEPSAKE_VERSION);
+    set_long(exif.get(), EXIF_IFD_EXIF, EXIF_TAG_PIXEL_X_DIMENSION, changes.width);
+    set_long(exif.get(), EXIF_IFD_EXIF, EXIF_TAG_PIXEL_Y_DIMENSION, changes.height);
+    return exif_bytes(exif.get());
+}
+
+bool has_maker_note(std::string_view block) {
+    const ExifHandle exif = parsed_exif(block);
+    return exif_content_get_entry(exif->ifd[EXIF_IFD_EXIF], EXIF_TAG_MAKER_NOTE) != nullptr;
 }
 
 }  // namespace keepsake::editor

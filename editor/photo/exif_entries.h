@@ -28,8 +28,19 @@ std::string exif_bytes(ExifData* data);
 void add_exif_entry(ExifData* data, ExifIfd directory, int tag, ExifFormat format,
                     unsigned long components, std::string_view value);
 
-// The size of the picture that the EXIF directory tells, where it tells one.
-void set_exif_size(ExifData* data, int width, int height);
+struct ExifChanges {
+    int width = 0, height = 0;  // of the picture
+    bool strip_place = false;
+};
+
+// A block (its TIFF header first; an empty one: a new one) after an export: upright, of that size,
+// made by this version of Keepsake, without the thumbnail of the picture before and what a
+// generator noted of it and, if asked for, without places. All else stays byte for byte, whatever
+// its character set. It begins with its TIFF header.
+std::string updated_exif(std::string_view block, const ExifChanges& changes);
+
+// Whether a block has a maker's note.
+bool has_maker_note(std::string_view block);
 
 // Removes the GPS directory and the maker's note.
 void drop_exif_place(ExifData* data);

@@ -1,4 +1,4 @@
-// IPTC-IIM: bare in a TIFF, within Photoshop's image resources in a JPEG.
+// Photoshop's image resources, and IPTC-IIM: bare in a TIFF, within those in a JPEG.
 #pragma once
 
 #include <string>
@@ -17,5 +17,11 @@ std::string turned_iptc(std::string_view block);
 // the one resource that is for them (Adobe Photoshop File Formats Specification, "Image Resource
 // Blocks", 1028).
 std::string jpeg_iptc(std::string_view block);
+
+// Photoshop's image resources, with their name before them (JPEG) or without (TIFF), as far as they
+// are true of an edited picture: no thumbnails, no copies of EXIF and XMP. strip_place: of the rest
+// only what cannot hold a place (IPTC, resolution, whether there is a copyright). Bare IPTC as it
+// is; empty where nothing is left.
+std::string kept_resources(std::string_view block, bool strip_place);
 
 }  // namespace keepsake::editor

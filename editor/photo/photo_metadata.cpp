@@ -1,18 +1,18 @@
 #include "editor/photo/photo_metadata.h"
 
-#include <cstring>
+#include <algorithm>
+#include <array>
 #include <string_view>
 #include <vector>
 
+#include "editor/photo/encode_photo.h"
 #include "editor/photo/exif_block.h"
-#include "editor/photo/image_file.h"
-#include "editor/photo/xmp.h"
+#include "editor/photo/exif_entries.h"
+#include "editor/photo/iptc_block.h"
+#include "editor/photo/png_text.h"
 
 namespace keepsake::editor {
 namespace {
-
-// A JPEG holds a packet in one segment of 64 kB together with its name.
-constexpr std::size_t largest_packet = 65000;
 
 std::vector<std::string> fields_of(VipsImage* image) {
     gchar** fields = vips_image_get_fields(image);
@@ -22,39 +22,87 @@ std::vector<std::string> fields_of(VipsImage* image) {
     return names;
 }
 
-// Stale: what other programs hid copies of the EXIF block in, and (libvips' names) the thumbnail of
-// EXIF.
-bool is_unwanted(std::string_view field) {
-    if (field == "jpeg-thumbnail-data") return true;
-    if (field.starts_with("exif-ifd1-")) return true;
-    if (field.starts_with("png-comment-")) {
-        return field.find("Raw profile type") != field.npos || field.ends_with("-keepsake");
+std::string text_of(VipsImage* image, const std::string& field) {
+    const char* text = nullptr;
+    if (vips_image_get_typeof(image, field.c_str()) != VIPS_TYPE_REF_STRING ||
+        vips_image_get_string(image, field.c_str(), &text) != 0) {
+        vips_error_clear();
+        return {};
     }
-    return false;
+    return text;
 }
 
-void update_xmp(VipsImage* image, const ExportOptions& options) {
-    const std::string before(metadata_block(image, VIPS_META_XMP_NAME));
-    std::string packet = upright_xmp(before);
-    if (options.strip_gps) packet = xmp_without_gps(std::move(packet));
-    if (!options.recipe.empty()) {
-        std::string with_recipe = xmp_with_recipe(packet, options.recipe);
-        if (with_recipe.size() <= largest_packet) packet = std::move(with_recipe);
+// Under which stable-diffusion-webui, ComfyUI, InvokeAI, Fooocus and their kin note how they made a
+// picture.
+bool is_generator_keyword(std::string_view keyword) {
+    static constexpr std::array keywords = {
+        "parameters",  "prompt",         "workflow",        "Dream",           "dream",
+        "sd-metadata", "fooocus_scheme", "generation_data", "sui_image_params"};
+    return keyword.starts_with("invokeai_") ||
+           std::ranges::find(keywords, keyword) != keywords.end();
+}
+
+// NovelAI tells its settings under ordinary names.
+bool is_by_novelai(VipsImage* image, const std::vector<std::string>& fields) {
+    return std::ranges::any_of(fields, [&](const std::string& field) {
+        return png_keyword(field) == "Software" && text_of(image, field) == "NovelAI";
+    });
+}
+
+bool is_novelai_keyword(std::string_view keyword) {
+    static constexpr std::array keywords = {"Title",   "Description", "Software",
+                                            "Comment", "Source",      "Generation time"};
+    return std::ranges::find(keywords, keyword) != keywords.end();
+}
+
+// Text of a PNG that is true of the picture before alone, or hides a copy of its EXIF block.
+bool is_unwanted_text(VipsImage* image, const std::string& field, bool novelai, bool strip_place) {
+    const std::string keyword = png_keyword(field);
+    if (keyword.empty()) return false;
+    if (keyword.starts_with("Raw profile type") || keyword == recipe_keyword) return true;
+    if (is_generator_keyword(keyword) || (novelai && is_novelai_keyword(keyword))) return true;
+    if (strip_place && is_place_name(keyword)) return true;
+    return is_generation_text(text_of(image, field));
+}
+
+void set_blob(VipsImage* image, const char* field, const std::string& bytes) {
+    if (bytes.empty()) {
+        vips_image_remove(image, field);
+    } else {
+        vips_image_set_blob_copy(image, field, bytes.data(), bytes.size());
     }
-    if (packet == before) return;
-    vips_image_set_blob_copy(image, VIPS_META_XMP_NAME, packet.data(), packet.size());
+}
+
+// XMP and the resources that Photoshop puts beside it.
+void update_packets(VipsImage* image, const ExportOptions& options, PictureSource source) {
+    const std::string_view packet = metadata_block(image, VIPS_META_XMP_NAME);
+    set_blob(image, VIPS_META_XMP_NAME,
+             updated_xmp(packet,
+                         {image->Xsize, image->Ysize, options.strip_gps, options.recipe, source}));
+    for (const char* field : {VIPS_META_IPTC_NAME, VIPS_META_PHOTOSHOP_NAME}) {
+        set_blob(image, field, kept_resources(metadata_block(image, field), options.strip_gps));
+    }
 }
 
 }  // namespace
 
-void update_metadata(VipsImage* image, const ExportOptions& options) {
-    for (const std::string& field : fields_of(image)) {
-        if (is_unwanted(field)) vips_image_remove(image, field.c_str());
+void update_metadata(VipsImage* image, const ExportOptions& options, PictureSource source) {
+    const std::vector<std::string> fields = fields_of(image);
+    const bool novelai = is_by_novelai(image, fields);
+    const std::string exif =
+        updated_exif(exif_block(image), {image->Xsize, image->Ysize, options.strip_gps});
+    for (const std::string& field : fields) {
+        // What libvips read of the EXIF block, whose thumbnail is the picture before, and of a
+        // TIFF, which is in that block too.
+        const bool parsed = field.starts_with("exif-") && field != VIPS_META_EXIF_NAME;
+        if (parsed || field == "jpeg-thumbnail-data" || field == VIPS_META_IMAGEDESCRIPTION ||
+            is_unwanted_text(image, field, novelai, options.strip_gps)) {
+            vips_image_remove(image, field.c_str());
+        }
     }
-    if (options.strip_gps) drop_place(image);
+    hang_exif(image, exif);
     vips_image_set_int(image, VIPS_META_ORIENTATION, 1);
-    vips_image_set_string(image, "exif-ifd0-Software", "Keepsake " KEEPSAKE_VERSION);
-    update_xmp(image, options);
+    update_packets(image, options, source);
     if (!options.recipe.empty()) {
         vips_image_set_string(image, recipe_field, options.recipe.c_str());
     }

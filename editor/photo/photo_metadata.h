@@ -4,13 +4,14 @@
 
 #include "editor/photo/export_options.h"
 #include "editor/photo/vips_image.h"
+#include "editor/photo/xmp.h"
 
 namespace keepsake::editor {
 
 // Brings the metadata of the photo that hangs on `image` to what holds after the edit: upright,
-// made by this version of Keepsake, no thumbnail of the photo before, with the recipe (as XMP in
-// every format, and in a text chunk of its own in PNG) and, if asked for, without GPS and maker's
-// note.
-void update_metadata(VipsImage* image, const ExportOptions& options);
+// made by this version of Keepsake, from `source`, with the recipe (as XMP in every format, and in
+// a text chunk of its own in PNG), without thumbnails, settings of generators and other traces of
+// the picture before and, if asked for, without places and the maker's note.
+void update_metadata(VipsImage* image, const ExportOptions& options, PictureSource source);
 
 }  // namespace keepsake::editor

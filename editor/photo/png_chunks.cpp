@@ -33,7 +33,6 @@ std::string without_chunk(std::string png, std::string_view name) {
         const std::size_t end = behind_chunk(png, at);
         const std::string_view found =
             std::string_view(png).substr(at + std::min<std::size_t>(4, png.size() - at), 4);
-        if (found == "IDAT") break;
         if (found == name) {
             png.erase(at, end - at);
         } else {

@@ -19,13 +19,6 @@ bool is_ascii(std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// The keyword in a field's name, png-comment-<n>-<keyword>; empty for other fields.
-std::string keyword_of(std::string_view field) {
-    if (!field.starts_with(field_prefix)) return {};
-    const std::size_t dash = field.find('-', field_prefix.size());
-    return dash == field.npos ? std::string() : std::string(field.substr(dash + 1));
-}
-
 std::string from_latin1(std::string_view text) {
     std::string out;
     for (const char c : text) {
@@ -105,13 +98,19 @@ std::vector<Field> text_fields(VipsImage* image) {
 
 }  // namespace
 
+std::string png_keyword(std::string_view field) {
+    if (!field.starts_with(field_prefix)) return {};
+    const std::size_t dash = field.find('-', field_prefix.size());
+    return dash == field.npos ? std::string() : std::string(field.substr(dash + 1));
+}
+
 void read_latin_text(VipsImage* image, std::string_view png) {
     std::vector<Field> fields = text_fields(image);
     std::erase_if(fields, [](const Field& field) { return field.text != unread; });
     if (fields.empty()) return;
     for (const PngText& text : latin_texts(png)) {
         const auto field = std::ranges::find_if(fields, [&](const Field& candidate) {
-            return keyword_of(candidate.name) == text.keyword;
+            return png_keyword(candidate.name) == text.keyword;
         });
         if (field == fields.end()) continue;
         vips_image_set_string(image, field->name.c_str(), text.text.c_str());
@@ -122,7 +121,7 @@ void read_latin_text(VipsImage* image, std::string_view png) {
 std::vector<PngText> take_unicode_text(VipsImage* image) {
     std::vector<PngText> texts;
     for (const Field& field : text_fields(image)) {
-        const std::string keyword = keyword_of(field.name);
+        const std::string keyword = png_keyword(field.name);
         if (is_ascii(field.text) || !is_ascii(keyword) || keyword.empty()) continue;
         texts.push_back({keyword, field.text});
         vips_image_remove(image, field.name.c_str());

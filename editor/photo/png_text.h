@@ -10,6 +10,10 @@
 
 namespace keepsake::editor {
 
+// The keyword in the name of a field that libvips made of a text chunk, png-comment-<n>-<keyword>;
+// empty for other fields.
+std::string png_keyword(std::string_view field);
+
 struct PngText {
     std::string keyword;
     std::string text;  // UTF-8

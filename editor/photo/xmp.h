@@ -1,4 +1,4 @@
-// An XMP packet (ISO 16684-1) as far as an export touches it: text in, text out.
+// What an export changes in a photo's XMP packet: text in, text out.
 #pragma once
 
 #include <optional>
@@ -7,18 +7,34 @@
 
 namespace keepsake::editor {
 
-// The packet with tiff:Orientation, where there is one, saying upright.
-std::string upright_xmp(std::string packet);
+// IPTC's terms for where a picture comes from
+// (https://cv.iptc.org/newscodes/digitalsourcetype/): made by a model, or a photo with parts that
+// are.
+enum class PictureSource { as_before, edited_by_model, made_by_model };
 
-// The packet without the exif:GPS... properties.
-std::string xmp_without_gps(std::string packet);
+struct XmpChanges {
+    int width = 0, height = 0;  // of the picture; where a packet tells others, these
+    bool strip_place = false;
+    std::string recipe;  // ASCII JSON, as keepsake:recipe; empty: the one before stays
+    PictureSource source = PictureSource::as_before;
+};
 
-// The packet (an empty one: a new one) with the recipe, ASCII JSON, as the property
-// keepsake:recipe; an earlier recipe is replaced. A packet without an rdf:RDF element is returned
-// as it is.
-std::string xmp_with_recipe(std::string packet, std::string_view recipe);
+// The packet after an export: upright, of that size, with the recipe and the source, without what
+// was true of the picture before alone (thumbnails, gain maps and depths that lie elsewhere in its
+// file, what a generator noted of it) and, if asked for, without places. An empty packet becomes a
+// new one where there is something to say. One that cannot be read stays as it is, or is dropped
+// where it may hold a place.
+std::string updated_xmp(std::string_view packet, const XmpChanges& changes);
 
 // The recipe in a packet.
 std::optional<std::string> recipe_in_xmp(std::string_view packet);
+
+// Whether text says what stable-diffusion-webui (AUTOMATIC1111) and its kin write of the settings
+// that a picture was generated with.
+bool is_generation_text(std::string_view text);
+
+// Whether a property or field of this name tells a place: GPS..., ...Latitude and the like, in any
+// spelling.
+bool is_place_name(std::string_view name);
 
 }  // namespace keepsake::editor

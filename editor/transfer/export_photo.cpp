@@ -157,7 +157,9 @@ void export_photo(const std::filesystem::path& path, const Photo& photo, const S
     check_squares(edit);
     check_place(edit.crop, photo.pixels.width, photo.pixels.height);
     VipsHandle image = edited(photo, edit, region);
-    update_metadata(image.get(), options);
+    const bool changes = edit.edit.rgb != edit.reconstruction.rgb;
+    update_metadata(image.get(), options,
+                    changes ? PictureSource::edited_by_model : PictureSource::as_before);
     const std::string extension = lower_extension(path);
     const bool is_tiff = extension == ".tif" || extension == ".tiff";
     // 8 bits are too few for linear light, which PNG files without a profile often hold.

@@ -106,13 +106,17 @@ bool export_picture(const Document& document, const ExportRequest& request) {
             export_whole(document, *render, request);
             break;
         case ExportKind::square:
-            write_image(request.path, *render->square, recipe_text(*render, {}), request.quality);
+            write_image(
+                request.path, *render->square,
+                {recipe_text(*render, {}), request.quality, PictureSource::edited_by_model});
             break;
         case ExportKind::strip:
-            write_image(request.path, strip_of(document), {}, request.quality);
+            write_image(request.path, strip_of(document),
+                        {{}, request.quality, PictureSource::edited_by_model});
             break;
         case ExportKind::before_after:
-            write_image(request.path, before_after(document, *render), {}, request.quality);
+            write_image(request.path, before_after(document, *render),
+                        {{}, request.quality, PictureSource::edited_by_model});
             break;
     }
     return true;

@@ -69,7 +69,7 @@ void RenderCache::add(const fs::path& session, const std::string& key, Picture p
         try {
             const fs::path folder = own_folder(session, cache_folder);
             const fs::path name = cached_render_path(session, key).filename();
-            write_image(own_file(folder, name), *picture, key);
+            write_image(own_file(folder, name), *picture, {.recipe = key});
         } catch (const Error&) {
             // A full or read-only disk, or a link in the way: it lives in memory alone.
         }

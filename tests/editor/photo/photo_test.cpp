@@ -217,7 +217,7 @@ TEST(Pixels, TensorRangeAndRounding) {
 TEST(ImageFile, PngCarriesItsRecipe) {
     const TemporaryFolder folder;
     const std::string recipe = R"({"edit":{"prompt":"\u82b1 \"red\""}})";
-    write_image(folder.path / "a.png", quarters(32, 32), recipe);
+    write_image(folder.path / "a.png", quarters(32, 32), {.recipe = recipe});
     EXPECT_EQ(read_image_recipe(folder.path / "a.png"), recipe);
     EXPECT_EQ(load_photo(folder.path / "a.png").pixels.rgb, quarters(32, 32).rgb);
     // Any other reader of PNG finds it too: it is a text chunk (libvips compresses long ones).
@@ -229,7 +229,7 @@ TEST(ImageFile, PngCarriesItsRecipe) {
 TEST(ImageFile, FormatFollowsTheExtension) {
     const TemporaryFolder folder;
     for (const char* name : {"a.png", "a.jpg", "a.JPEG", "a.webp"}) {
-        write_image(folder.path / name, quarters(32, 32), "{}");
+        write_image(folder.path / name, quarters(32, 32), {.recipe = "{}"});
         EXPECT_EQ(corners(load_photo(folder.path / name).pixels), "RGBW") << name;
     }
     EXPECT_EQ(load_photo(folder.path / "a.JPEG").extension, "jpg");

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "editor/photo/image_file.h"
-#include "editor/photo/xmp.h"
 #include "pipeline/error.h"
 #include "tests/editor/outside_tools.h"
 #include "tests/editor/test_edit.h"
@@ -352,25 +351,6 @@ TEST_F(Export, MaskFilesCoverThePhotoOrTheSquare) {
                   load_mask(folder.path / "other.png", photo, crop);
               }).find("other.png: is 50x20; a mask has the photo's size, 96x64, or is a square"),
               std::string::npos);
-}
-
-TEST(Xmp, RecipeAndGpsInOddPackets) {
-    const std::string once = xmp_with_recipe("", "{1}"), twice = xmp_with_recipe(once, "{<2>}");
-    EXPECT_EQ(recipe_in_xmp(once), "{1}");
-    EXPECT_EQ(recipe_in_xmp(twice), "{<2>}");
-    EXPECT_EQ(twice.find("{1}"), std::string::npos);
-    EXPECT_EQ(xmp_with_recipe("no packet", "{}"), "no packet");
-    EXPECT_EQ(recipe_in_xmp("<keepsake:recipe>unclosed"), std::nullopt);
-    EXPECT_EQ(xmp_without_gps("<a exif:GPSLatitude=\"1\" b=\"2\"/><exif:GPSAltitude>3"
-                              "</exif:GPSAltitude><exif:GPSTimeStamp/>c"),
-              "<a  b=\"2\"/>c");
-    for (const char* cut :
-         {"<exif:GPSLatitude", "exif:GPSLatitude=\"1", "exif:GPS", "<exif:GPSA>"}) {
-        EXPECT_EQ(xmp_without_gps(cut), cut);
-    }
-    EXPECT_EQ(upright_xmp("tiff:Orientation=\"6\" <tiff:Orientation>8<"),
-              "tiff:Orientation=\"1\" <tiff:Orientation>1<");
-    EXPECT_EQ(upright_xmp("tiff:Orientation"), "tiff:Orientation");
 }
 
 }  // namespace
