@@ -1,6 +1,6 @@
 // What reads files from strangers, under libFuzzer and the sanitizers: tests/fuzz/run.sh builds and
-// runs it. FUZZ_TARGET names what is fed: photo, exif, tiff, safetensors or recipe. A clear Error
-// is a good end; a crash, a hang or any other exception is a find.
+// runs it. FUZZ_TARGET names what is fed: photo, exif, xmp, tiff, safetensors or recipe. A clear
+// Error is a good end; a crash, a hang or any other exception is a find.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -13,9 +13,11 @@
 #include "editor/photo/exif_entries.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/iptc_block.h"
+#include "editor/photo/jpeg_xmp.h"
 #include "editor/photo/png_exif.h"
 #include "editor/photo/tiff_metadata.h"
 #include "editor/photo/xmp.h"
+#include "editor/photo/xmp_packet.h"
 #include "editor/session/recipe.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
@@ -64,8 +66,23 @@ void feed_photo(const std::string& bytes) {
 void feed_exif(const std::string& bytes) {
     editor::png_orientation(bytes);
     editor::exif_orientation(bytes);
+}
+
+// A packet, and (the same bytes) a JPEG that may hold one in several segments.
+void feed_xmp(const std::string& bytes) {
+    static const std::string bare("\xff\xd8\xff\xe0\0\x04xx\xff\xda\0\x02", 12);
     editor::recipe_in_xmp(bytes);
-    editor::xmp_with_recipe(editor::xmp_without_gps(editor::upright_xmp(bytes)), "{}");
+    const std::string changed =
+        editor::updated_xmp(bytes, {32, 24, true, "{}", editor::PictureSource::edited_by_model});
+    // What a stripped packet still says is no place.
+    if (const editor::XmpHandle after = editor::parsed_xmp(changed)) {
+        for (const editor::XmpProperty& property : editor::xmp_properties(after.get())) {
+            if (editor::is_place_name(property.name)) std::abort();
+        }
+    }
+    const auto jpeg = editor::jpeg_with_xmp(bare, changed);
+    if (jpeg) editor::with_extended_xmp(*jpeg, changed);
+    editor::with_extended_xmp(bytes, changed);
 }
 
 // A TIFF's metadata, or (the same bytes) an EXIF block's, into a TIFF and out again.
@@ -83,11 +100,10 @@ void feed_tiff(const std::string& bytes) {
         const std::string note = editor::tiff_maker_note(bytes);
         const std::string out = editor::tiff_with_metadata(page, {block, note, iptc});
         editor::tiff_exif(out);
-        const editor::ExifHandle exif = editor::parsed_exif(block);
-        editor::drop_exif_place(exif.get());
-        editor::exif_bytes(exif.get());
+        editor::updated_exif(block, {32, 24, true});
     }
     editor::bare_iptc(editor::jpeg_iptc(bytes));
+    editor::kept_resources(bytes, true);
 }
 
 void feed_safetensors(const std::string& bytes) {
@@ -104,6 +120,7 @@ const std::function<void(const std::string&)>& target() {
         const std::map<std::string, std::function<void(const std::string&)>> targets = {
             {"photo", feed_photo},
             {"exif", feed_exif},
+            {"xmp", feed_xmp},
             {"tiff", feed_tiff},
             {"safetensors", feed_safetensors},
             {"recipe", feed_recipe}};

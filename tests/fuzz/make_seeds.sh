@@ -3,7 +3,7 @@
 # photos and goldens; needs ImageMagick and exiftool)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"/{photo,exif,tiff,safetensors,recipe}
+mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe}
 photo=$1/photo
 source=$root/assets/photos/daisy-19813618946.jpg
 tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
@@ -40,7 +40,16 @@ exiftool -b -iptc "$photo/iptc.jpg" >"$1/tiff/iptc"
 cp "$photo/plain.png" "$photo/text.png"
 exiftool -q -m -overwrite_original -PNG:Title='日本語' -PNG:Comment=plain "$photo/text.png"
 cp "$photo/tagged.png" "$1/exif/"
-exiftool -b -xmp "$photo/tagged.jpg" >"$1/exif/packet.xmp"
+exiftool -b -xmp "$photo/tagged.jpg" >"$1/xmp/packet.xmp"
+exiftool -b -xmp "$root/tests/editor/cases/gps-in-other-names.jpg" >"$1/xmp/places.xmp"
+cat >"$1/xmp/structures.xmp" <<'XMP'
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:e="http://ns.adobe.com/exif/1.0/" xmlns:a="urn:a" e:GPSAltitude="1">
+<a:list><rdf:Seq><rdf:li rdf:parseType="Resource"><e:GPSLatitude>1</e:GPSLatitude><a:b>2</a:b></rdf:li>
+<rdf:li>x</rdf:li></rdf:Seq></a:list><a:t><rdf:Alt><rdf:li xml:lang="en">y</rdf:li></rdf:Alt></a:t>
+</rdf:Description></rdf:RDF></x:xmpmeta>
+XMP
+cp "$root"/tests/editor/cases/*.{png,tif,dng} "$photo/"
 # The headers of real files are megabytes of weights away from small: one tensor of each kind.
 python3 - "$1/safetensors" <<'PYTHON'
 import json, struct, sys

@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-150}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(photo exif tiff safetensors recipe)
+[ ${#targets[@]} -gt 0 ] || targets=(photo exif xmp tiff safetensors recipe)
 out=$root/build/fuzz
 mkdir -p "$out/objects"
 cd "$out"
@@ -20,13 +20,17 @@ flags=(-std=c++20 -O1 -g -w -I"$root" -isystem "$torch/include"
     -isystem "$torch/include/torch/csrc/api/include" -isystem /usr/include/opencv4
     -DKEEPSAKE_VERSION='"fuzz"' -fno-omit-frame-pointer
     -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=vptr,function,pointer-overflow)
-read -ra vips <<<"$(pkg-config --cflags vips libtiff-4 libexif libpng16)"
+read -ra vips <<<"$(pkg-config --cflags vips libtiff-4 libexif libpng16 lcms2 exempi-2.0)"
 # What is fuzzed is built with sanitizers and coverage; the rest comes from the release build.
 sources=(tests/fuzz/fuzz_loaders.cpp pipeline/files/safetensors.cpp)
-for name in photo decode_photo exif_block exif_entries png_exif png_text xmp jpeg_settings \
-    photo_metadata iptc_block tiff_file tiff_values tiff_metadata encode_photo \
-    export_photo image_file apply_change change_model colour_grid region_strength full_resolution \
-    recipe vips_image pixels; do
+for source in "$root"/editor/photo/*.cpp; do
+    case $(basename "$source" .cpp) in
+    contact_sheet | pixel_tensors) ;; # read no files
+    *) sources+=("editor/photo/$(basename "$source")") ;;
+    esac
+done
+for name in transfer/export_photo transfer/apply_change transfer/change_model transfer/colour_grid \
+    transfer/region_strength transfer/full_resolution session/recipe; do
     sources+=("editor/$name.cpp")
 done
 objects=() stale=()
@@ -40,14 +44,14 @@ if [ ${#stale[@]} -gt 0 ]; then
         source=$1; shift; exec "$@" -c "'"$root"'/$source" -o "objects/$(basename "$source" .cpp).o"' \
         _ {} clang++ "${flags[@]}" "${vips[@]}"
 fi
-read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg libtiff-4 libexif libpng16)"
+read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg libtiff-4 libexif libpng16 lcms2 exempi-2.0)"
 # A second run beside the first must not touch the program that runs.
 [ ${#stale[@]} -eq 0 ] && [ fuzz_loaders -nt "$root/build/release/editor/libkeepsake_editor.a" ] ||
     clang++ -fsanitize=fuzzer,address,undefined "${objects[@]}" \
     "$root"/build/release/editor/libkeepsake_editor.a \
     "$root"/build/release/optimize/libkeepsake_optimize.a \
     "$root"/build/release/pipeline/libkeepsake_pipeline.a \
-    -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10 "${libraries[@]}" \
+    -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10 -lgomp "${libraries[@]}" \
     -lopencv_imgproc -lopencv_core -licuuc -licui18n -o fuzz_loaders
 
 [ -d seeds/tiff ] || "$root/tests/fuzz/make_seeds.sh" seeds
