@@ -31,6 +31,22 @@ check_files() {
     done
 }
 
+# What the desktop reads, by the desktop's own checkers where they are installed.
+check_desktop() {
+    local prefix=$1 id=org.keepsake.keepsake version
+    [ -e "$prefix/bin/keepsake-gui" ] || return 0
+    version=$("$prefix/bin/keepsake" --version)
+    grep -q "<release version=\"${version#keepsake }\"" "$prefix/share/metainfo/$id.metainfo.xml" ||
+        fail "$id.metainfo.xml: knows no release ${version#keepsake }"
+    if command -v desktop-file-validate >/dev/null; then
+        desktop-file-validate "$prefix/share/applications/$id.desktop" || fail "$id.desktop"
+    fi
+    if command -v appstreamcli >/dev/null; then
+        appstreamcli validate --no-net "$prefix/share/metainfo/$id.metainfo.xml" ||
+            fail "$id.metainfo.xml"
+    fi
+}
+
 run_programs() {
     local prefix=$1 program information
     cd /
@@ -69,6 +85,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$cmake" --install "$2" --prefix "$folder/usr" >"$folder/log" || fail "$(cat "$folder/log")"
 check_files "$folder/usr" "${folders[@]}"
+check_desktop "$folder/usr"
 
 if unshare --user --map-root-user --mount true 2>/dev/null; then
     status=0

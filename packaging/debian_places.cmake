@@ -1,0 +1,13 @@
+# Where Debian wants what lies elsewhere by everybody's custom. Run by cpack on what it packs.
+set(usr "${CPACK_TEMPORARY_INSTALL_DIRECTORY}${CPACK_PACKAGING_INSTALL_PREFIX}")
+if(NOT EXISTS "${usr}/bin/keepsake")
+  message(FATAL_ERROR "packaging: no bin/keepsake in ${usr}")
+endif()
+if(EXISTS "${usr}/share/zsh/site-functions")
+  file(RENAME "${usr}/share/zsh/site-functions" "${usr}/share/zsh/vendor-completions")
+endif()
+file(RENAME "${usr}/share/doc/keepsake/LICENSE" "${usr}/share/doc/keepsake/copyright")
+file(GLOB pages "${usr}/share/man/man1/*.1")
+foreach(page IN LISTS pages)
+  execute_process(COMMAND gzip -9n "${page}" COMMAND_ERROR_IS_FATAL ANY)
+endforeach()

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs a .deb of Keepsake in a bare Debian 12 made by debootstrap, and starts the programs there.
+# Usage, as root: bare_debian.sh KEEPSAKE.deb [MIRROR], else debootstrap's own
+set -euo pipefail
+package=$(realpath "$1")
+root=$(mktemp -d)
+trap 'rm -rf --one-file-system "$root"' EXIT
+
+debootstrap --variant=minbase bookworm "$root" ${2:+"$2"} >"$root.log" 2>&1 || {
+    tail -5 "$root.log" >&2
+    exit 1
+}
+rm -f "$root.log"
+cp "$package" "$root/opt/keepsake.deb"
+cp /etc/resolv.conf "$root/etc/"
+cat >"$root/opt/try.sh" <<'INSIDE'
+set -euxo pipefail
+mount -t proc proc /proc
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q >/dev/null
+apt-get install -q -y --no-install-recommends /opt/keepsake.deb >/opt/log 2>&1 ||
+    { tail -20 /opt/log; exit 1; }
+grep -E "newly installed|Need to get|disk space" /opt/log
+cd /
+keepsake --version
+keepsake info /usr/share/keepsake/models/flowers
+keepsake generate "a photo of a red rose" --steps 2 --quiet --out /opt/rose.png
+keepsake-gui --version
+INSIDE
+# Its own mounts go with it.
+unshare --mount chroot "$root" /bin/bash /opt/try.sh
