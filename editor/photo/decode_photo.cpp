@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "editor/photo/exif_block.h"
+#include "editor/photo/exif_entries.h"
+#include "editor/photo/icc_profile.h"
 #include "editor/photo/iptc_block.h"
 #include "editor/photo/jpeg_xmp.h"
 #include "editor/photo/png_colour.h"
@@ -32,6 +34,24 @@ void adopt_extended_xmp(VipsImage* image, std::string_view jpeg) {
     vips_image_set_blob_copy(image, VIPS_META_XMP_NAME, packet.data(), packet.size());
 }
 
+void adopt_tiff_metadata(VipsImage* image, std::string_view tiff) {
+    hang_exif(image, tiff_exif(tiff));
+    const std::string iptc = turned_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
+    if (iptc.empty()) return;
+    vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, iptc.data(), iptc.size());
+}
+
+// A profile for the colours that a camera tells in EXIF, where there is none.
+void adopt_exif_colours(VipsImage* image) {
+    const std::string_view block = exif_block(image);
+    const bool told = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0 ||
+                      vips_image_get_typeof(image, png_colour_field) != 0;
+    const bool is_rgb = image->Bands >= 3 && image->Type != VIPS_INTERPRETATION_CMYK;
+    if (told || !is_rgb || block.empty() || !says_adobe_rgb(block)) return;
+    const std::string profile = adobe_rgb_profile();
+    vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, profile.data(), profile.size());
+}
+
 // What libvips does not read of a file's metadata.
 void complete_metadata(VipsImage* image, const Photo& photo) {
     if (photo.extension == "png") {
@@ -39,11 +59,8 @@ void complete_metadata(VipsImage* image, const Photo& photo) {
         adopt_png_colours(image, photo.bytes);
     }
     if (photo.extension == "jpg") adopt_extended_xmp(image, photo.bytes);
-    if (photo.extension != "tif") return;
-    hang_exif(image, tiff_exif(photo.bytes));
-    const std::string iptc = turned_iptc(metadata_block(image, VIPS_META_IPTC_NAME));
-    if (iptc.empty()) return;
-    vips_image_set_blob_copy(image, VIPS_META_IPTC_NAME, iptc.data(), iptc.size());
+    if (photo.extension == "tif") adopt_tiff_metadata(image, photo.bytes);
+    adopt_exif_colours(image);
 }
 
 // These channels of the image, in this order; at least one.

@@ -147,6 +147,15 @@ std::string updated_exif(std::string_view block, const ExifChanges& changes) {
     return exif_bytes(exif.get());
 }
 
+bool says_adobe_rgb(std::string_view block) {
+    const ExifHandle exif = parsed_exif(block);
+    const ExifEntry* index = exif_content_get_entry(exif->ifd[EXIF_IFD_INTEROPERABILITY],
+                                                    EXIF_TAG_INTEROPERABILITY_INDEX);
+    const std::string_view option("R03");
+    return index && index->data && index->size >= option.size() &&
+           option == std::string_view(reinterpret_cast<const char*>(index->data), option.size());
+}
+
 bool has_maker_note(std::string_view block) {
     const ExifHandle exif = parsed_exif(block);
     return exif_content_get_entry(exif->ifd[EXIF_IFD_EXIF], EXIF_TAG_MAKER_NOTE) != nullptr;

@@ -39,6 +39,10 @@ struct ExifChanges {
 // its character set. It begins with its TIFF header.
 std::string updated_exif(std::string_view block, const ExifChanges& changes);
 
+// Whether a block says that the picture is in Adobe RGB: the interoperability index R03 of DCF
+// (JEITA CP-3461, section 6), which cameras write in place of a profile.
+bool says_adobe_rgb(std::string_view block);
+
 // Whether a block has a maker's note.
 bool has_maker_note(std::string_view block);
 

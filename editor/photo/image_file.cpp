@@ -8,26 +8,12 @@
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {
-namespace {
-
-VipsHandle image_of(const std::filesystem::path& path, const Pixels& pixels) {
-    VipsImage* made = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(), pixels.width,
-                                                 pixels.height, 3, VIPS_FORMAT_UCHAR);
-    const VipsHandle borrowed(made);
-    if (!made || vips_copy(made, &made, "interpretation", VIPS_INTERPRETATION_sRGB, nullptr) != 0) {
-        throw Error(path.string(), "cannot be encoded: " + vips_failure());
-    }
-    return VipsHandle(made);
-}
-
-}  // namespace
-
 void write_image(const std::filesystem::path& path, const Pixels& pixels, const ImageNotes& notes) {
     start_vips();
     if (!has_photo_extension(path)) {
         throw Error(path.string(), "is no image file name; end it in .png, .jpg, .webp or .tif");
     }
-    const VipsHandle image = image_of(path, pixels);
+    const VipsHandle image = vips_image_of(pixels, path.string());
     if (!notes.recipe.empty()) {
         vips_image_set_string(image.get(), recipe_field, notes.recipe.c_str());
     }

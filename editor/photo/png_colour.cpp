@@ -1,31 +1,14 @@
 #include "editor/photo/png_colour.h"
 
-#include <lcms2.h>
-
 #include <cmath>
-#include <memory>
 #include <optional>
 #include <vector>
 
+#include "editor/photo/icc_profile.h"
 #include "editor/photo/png_chunks.h"
 
 namespace keepsake::editor {
 namespace {
-
-struct CurveRelease {
-    void operator()(cmsToneCurve* curve) const { cmsFreeToneCurve(curve); }
-};
-using CurveHandle = std::unique_ptr<cmsToneCurve, CurveRelease>;
-
-struct Primaries {
-    cmsCIExyY white;
-    cmsCIExyYTRIPLE rgb;
-};
-
-constexpr Primaries primaries_of(double xw, double yw, double xr, double yr, double xg, double yg,
-                                 double xb, double yb) {
-    return {{xw, yw, 1}, {{xr, yr, 1}, {xg, yg, 1}, {xb, yb, 1}}};
-}
 
 constexpr Primaries srgb = primaries_of(.3127, .3290, .64, .33, .30, .60, .15, .06);
 
@@ -85,10 +68,6 @@ CurveHandle tabulated(double (*linear)(double)) {
         nullptr, static_cast<cmsUInt32Number>(table.size()), table.data()));
 }
 
-CurveHandle gamma_curve(double gamma) {
-    return CurveHandle(cmsBuildGamma(nullptr, gamma));
-}
-
 // (a x + b)^gamma, below `end` a line of that slope.
 CurveHandle curve_with_line(double gamma, double offset, double slope, double end) {
     const double parameters[] = {gamma, 1 / (1 + offset), offset / (1 + offset), slope, end};
@@ -131,27 +110,9 @@ bool is_grey(std::string_view png) {
     return colour_type == 0u || colour_type == 4u;
 }
 
-// The profile's bytes; always the same for the same colours.
-std::string saved(cmsHPROFILE profile) {
-    if (!profile) return {};
-    cmsUInt32Number size = 0;
-    std::string bytes;
-    if (cmsSaveProfileToMem(profile, nullptr, &size)) {
-        bytes.resize(size);
-        if (!cmsSaveProfileToMem(profile, bytes.data(), &size)) bytes.clear();
-    }
-    cmsCloseProfile(profile);
-    constexpr std::size_t date = 24, date_size = 12;  // ICC.1, section 7.2
-    constexpr std::string_view year_2000("\x07\xd0\0\1\0\1\0\0\0\0\0\0", date_size);
-    if (bytes.size() > date + date_size) bytes.replace(date, date_size, year_2000);
-    return bytes;
-}
-
 std::string profile_of(std::string_view png, const Primaries& primaries, cmsToneCurve* curve) {
     if (!curve) return {};
-    if (is_grey(png)) return saved(cmsCreateGrayProfile(cmsD50_xyY(), curve));
-    cmsToneCurve* const curves[] = {curve, curve, curve};
-    return saved(cmsCreateRGBProfile(&primaries.white, &primaries.rgb, curves));
+    return is_grey(png) ? grey_profile(curve) : rgb_profile(primaries, curve);
 }
 
 // None where the chunk is not there; else the profile, empty where the codes say nothing or sRGB.

@@ -20,6 +20,16 @@ void start_vips() {
     (void)started;
 }
 
+VipsHandle vips_image_of(const Pixels& pixels, const std::string& name) {
+    VipsImage* made = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(), pixels.width,
+                                                 pixels.height, 3, VIPS_FORMAT_UCHAR);
+    const VipsHandle borrowed(made);
+    if (!made || vips_copy(made, &made, "interpretation", VIPS_INTERPRETATION_sRGB, nullptr) != 0) {
+        throw Error(name, "cannot be made an image: " + vips_failure());
+    }
+    return VipsHandle(made);
+}
+
 std::string_view metadata_block(VipsImage* image, const char* name) {
     const void* data = nullptr;
     std::size_t size = 0;

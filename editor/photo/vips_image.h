@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "editor/photo/pixels.h"
+
 namespace keepsake::editor {
 
 struct VipsRelease {
@@ -18,6 +20,9 @@ using VipsHandle = std::unique_ptr<VipsImage, VipsRelease>;
 // Starts libvips once: no warnings on stderr (errors come as exceptions), no operation cache, and
 // only the decoders that libvips trusts with files from strangers. Throws Error.
 void start_vips();
+
+// The pixels as an image, which borrows them. Throws Error naming `name`.
+VipsHandle vips_image_of(const Pixels& pixels, const std::string& name);
 
 // A block of metadata as it lies in the image, e.g. VIPS_META_EXIF_NAME; empty when there is none.
 std::string_view metadata_block(VipsImage* image, const char* name);

@@ -44,15 +44,6 @@ void drop_broken_profile(VipsImage* image) {
     vips_image_remove(image, VIPS_META_ICC_NAME);
 }
 
-VipsHandle image_of(const Photo& photo, const Pixels& pixels) {
-    VipsImage* made = vips_image_new_from_memory(pixels.rgb.data(), pixels.rgb.size(), pixels.width,
-                                                 pixels.height, 3, VIPS_FORMAT_UCHAR);
-    const VipsHandle bytes = checked(photo, made ? 0 : -1, made);
-    const int status =
-        vips_copy(bytes.get(), &made, "interpretation", VIPS_INTERPRETATION_sRGB, nullptr);
-    return checked(photo, status, made);
-}
-
 // A square in the colours of `like`'s profile, with 16 bits a sample; none where the profile is
 // broken, as when the photo was loaded.
 VipsHandle in_profile_of(VipsHandle square, VipsImage* like) {
@@ -88,7 +79,7 @@ Mat as_mat(const Photo& photo, const VipsHandle& image) {
 }
 
 Mat square_for(const Photo& photo, const Pixels& pixels, VipsImage* like) {
-    VipsHandle square = image_of(photo, pixels);
+    VipsHandle square = vips_image_of(pixels, photo.path.string());
     if (vips_image_get_typeof(like, VIPS_META_ICC_NAME) != 0) {
         square = in_profile_of(std::move(square), like);
     }

@@ -194,6 +194,35 @@ TEST_F(Colours, CicpTellsWideColoursAndHdr) {
     EXPECT_NEAR(level(97, 18), 101, 3);
 }
 
+// Cameras tell Adobe RGB in EXIF alone.
+TEST_F(Colours, ExifTellsAdobeRgb) {
+    Pixels plain{64, 64, {}};
+    for (int i = 0; i < 64 * 64; ++i) plain.rgb.insert(plain.rgb.end(), {100, 150, 110});
+    const auto light = [](int code) { return std::pow(code / 255.0, 2.19921875); };
+    const double r = light(100), g = light(150), b = light(110);
+    // Of the same white and red; by the primaries of both.
+    Pixels meant{1, 1, {}};
+    for (const double value : {1.39836 * r - 0.39836 * g, g, 1.04293 * b - 0.04293 * g}) {
+        const double code = 1.055 * std::pow(value, 1 / 2.4) - 0.055;
+        meant.rgb.push_back(static_cast<std::uint8_t>(std::lround(255 * code)));
+    }
+    for (const char* name : {"a.jpg", "a.png", "a.webp"}) {
+        SCOPED_TRACE(name);
+        const fs::path path = folder.path / name;
+        testing::save_photo(path, plain);
+        testing::set_tags(path, "-EXIF:InteropIndex=R98 -EXIF:ColorSpace#=1");
+        const Pixels as_srgb = load_photo(path).pixels;
+        testing::set_tags(path, "-EXIF:InteropIndex=R03 -EXIF:ColorSpace#=65535");
+        const Photo photo = load_photo(path);
+        for (std::size_t i = 0; i < 3; ++i) {
+            EXPECT_NEAR(as_srgb.rgb[i], plain.rgb[i], 2);
+            EXPECT_NEAR(photo.pixels.rgb[i], meant.rgb[i], 3) << i;
+        }
+        const fs::path out = exported(photo, folder.path / "out.png", false);
+        EXPECT_EQ(load_photo(out).pixels.rgb, photo.pixels.rgb);
+    }
+}
+
 TEST_F(Colours, GreyPngsHaveAGammaToo) {
     VipsImage* made = nullptr;
     const VipsHandle source = testing::vips_copy_of(picture());
