@@ -119,5 +119,21 @@ TEST(Style, ClangFormatHasNothingToChange) {
     EXPECT_EQ(std::system(command.c_str()), 0) << "run clang-format -i on the files named above";
 }
 
+// "-bugprone-x", as it stands in the list of checks, and "# -bugprone-x: why" above the list.
+TEST(Style, EveryCheckOfClangTidyThatIsLeftOutHasItsReason) {
+    const std::string file = read_source(fs::path(KEEPSAKE_SOURCE) / ".clang-tidy");
+    const std::size_t list = file.find("Checks:");
+    ASSERT_NE(list, file.npos);
+    std::istringstream words(file.substr(list));
+    int left_out = 0;
+    for (std::string word; words >> word && word != "HeaderFilterRegex:";) {
+        if (!word.starts_with("-") || word == "-*," || word == ">-") continue;
+        if (word.ends_with(",")) word.pop_back();
+        EXPECT_NE(file.substr(0, list).find("# " + word + ": "), file.npos) << word;
+        ++left_out;
+    }
+    EXPECT_GT(left_out, 0);
+}
+
 }  // namespace
 }  // namespace keepsake::testing
