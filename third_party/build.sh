@@ -3,7 +3,8 @@
 # Usage: third_party/build.sh [--gui] TARGET...
 # --gui: with the packages of the window.
 # KEEPSAKE_WERROR=ON in the environment makes warnings errors, OFF warnings; without it, they are
-# errors where CI (GitHub's, GitLab's and most others' variable) is set.
+# errors where CI (GitHub's, GitLab's and most others' variable) is set, and else what the build
+# folder was last configured with.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 setup=()
@@ -22,7 +23,9 @@ if [ "$jobs" -gt "$cores" ]; then jobs=$cores; fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 
 werror=${KEEPSAKE_WERROR:-${CI:+ON}}
+options=("-DKEEPSAKE_TORCH=$torch")
+if [ -n "$werror" ]; then options+=("-DKEEPSAKE_WERROR=$werror"); fi
 
 cd "$root"
-cmake --preset release -DKEEPSAKE_TORCH="$torch" -DKEEPSAKE_WERROR="${werror:-OFF}"
+cmake --preset release "${options[@]}"
 cmake --build --preset release --parallel "$jobs" --target "$@"
