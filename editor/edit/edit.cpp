@@ -16,9 +16,17 @@ LossSummary summary(const Tuning& tuning) {
             tuning.finetune_losses.before, tuning.finetune_losses.after};
 }
 
-Destination destination(const RenderRequest& request, const Session& session) {
-    if (request.out.path.empty()) return {own_folder(session.folder, "renders"), false};
-    return request.out;
+// Where the images go, made and found to be writable.
+Destination destination(const RenderRequest& request, const std::filesystem::path& session) {
+    Destination out = request.out;
+    if (out.path.empty()) out = {own_folder(session, "renders"), false};
+    prepare_destination(out);
+    return out;
+}
+
+void warn_if_newer(const Session& session, const EditControls& controls) {
+    if (session.recipe.newer.empty() || !controls.warn) return;
+    controls.warn("session " + session.folder.string() + ": " + newer_text(session.recipe));
 }
 
 // What the user asked for, else the model's default, else the paper's.
@@ -49,6 +57,9 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     }
     const pipeline::Model model = load_session_model(request.render, session ? &*session : nullptr);
     const ModelDefaults defaults = load_model_defaults(model.path);
+    // Before anything is replaced: a tuning that is there is not given up for one that cannot be.
+    if (!session) check_can_create(request.session);
+    const Destination out = destination(request.render, request.session);
     if (!session) {
         std::optional<Session> start;
         if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
@@ -61,8 +72,7 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
         apply(request.render.sample, recipe.sample);
         if (to_json(recipe) != to_json(session->recipe)) save_session_recipe(*session, recipe);
     }
-    const Destination out = destination(request.render, *session);
-    prepare_destination(out);
+    warn_if_newer(*session, controls);
     result.threads = set_threads(request.render.compute.threads, model, session->recipe.size);
     warn_if_cut(model, "target text", session->recipe.prompt, controls);
     warn_if_cut(model, "negative text", session->recipe.sample.negative_prompt, controls);
@@ -93,8 +103,8 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
     }
     Recipe recipe = session.recipe;
     apply(request.sample, recipe.sample);
-    const Destination out = destination(request, session);
-    prepare_destination(out);
+    warn_if_newer(session, controls);
+    const Destination out = destination(request, session.folder);
     const pipeline::Model model = load_session_model(request, &session);
     result.threads = set_threads(request.compute.threads, model, recipe.size);
     const ModelDefaults defaults = load_model_defaults(model.path);

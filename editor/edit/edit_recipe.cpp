@@ -73,8 +73,8 @@ const TuningDefaults& tuning_defaults(const ModelDefaults& defaults, Mode mode) 
 
 // What a tuning that starts from another session does differently. Throws Error naming that
 // session.
-void start_again(const Session& start, const Photo& photo, const ModelDefaults& defaults,
-                 Recipe& recipe) {
+void start_again(const Session& start, const Photo& photo, const pipeline::Model& model,
+                 const ModelDefaults& defaults, Recipe& recipe) {
     const Recipe& earlier = start.recipe;
     const auto refuse = [&](const std::string& why) {
         throw Error("session " + start.folder.string(), "cannot be the start: " + why);
@@ -86,6 +86,7 @@ void start_again(const Session& start, const Photo& photo, const ModelDefaults& 
     if (read_file(photo_path(start)) != photo.bytes) refuse("it has another photo");
     if (earlier.crop != recipe.crop || earlier.size != recipe.size)
         refuse("it works on another part of the photo");
+    load_tuning(start, model);  // throws here what would end the new tuning when it begins
     recipe.start = tuning_tag(earlier);
     const optimize::TuningOptions again = optimize::fast_options_again();
     recipe.embedding = again.embedding;
@@ -124,7 +125,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     const TuningDefaults& tuning = tuning_defaults(defaults, recipe.mode);
     apply(tuning.embedding, recipe.embedding);
     apply(tuning.finetune, recipe.finetune);
-    if (start) start_again(*start, photo, defaults, recipe);
+    if (start) start_again(*start, photo, model, defaults, recipe);
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
     recipe.sample = default_sample(defaults, recipe.mode);

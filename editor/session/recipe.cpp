@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "editor/session/recipe_ranges.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 
@@ -157,6 +158,35 @@ std::string fault(const json& found, const json& expected, const std::string& na
     return {};
 }
 
+// Takes out of `found` what `expected` has not, and returns it in the same places.
+json take_unknown(json& found, const json& expected) {
+    json unknown = json::object();
+    for (auto field = found.begin(); field != found.end();) {
+        if (!expected.contains(field.key())) {
+            unknown[field.key()] = *field;
+            field = found.erase(field);
+            continue;
+        }
+        const json& known = expected[field.key()];
+        if (field->is_object() && known.is_object()) {
+            json inner = take_unknown(*field, known);
+            if (!inner.empty()) unknown[field.key()] = std::move(inner);
+        }
+        ++field;
+    }
+    return unknown;
+}
+
+void add_names(const json& fields, const std::string& prefix, std::string& names) {
+    for (const auto& [key, value] : fields.items()) {
+        if (value.is_object() && !value.empty()) {
+            add_names(value, prefix + key + ".", names);
+        } else {
+            names += (names.empty() ? "" : ", ") + prefix + key;
+        }
+    }
+}
+
 // A recipe with the field that is left out where it is 1.
 json with_noise_share(json recipe) {
     const json::json_pointer sample("/keepsake/sample"), share("/keepsake/sample/noise_share");
@@ -176,6 +206,24 @@ std::string write_json(const char* name, const Value& value) {
 }
 
 constexpr const char* root = "keepsake";
+constexpr const char* kind = "keepsake session";
+constexpr int version = 1;  // rises with each field that is added
+
+// Takes kind and version out of a recipe's file; returns the version, 0 of before there was one.
+// Throws Error saying what is wrong with them.
+std::uint64_t take_version(json& file) {
+    if (!file.is_object()) return 0;
+    if (const auto found = file.find("kind"); found != file.end()) {
+        if (*found != kind) throw Error("kind", found->dump() + " is not \"" + kind + "\"");
+        file.erase(found);
+    }
+    const auto found = file.find("version");
+    if (found == file.end()) return 0;
+    if (!found->is_number_unsigned()) throw Error("version", found->dump() + " is no version");
+    const auto number = found->get<std::uint64_t>();
+    file.erase(found);
+    return number;
+}
 
 ModelReference without_folders(ModelReference model) {
     model.path = std::filesystem::path(model.path).filename().string();
@@ -200,7 +248,16 @@ std::string checked_utf8(const std::string& text) {
 }
 
 std::string to_json(const Recipe& recipe) {
-    return write_json(root, recipe) + "\n";
+    std::ostringstream stream;
+    {
+        cereal::JSONOutputArchive archive(stream);
+        archive(cereal::make_nvp("kind", std::string(kind)), cereal::make_nvp("version", version),
+                cereal::make_nvp(root, recipe));
+    }
+    if (recipe.newer.empty()) return stream.str() + "\n";
+    json file = json::parse(stream.str());
+    file.merge_patch(json::parse(recipe.newer));
+    return file.dump(4) + "\n";
 }
 
 std::string to_chunk(const EditRender& render) {
@@ -215,18 +272,51 @@ std::string to_chunk(const GenerateRender& render) {
     return json::parse(write_json("generate", shared)).dump(-1, ' ', true);
 }
 
+RecipeKind recipe_kind(const std::string& text) {
+    const json file = json::parse(text, nullptr, false);
+    if (file.is_discarded()) return RecipeKind::damaged;
+    if (!file.is_object()) return RecipeKind::another;
+    const auto found = file.find("kind");
+    // Of before there was a kind: what the recipe has lain under since its first day.
+    const bool ours = found != file.end() ? *found == kind
+                                          : file.contains(root) && file[root].is_object() &&
+                                                file[root].contains("prompt");
+    return ours ? RecipeKind::ours : RecipeKind::another;
+}
+
+std::string unknown_fields(const Recipe& recipe) {
+    if (recipe.newer.empty()) return {};
+    json fields = json::parse(recipe.newer);
+    fields.erase("version");
+    std::string names;
+    add_names(fields.contains(root) ? fields[root] : json::object(), "", names);
+    fields.erase(root);
+    add_names(fields, "", names);
+    return names;
+}
+
 Recipe recipe_from_json(const std::string& text, const std::string& source) {
     try {
+        json found = json::parse(text);
+        const std::uint64_t found_version = take_version(found);
+        found = with_noise_share(std::move(found));
+        const json expected = with_noise_share(json::parse(write_json(root, Recipe{})));
+        std::string newer;
+        if (found_version > version && found.is_object()) {
+            json unknown = take_unknown(found, expected);
+            unknown["version"] = found_version;
+            newer = unknown.dump();
+        }
         // cereal stops at the first field it misses without a word on the others, and passes over
         // those it does not know.
-        const json found = with_noise_share(json::parse(text));
-        const std::string wrong =
-            fault(found, with_noise_share(json::parse(to_json(Recipe{}))), "");
+        const std::string wrong = fault(found, expected, "");
         if (!wrong.empty()) throw Error(source, "is not a recipe: " + wrong);
         Recipe recipe;
         std::istringstream stream(found.dump());
         cereal::JSONInputArchive archive(stream);
         archive(cereal::make_nvp(root, recipe));
+        check_ranges(recipe);
+        recipe.newer = newer;
         return recipe;
     } catch (const Error& error) {
         if (std::string_view(error.what()).starts_with(source)) throw;
@@ -250,7 +340,7 @@ std::string tuning_tag(const Recipe& recipe) {
     tuning.photo.clear();
     tuning.sample = {};
     std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits
-    for (const char c : to_json(tuning)) {
+    for (const char c : write_json(root, tuning) + "\n") {
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
     }
     char digits[17];

@@ -39,6 +39,9 @@ struct Recipe {
     optimize::StageOptions embedding = optimize::paper_embedding_options();
     optimize::StageOptions finetune = optimize::paper_finetune_options();
     pipeline::SampleOptions sample;
+    // What a newer Keepsake's file has besides (its version and the fields that this one does not
+    // know), as JSON: it is kept when the file is written again. Empty: nothing.
+    std::string newer;
 };
 
 // How a render came to the photo's own size.
@@ -71,7 +74,8 @@ struct GenerateRender {
     pipeline::SampleOptions sample;
 };
 
-// JSON as cereal writes it, UTF-8, ending in a newline.
+// The recipe's file: {"kind": "keepsake session", "version": ..., "keepsake": {...}}, JSON as
+// cereal writes it, UTF-8, ending in a newline.
 std::string to_json(const Recipe& recipe);
 // To be carried in an image: one object {"edit": ...} or {"generate": ...}, ASCII, one line. Of the
 // model's path only the last name, so that a picture given away does not tell where things lie
@@ -79,8 +83,18 @@ std::string to_json(const Recipe& recipe);
 std::string to_chunk(const EditRender& render);
 std::string to_chunk(const GenerateRender& render);
 
-// Throws Error naming `source` and the field that is missing, unknown or of the wrong kind.
+// Throws Error naming `source` and the field that is missing, unknown, of the wrong kind or out of
+// range. Files of before kind and version were in them are read too, and of a newer version's
+// fields those that are unknown go to Recipe::newer.
 Recipe recipe_from_json(const std::string& json, const std::string& source);
+
+// Whether a file's text says that it is a session's recipe; it may be damaged otherwise.
+enum class RecipeKind { ours, another, damaged };  // damaged: it is no JSON
+RecipeKind recipe_kind(const std::string& json);
+
+// Of a newer Keepsake's recipe what this one does not know, for the person: "sample.speed, more";
+// empty for all others.
+std::string unknown_fields(const Recipe& recipe);
 
 Recipe load_recipe(const std::filesystem::path& path);
 void save_recipe(const std::filesystem::path& path, const Recipe& recipe);

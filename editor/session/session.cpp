@@ -31,6 +31,8 @@ constexpr const char* start_file = "start.safetensors";
 constexpr const char* start_embeddings_file = "start-embeddings.safetensors";
 constexpr const char* losses_file = "losses.json";
 constexpr const char* lock_file = "lock";
+constexpr const char* temporary = ".keepsake-tmp-";  // what is being written; see atomic_file.h
+constexpr const char* staging_folder = ".keepsake-tmp-new";
 constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
 
 std::string noun(const fs::path& folder) {
@@ -64,10 +66,88 @@ void remove_tuning(const fs::path& folder) {
 // What write_file_atomically leaves when the power goes. Only the lock's holder may do this.
 void remove_leftovers(const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(folder)) {
-        if (entry.path().filename().string().starts_with(".keepsake-tmp-")) {
-            remove_file(entry.path());
-        }
+        if (!entry.path().filename().string().starts_with(temporary)) continue;
+        std::error_code code;
+        fs::remove_all(entry.path(), code);  // of a link, the link
+        if (code) throw Error(entry.path().string(), "cannot be removed: " + code.message());
     }
+}
+
+// Of the file at `path`; damaged where it cannot be read.
+RecipeKind kind_of(const fs::path& path) {
+    try {
+        return recipe_kind(read_file(path));
+    } catch (const Error&) {
+        return RecipeKind::damaged;
+    }
+}
+
+bool is_there(const fs::path& path) {
+    std::error_code code;
+    return fs::exists(fs::symlink_status(path, code));
+}
+
+// Throws Error naming the folder when it holds what no session holds, or an interrupted creation
+// leaves: only what lies in a session is ever replaced.
+void check_replaceable(const fs::path& folder) {
+    if (is_there(folder / recipe_file)) {
+        const RecipeKind kind = kind_of(folder / recipe_file);
+        if (kind == RecipeKind::ours) return;
+        throw Error(noun(folder), kind == RecipeKind::damaged
+                                      ? "has a damaged recipe.json; give another --session"
+                                      : "is a folder with another program's recipe.json in it; "
+                                        "give another --session");
+    }
+    // A creation begins with the lock; without one a photo is the user's own.
+    const bool begun = is_there(folder / lock_file);
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        const bool ours = name == lock_file || name == "renders" || name.starts_with(temporary) ||
+                          (begun && (name.starts_with("photo.") || name == start_file ||
+                                     name == start_embeddings_file));
+        if (ours) continue;
+        throw Error(noun(folder),
+                    "is a folder with other things in it ('" + name + "'); give another --session");
+    }
+}
+
+// Everything that a new session begins with, in a folder of its own within the session's: when the
+// disk is full, it is full before anything was removed. Returns that folder.
+fs::path stage(const fs::path& folder, const Recipe& recipe, const Photo& photo,
+               const Session* start) {
+    const fs::path staging = own_folder(folder, staging_folder);
+    write_file_atomically(own_file(staging, "photo." + photo.extension), photo.bytes);
+    if (start) {
+        write_file_atomically(own_file(staging, start_file), read_file(start->folder / lora_file));
+        write_file_atomically(own_file(staging, start_embeddings_file),
+                              read_file(start->folder / embeddings_file));
+    }
+    save_recipe(own_file(staging, recipe_file), recipe);
+    return staging;
+}
+
+void move_file(const fs::path& from, const fs::path& to) {
+    std::error_code code;
+    fs::rename(from, to, code);
+    if (code) throw Error(to.string(), "cannot be written: " + code.message());
+}
+
+// What was staged takes the place of what was there.
+void take_place(const fs::path& folder, const fs::path& staging, const Photo& photo) {
+    remove_tuning(folder);
+    remove_file(folder / recipe_file);
+    remove_file(folder / start_file);
+    remove_file(folder / start_embeddings_file);
+    remove_region(folder);
+    for (const char* extension : photo_extensions) {
+        remove_file(folder / (std::string("photo.") + extension));
+    }
+    for (const std::string& name : {std::string(start_file), std::string(start_embeddings_file),
+                                    "photo." + photo.extension}) {
+        if (is_there(staging / name)) move_file(staging / name, folder / name);
+    }
+    move_file(staging / recipe_file, folder / recipe_file);  // last: now it is a session
+    remove_leftovers(folder);
 }
 
 }  // namespace
@@ -100,56 +180,42 @@ SessionLock::~SessionLock() {
 }
 
 bool is_session(const fs::path& folder) {
+    if (!is_there(folder / recipe_file)) return false;
+    const RecipeKind kind = kind_of(folder / recipe_file);
+    return kind == RecipeKind::ours || (kind == RecipeKind::damaged && !photo_in(folder).empty());
+}
+
+void check_can_create(const fs::path& folder) {
     std::error_code code;
-    return fs::exists(folder / recipe_file, code);
+    if (!fs::exists(folder, code)) return;
+    if (!fs::is_directory(folder, code))
+        throw Error(noun(folder), "is a file; give another --session");
+    check_replaceable(folder);
 }
 
 Session create_session(const fs::path& folder, const Recipe& recipe, const Photo& photo,
                        const Session* start) {
-    std::error_code code;
-    if (fs::exists(folder, code) && !fs::is_directory(folder, code)) {
-        throw Error(noun(folder), "is a file; give another --session");
-    }
+    check_can_create(folder);
     make_folder(folder);
-    // Only what an interrupted creation leaves may be there without a recipe.
-    if (!is_session(folder)) {
-        for (const auto& entry : fs::directory_iterator(folder)) {
-            const std::string name = entry.path().filename().string();
-            if (name == lock_file || name == "renders" || name.starts_with("photo.") ||
-                name == start_file || name == start_embeddings_file ||
-                name.starts_with(".keepsake-tmp-")) {
-                continue;
-            }
-            throw Error(noun(folder), "is a folder with other things in it ('" + name +
-                                          "'); give another --session");
-        }
-    }
-    const std::string learned = start ? read_file(start->folder / lora_file) : std::string();
-    const std::string embeddings =
-        start ? read_file(start->folder / embeddings_file) : std::string();
     Session session{folder, recipe, SessionLock(folder, SessionLock::Access::write)};
     remove_leftovers(folder);
-    remove_tuning(folder);
-    remove_file(folder / recipe_file);
-    remove_file(folder / start_file);
-    remove_file(folder / start_embeddings_file);
-    remove_region(folder);
-    if (start) {
-        write_file_atomically(own_file(folder, start_file), learned);
-        write_file_atomically(own_file(folder, start_embeddings_file), embeddings);
+    try {
+        take_place(folder, stage(folder, recipe, photo, start), photo);
+    } catch (const Error&) {
+        std::error_code ignored;
+        fs::remove_all(folder / staging_folder, ignored);
+        throw;
     }
-    for (const char* extension : photo_extensions) {
-        remove_file(folder / (std::string("photo.") + extension));
-    }
-    write_file_atomically(own_file(folder, "photo." + photo.extension), photo.bytes);
-    save_recipe(own_file(folder, recipe_file), recipe);  // last: with it the folder is a session
     return session;
 }
 
 Session open_session(const fs::path& folder, SessionLock::Access access) {
     std::error_code code;
     if (!fs::is_directory(folder, code)) throw Error(noun(folder), "there is no such folder");
-    if (!is_session(folder)) throw Error(noun(folder), "is no session: it holds no recipe.json");
+    if (!is_session(folder))
+        throw Error(noun(folder), is_there(folder / recipe_file)
+                                      ? "is no session: its recipe.json is none of a session's"
+                                      : "is no session: it holds no recipe.json");
     SessionLock lock(folder, access);
     Session session{folder, load_recipe(folder / recipe_file), std::move(lock)};
     if (access == SessionLock::Access::write) remove_leftovers(folder);
@@ -174,9 +240,10 @@ fs::path photo_path(const Session& session) {
     return path;
 }
 
-void save_session_recipe(Session& session, const Recipe& recipe) {
+void save_session_recipe(Session& session, Recipe recipe) {
+    recipe.newer = session.recipe.newer;
     save_recipe(own_file(session.folder, recipe_file), recipe);
-    session.recipe = recipe;
+    session.recipe = std::move(recipe);
 }
 
 Stage next_stage(const Session& session) {
@@ -243,6 +310,13 @@ void finish_stage(const Session& session, Stage stage, const Tuning& tuning) {
     remove_file(session.folder / checkpoint_file);
 }
 
+std::string newer_text(const Recipe& recipe) {
+    const std::string unknown = unknown_fields(recipe);
+    return "was written by a newer Keepsake; " +
+           (unknown.empty() ? "nothing in it is unknown to this one"
+                            : "this one does not know, and keeps: " + unknown);
+}
+
 std::string describe_session(const fs::path& folder) {
     const Session session = open_session(folder, SessionLock::Access::read);
     const Recipe& recipe = session.recipe;
@@ -250,6 +324,7 @@ std::string describe_session(const fs::path& folder) {
     const fs::path checkpoint = folder / checkpoint_file;
     std::ostringstream text;
     text << "session of " << recipe.photo << "\n"
+         << (recipe.newer.empty() ? "" : newer_text(recipe) + "\n")
          << "target text: " << recipe.prompt << "\n"
          << "mode: " << mode_name(recipe.mode) << "\n"
          << "crop: " << recipe.crop.width << "x" << recipe.crop.height << " at " << recipe.crop.x

@@ -53,9 +53,14 @@ struct Session {
 
 enum class Stage { embedding, finetune, done };  // what is to be worked on next
 
+// Throws Error naming the folder when create_session would refuse it: it is a file, or holds other
+// things than a session.
+void check_can_create(const std::filesystem::path& folder);
+
 // Makes the folder (its parents too) and writes photo and recipe. A session that is there already
-// is replaced (its renders stay). Throws Error naming the folder when it is a file, holds other
-// things than a session, or cannot be written.
+// is replaced (its renders stay), after everything of the new one has been written: an Error leaves
+// what was. Throws Error naming the folder or file as check_can_create does, when it is in use, and
+// when it cannot be written.
 // start: the session that recipe.start names; its LoRA and embeddings are copied.
 Session create_session(const std::filesystem::path& folder, const Recipe& recipe,
                        const Photo& photo, const Session* start = nullptr);
@@ -78,7 +83,8 @@ std::filesystem::path photo_in(const std::filesystem::path& folder);
 // Likewise; throws Error naming the folder when there is none.
 std::filesystem::path photo_path(const Session& session);
 
-void save_session_recipe(Session& session, const Recipe& recipe);
+// What a newer Keepsake wrote besides stays.
+void save_session_recipe(Session& session, Recipe recipe);
 
 // The tuning as far as it got: nothing, a checkpoint's, or finished stages. Tensors on the model's
 // device. Throws Error naming the file when one is damaged or belongs to another recipe or model.
@@ -94,6 +100,9 @@ void save_checkpoint(const Session& session, Stage stage, const optimize::Tuning
 
 // Saves the result of a stage that has just finished and removes the checkpoint that it supersedes.
 void finish_stage(const Session& session, Stage stage, const optimize::Tuning& tuning);
+
+// For the person, of a recipe that a newer Keepsake wrote: "was written by a newer Keepsake; ...".
+std::string newer_text(const Recipe& recipe);
 
 // Several lines for `keepsake info`.
 std::string describe_session(const std::filesystem::path& folder);

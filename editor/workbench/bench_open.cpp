@@ -235,7 +235,11 @@ void open_path(Bench& bench, const OpenRequest& request) {
         return;
     }
     if (fs::is_directory(request.path, code)) {
-        throw Error(request.path.string(), "is a folder without a session; open a photo in it");
+        const bool other = fs::exists(request.path / "recipe.json", code);
+        throw Error(request.path.string(),
+                    std::string("is a folder without a session") +
+                        (other ? " (its recipe.json is none of a session's)" : "") +
+                        "; open a photo in it");
     }
     open_photo(bench, request);
     if (request.others > 0) {
@@ -306,6 +310,8 @@ void open_session_folder(Bench& bench, const fs::path& folder) {
     show_photo(bench, draft);
     show_session(bench);
     show_region(bench);
+    if (!recipe.newer.empty())
+        bench.board.tell(Notice::Kind::note, "This session " + newer_text(recipe));
     if (next_stage(*bench.session) == Stage::done) look_at(bench, bench.look);
 }
 

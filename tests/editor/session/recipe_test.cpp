@@ -63,6 +63,96 @@ TEST(Recipe, WithoutTheShareOfTheNoiseItIsNoiseAlone) {
               "old: is not a recipe: 'keepsake.sample.noise_share' is string, expected number");
 }
 
+TEST(Recipe, SaysItsKindAndVersionAndReadsThoseOfBefore) {
+    const std::string text = to_json(unusual());
+    json file = json::parse(text);
+    EXPECT_EQ(file["kind"], "keepsake session");
+    EXPECT_EQ(file["version"], 1);
+    EXPECT_EQ(recipe_kind(text), RecipeKind::ours);
+    file.erase("kind");
+    file.erase("version");
+    EXPECT_EQ(recipe_kind(file.dump()), RecipeKind::ours);
+    const Recipe old = recipe_from_json(file.dump(), "old");
+    EXPECT_EQ(to_json(old), text);
+    // As before there was a kind: the files of such sessions carry it.
+    EXPECT_EQ(tuning_tag(old), "dfe317ad5f9e88a5");
+    for (const char* other : {"{}", "[]", "null", R"({"keepsake": 1})", R"({"name": "pancakes"})",
+                              R"({"kind": "keepsake run", "keepsake": {"prompt": "x"}})"}) {
+        EXPECT_EQ(recipe_kind(other), RecipeKind::another) << other;
+    }
+    EXPECT_EQ(recipe_kind("{\"keepsake"), RecipeKind::damaged);
+    file["kind"] = "keepsake run";
+    EXPECT_EQ(thrown_message<Error>([&] { recipe_from_json(file.dump(), "r"); }),
+              "r: kind: \"keepsake run\" is not \"keepsake session\"");
+}
+
+TEST(Recipe, OfANewerKeepsakeKeepsWhatIsUnknown) {
+    json file = json::parse(to_json(unusual()));
+    file["keepsake"]["sample"]["speed"] = 3;
+    file["keepsake"]["note"] = "mine";
+    file["keepsake"]["more"] = {{"a", 1}};
+    const auto read = [&] { return recipe_from_json(file.dump(), "r"); };
+    EXPECT_EQ(thrown_message<Error>(read),
+              "r: is not a recipe: the field 'keepsake.sample.speed' is unknown")
+        << "of our own version it is a mistake";
+    file["version"] = 2;
+    file["colour"] = "red";
+    Recipe recipe = read();
+    EXPECT_EQ(recipe.prompt, unusual().prompt);
+    EXPECT_EQ(unknown_fields(recipe), "more.a, note, sample.speed, colour");
+    EXPECT_EQ(unknown_fields(unusual()), "");
+    EXPECT_EQ(json::parse(to_json(recipe)), file);
+    recipe.sample.steps = 99;
+    file["keepsake"]["sample"]["steps"] = 99;
+    EXPECT_EQ(json::parse(to_json(recipe)), file);
+    EXPECT_EQ(tuning_tag(recipe), tuning_tag(unusual()));
+    file["version"] = "2";
+    EXPECT_EQ(thrown_message<Error>(read), "r: version: \"2\" is no version");
+}
+
+// A session may be a stranger's.
+TEST(Recipe, NumbersAreRangeChecked) {
+    const json good = json::parse(to_json(unusual()))["keepsake"];
+    const auto refused = [&](const char* pointer, const json& value) {
+        json recipe = good;
+        recipe[json::json_pointer(pointer)] = value;
+        const std::string message = thrown_message<Error>([&] {
+            recipe_from_json(json{{"keepsake", recipe}}.dump(), "my/recipe.json");
+        });
+        EXPECT_EQ(message.find("my/recipe.json: "), 0u) << pointer << " " << value << message;
+    };
+    for (const json& value : {json(0), json(-8), json(257), json(8192), json(1LL << 32)})
+        refused("/size", value);
+    for (const json& value : {json(-1), json(2147483647), json(1LL << 40)}) {
+        refused("/crop/x", value);
+        refused("/crop/y", value);
+    }
+    for (const json& value : {json(0), json(-300), json(301)}) refused("/crop/width", value);
+    refused("/seed", -1);
+    for (const std::string stage : {"/embedding", "/finetune"}) {
+        refused((stage + "/steps").c_str(), -1);
+        refused((stage + "/steps").c_str(), 9e18);
+        refused((stage + "/learning_rate").c_str(), -0.1);
+        refused((stage + "/batch_size").c_str(), 0);
+        refused((stage + "/batch_size").c_str(), 1 << 20);
+        refused((stage + "/warmup_steps").c_str(), -1);
+        refused((stage + "/adam/beta1").c_str(), 1);
+        refused((stage + "/adam/beta2").c_str(), -0.5);
+        refused((stage + "/adam/eps").c_str(), -1e-8);
+    }
+    refused("/finetune/rank", -1);
+    refused("/finetune/rank", 1 << 20);
+    refused("/sample/steps", 0);
+    refused("/sample/steps", 1 << 30);
+    refused("/sample/guidance_scale", -1);
+    refused("/sample/ddim_eta", 1.5);
+    refused("/sample/noise_share", -0.5);
+    const std::string text = json{{"keepsake", good}}.dump();
+    std::string huge = text;
+    huge.replace(huge.find("\"guidance_scale\":3.25"), 21, "\"guidance_scale\":1e999");
+    EXPECT_EQ(thrown_message<Error>([&] { recipe_from_json(huge, "r"); }).find("r: "), 0u);
+}
+
 TEST(Recipe, IsReadableText) {
     const std::string text = to_json(unusual());
     EXPECT_NE(text.find("\"sampler\": \"dpmpp_2m\""), std::string::npos) << text;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -359,6 +360,88 @@ TEST_F(SessionRuns, FilesOfAnotherRecipeAreNotMixed) {
     EXPECT_NE(run.err.find("embeddings.safetensors: does not belong to this session's recipe.json"),
               std::string::npos)
         << run.err;
+}
+
+// What cannot begin replaces nothing.
+TEST_F(SessionRuns, RestartLosesNoTuningToOneThatCannotBegin) {
+    const std::vector<std::string> few = {"--embedding-steps", "1", "--finetune-steps", "1"};
+    ASSERT_EQ(run_program(edit(whole, few)).status, 0);
+    std::map<std::string, std::string> before;
+    for (const auto& entry : fs::directory_iterator(whole))
+        before[entry.path().filename().string()] = read_file(entry.path());
+    const auto refused = [&](std::vector<std::string> arguments, const std::string& part,
+                             const ProgramOptions& options = {}) {
+        arguments.insert(arguments.end(), {"--restart", "--tuning-seed", "5"});
+        const ProgramRun run = run_program(arguments, options);
+        EXPECT_EQ(run.status, 1);
+        EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
+        for (const auto& [name, bytes] : before)
+            EXPECT_TRUE(fs::exists(whole / name) && read_file(whole / name) == bytes) << name;
+        for (const auto& entry : fs::directory_iterator(whole))
+            EXPECT_TRUE(before.contains(entry.path().filename().string())) << entry.path();
+    };
+    write_bytes(folder.path / "file", "a file");
+    refused(edit(whole, {"--out", (folder.path / "file/out").string()}), "cannot be made");
+    // A full disk: the photo alone is larger than there is room.
+    std::mt19937 random(1);
+    editor::Pixels noise = quarters(128, 128);
+    for (std::uint8_t& value : noise.rgb) value = static_cast<std::uint8_t>(random());
+    save_photo(folder.path / "noise.png", noise);
+    std::vector<std::string> large = edit(whole);
+    large[1] = (folder.path / "noise.png").string();
+    ProgramOptions full_disk;
+    full_disk.largest_file = 8 << 10;
+    refused(large, "cannot write: File too large", full_disk);
+    // What it should start from is damaged.
+    ASSERT_EQ(run_program(edit(broken, few)).status, 0);
+    fs::resize_file(broken / "lora.safetensors", 1000);
+    refused(edit(whole, {"--from", broken.string()}), "lora.safetensors");
+    const ProgramRun run = run_program(edit(whole, {"--restart", "--tuning-seed", "5"}));
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_FALSE(read_file(whole / "lora.safetensors") == before["lora.safetensors"]);
+}
+
+TEST_F(SessionRuns, AFolderThatIsNoSessionIsNeverEmptied) {
+    const fs::path kitchen = folder.path / "kitchen", holidays = folder.path / "holidays";
+    fs::create_directory(kitchen);
+    fs::create_directory(holidays);
+    write_bytes(kitchen / "recipe.json", R"({"name": "pancakes"})");
+    for (const fs::path& home : {kitchen, holidays}) write_bytes(home / "photo.jpg", "mine");
+    EXPECT_FALSE(editor::is_session(kitchen));
+    for (const fs::path& home : {kitchen, holidays}) {
+        for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--restart"}}) {
+            const ProgramRun run = run_program(edit(home, more));
+            EXPECT_EQ(run.status, 1);
+            EXPECT_NE(run.err.find("give another --session"), std::string::npos) << run.err;
+            EXPECT_EQ(read_file(home / "photo.jpg"), "mine");
+        }
+    }
+    EXPECT_EQ(read_file(kitchen / "recipe.json"), R"({"name": "pancakes"})");
+    EXPECT_EQ(std::distance(fs::directory_iterator(kitchen), {}), 2);
+    EXPECT_EQ(std::distance(fs::directory_iterator(holidays), {}), 1);
+    EXPECT_EQ(run_program({"render", kitchen.string()}).status, 1);
+}
+
+TEST_F(SessionRuns, WhatANewerKeepsakeWroteIsToldAndKept) {
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    json recipe = json::parse(read_file(whole / "recipe.json"));
+    recipe["version"] = 99;
+    recipe["keepsake"]["sample"]["speed"] = 3;
+    write_file_atomically(whole / "recipe.json", recipe.dump());
+    const std::string text =
+        "was written by a newer Keepsake; this one does not know, and keeps: "
+        "sample.speed";
+    const ProgramRun info = run_program({"info", whole.string()});
+    EXPECT_NE(info.out.find(text), std::string::npos) << info.out << info.err;
+    const ProgramRun run = run_program({"edit", photo.string(), "a red rose", "--session",
+                                        whole.string(), "--steps", "3", "--eta", "1", "--quiet"});
+    EXPECT_EQ(run.status, 0);
+    EXPECT_NE(run.err.find(text), std::string::npos) << run.err;
+    recipe = json::parse(read_file(whole / "recipe.json"));
+    EXPECT_EQ(recipe["version"], 99);
+    EXPECT_EQ(recipe["keepsake"]["sample"]["speed"], 3);
+    EXPECT_EQ(recipe["keepsake"]["sample"]["steps"], 3);
 }
 
 // A session from a stranger: nothing that is written in it goes through a link.
