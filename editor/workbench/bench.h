@@ -40,12 +40,26 @@ struct Bench {
     History history;
 };
 
+// A model that was read and is not used yet.
+struct LoadedModel {
+    pipeline::Model model;
+    ModelDefaults defaults;
+    std::shared_ptr<const ModelView> view;
+};
+// session: the one that it was made with. path: empty for the session's own. Throws Error.
+LoadedModel read_model(const Bench& bench, const std::filesystem::path& path,
+                       const Session* session);
+// Throws nothing, so that what was read before it is shown whole or not at all.
+void take_model(Bench& bench, LoadedModel loaded);
+std::shared_ptr<const PhotoView> view_photo(const std::filesystem::path& path,
+                                            const std::string& name);
+
 // Reads a model in place of the present one. A failure is noted in Document::model and thrown.
 void use_model(Bench& bench, const std::filesystem::path& path);
 // Likewise, and the open photo is then to be edited anew with it.
 void change_model(Bench& bench, const std::filesystem::path& path);
 
-// The requests. They throw Error, after which the bench is as it was or empty.
+// The requests. They throw Error, after which the bench is as it was (house rule 8).
 void open_path(Bench& bench, const OpenRequest& request);
 void close_photo(Bench& bench);
 void apply_edit(Bench& bench, const EditDraft& draft);
@@ -63,8 +77,14 @@ void show_region(Bench& bench);
 void want_mask(Bench& bench);
 // Gives up what is left to do. A mask that was to be found is not chosen any more.
 void want_nothing(Bench& bench);
-// Opens the session of `folder` and its photo, and shows where it stands.
-void open_session_folder(Bench& bench, const std::filesystem::path& folder);
+// Opens the session of `folder` and its photo, and shows where it stands. history: in which it is
+// the present item's; none: what the session's folder has noted.
+void open_session_folder(Bench& bench, const std::filesystem::path& folder,
+                         std::optional<History> history);
+// The bench without a session; the Document is left as it is.
+void forget_session(Bench& bench);
+// A Document of the bench's photo, of which nothing is rendered yet.
+void show_photo(Bench& bench, const EditDraft& draft);
 // Notes in the Document how far the session is.
 void show_session(Bench& bench);
 

@@ -76,7 +76,13 @@ void note_in_history(Bench& bench, const Render& render) {
     draft.sample = bench.look.sample;
     bench.history.show(
         {draft, render.eta, render.seed, bench.session->folder, render.square, std::nullopt});
-    save_history(bench.session->folder, bench.history);
+    try {
+        save_history(bench.session->folder, bench.history);
+    } catch (const Error& error) {
+        // The result is there and is shown; the next one's saving has all of them in it.
+        bench.board.tell(Notice::Kind::fault,
+                         std::string("The history is not saved: ") + error.what());
+    }
 }
 
 // The exact render is there: it is what the light table compares, and a step of the history.
@@ -163,23 +169,20 @@ void render_strip(Bench& bench, Monitor& monitor) {
     bench.wants_strip = false;
 }
 
-// Shows an item again, in the session that it belongs to.
-void restore(Bench& bench, const HistoryItem& item) {
+// Shows the present item of `history` again, in the session that it belongs to, and with it the
+// history; a failure leaves that where it was.
+void restore(Bench& bench, History history) {
+    const HistoryItem item = history.items()[*history.at()];
     if (!bench.session || bench.session->folder != item.session) {
-        open_session_folder(bench, item.session);
+        open_session_folder(bench, item.session, std::move(history));
+    } else {
+        bench.history = std::move(history);
     }
     bench.board.change([&](Document& document) {
         document.draft = item.draft;
         ++document.draft_revision;
     });
     look_at(bench, {item.draft.sample, item.eta, item.seed});
-}
-
-void restore_present(Bench& bench) {
-    if (const auto at = bench.history.at()) {
-        const HistoryItem item = bench.history.items()[*at];
-        restore(bench, item);
-    }
 }
 
 }  // namespace
@@ -215,9 +218,9 @@ Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample) {
 }
 
 void look_at(Bench& bench, const LookRequest& request) {
+    if (bench.session) sampled_recipe(bench, request.sample);  // throws what is out of range
     if (!(bench.look.sample == request.sample)) bench.conditions.reset();
     bench.look = request;
-    if (bench.session) sampled_recipe(bench, request.sample);  // throws what is out of range
     show_look(bench);
     const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
     bench.wants_exact = bench.wants_strip = tuned;
@@ -317,19 +320,22 @@ void render_next(Bench& bench, Monitor& monitor) {
 
 void undo(Bench& bench) {
     // A tuning that has no result yet is undone by going back to what was shown before it.
-    const auto at = bench.history.at();
+    History history = bench.history;
+    const auto at = history.at();
     const bool elsewhere =
-        at && bench.session && bench.history.items()[*at].session != bench.session->folder;
-    if (elsewhere || bench.history.undo()) restore_present(bench);
+        at && bench.session && history.items()[*at].session != bench.session->folder;
+    if (elsewhere || history.undo()) restore(bench, std::move(history));
 }
 
 void redo(Bench& bench) {
-    if (bench.history.redo()) restore_present(bench);
+    History history = bench.history;
+    if (history.redo()) restore(bench, std::move(history));
 }
 
 void go_to(Bench& bench, std::size_t index) {
-    bench.history.go_to(index);
-    restore_present(bench);
+    History history = bench.history;
+    history.go_to(index);
+    if (history.at()) restore(bench, std::move(history));
 }
 
 }  // namespace keepsake::editor

@@ -18,7 +18,6 @@ void require_rate(double rate, const char* field) {
 
 void check(const EditDraft& draft) {
     const TuningDraft& tuning = draft.tuning;
-    const SampleDraft& sample = draft.sample;
     require(draft.prompt.find_first_not_of(" \t\r\n\v\f") != std::string::npos, "the text",
             "is empty; say what the photo should show");
     require(tuning.embedding_steps >= 0, "embedding steps", "less than 0");
@@ -27,11 +26,7 @@ void check(const EditDraft& draft) {
     require_rate(tuning.finetune_rate, "photo rate");
     require(tuning.size >= 64 && tuning.size <= 2048 && tuning.size % 8 == 0, "working size",
             std::to_string(tuning.size) + " is no multiple of 8 from 64 to 2048");
-    require(sample.steps >= 1, "sampling steps", std::to_string(sample.steps) + " is less than 1");
-    require_rate(sample.guidance, "guidance");
-    require(sample.ddim_eta >= 0 && sample.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
-    require(sample.noise_share >= 0 && sample.noise_share <= 1, "fresh noise",
-            "is not between 0 and 1");
+    check_sample(draft.sample);
 }
 
 }  // namespace
@@ -82,6 +77,15 @@ EditRequest request_of(const EditDraft& draft) {
     request.render.sample = {sample.sampler,         sample.steps,    sample.guidance_scale,
                              sample.negative_prompt, sample.ddim_eta, sample.noise_share};
     return request;
+}
+
+void check_sample(const SampleDraft& draft) {
+    pipeline::parse_sampler(draft.sampler);
+    require(draft.steps >= 1, "sampling steps", std::to_string(draft.steps) + " is less than 1");
+    require_rate(draft.guidance, "guidance");
+    require(draft.ddim_eta >= 0 && draft.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
+    require(draft.noise_share >= 0 && draft.noise_share <= 1, "fresh noise",
+            "is not between 0 and 1");
 }
 
 pipeline::SampleOptions sample_options(const SampleDraft& draft) {

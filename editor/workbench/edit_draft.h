@@ -61,6 +61,9 @@ std::vector<std::string> offered_samplers();
 // Error naming the field that is out of range, e.g. "sampling steps: 0 is less than 1".
 EditRequest request_of(const EditDraft& draft);
 
+// Throws Error naming the field that is out of range, or a sampler that there is not.
+void check_sample(const SampleDraft& draft);
+
 // As the model takes it; ranges are not looked at. Throws Error naming a sampler that there is not.
 pipeline::SampleOptions sample_options(const SampleDraft& draft);
 

@@ -1,6 +1,6 @@
 #include "editor/workbench/history.h"
 
-#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "editor/session/recipe.h"
@@ -19,9 +19,28 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 }
 
 constexpr const char* history_file = "history.json";
+constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
 fs::path history_path(const fs::path& session) {
     return session / history_file;
+}
+
+// Throws Error or json::exception saying what is wrong with it.
+HistoryItem read_item(const json& entry, const fs::path& session) {
+    HistoryItem item;
+    item.session = session;
+    item.eta = entry.at("eta").get<double>();
+    if (!(std::abs(item.eta) <= most_eta)) throw Error("eta", "is out of range");
+    item.seed = entry.at("seed").get<std::uint64_t>();
+    SampleDraft& sample = item.draft.sample;
+    sample.sampler = entry.at("sampler").get<std::string>();
+    sample.steps = entry.at("steps").get<int>();
+    sample.guidance = entry.at("guidance").get<double>();
+    sample.negative = entry.at("negative").get<std::string>();
+    sample.ddim_eta = entry.at("ddim_eta").get<double>();
+    sample.noise_share = entry.value("noise_share", sample.noise_share);
+    check_sample(sample);
+    return item;
 }
 
 }  // namespace
@@ -87,38 +106,44 @@ void save_history(const fs::path& session, const History& history) {
                         {"ddim_eta", sample.ddim_eta},
                         {"noise_share", sample.noise_share}});
     }
-    write_file_atomically(own_file(session, history_file),
-                          json{{"results", list}, {"shown", shown}}.dump(1) + "\n");
+    write_file_atomically(
+        own_file(session, history_file),
+        json{{"kind", "keepsake history"}, {"version", 1}, {"results", list}, {"shown", shown}}
+                .dump(1) +
+            "\n");
 }
 
 SavedHistory load_history(const fs::path& session) {
     std::error_code code;
     if (!fs::exists(history_path(session), code)) return {};
     SavedHistory saved;
+    std::size_t left_out = 0;
+    std::string why;
     try {
         const json file = json::parse(read_file(history_path(session)));
-        for (const json& entry : file.at("results")) {
-            HistoryItem item;
-            item.session = session;
-            item.eta = entry.at("eta").get<double>();
-            item.seed = entry.at("seed").get<std::uint64_t>();
-            SampleDraft& sample = item.draft.sample;
-            sample.sampler = entry.at("sampler").get<std::string>();
-            sample.steps = entry.at("steps").get<int>();
-            sample.guidance = entry.at("guidance").get<double>();
-            sample.negative = entry.at("negative").get<std::string>();
-            sample.ddim_eta = entry.at("ddim_eta").get<double>();
-            sample.noise_share = entry.value("noise_share", sample.noise_share);
-            saved.items.push_back(std::move(item));
+        const json shown = file.value("shown", json());
+        const json& results = file.at("results");
+        if (!results.is_array()) throw Error("results", "is no list");
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            try {
+                saved.items.push_back(read_item(results[i], session));
+                if (shown.is_number_unsigned() && shown.get<std::size_t>() < i) continue;
+                // The one that was shown, or what is left before it; else the newest.
+                saved.shown = saved.items.size() - 1;
+            } catch (const std::exception& error) {
+                ++left_out;
+                why = error.what();
+            }
         }
-        saved.shown = saved.items.empty() ? 0 : saved.items.size() - 1;
-        if (file.at("shown").is_number_unsigned()) {
-            saved.shown = std::min(saved.shown, file.at("shown").get<std::size_t>());
-        }
-    } catch (const json::exception&) {
-        return {};
-    } catch (const Error&) {
-        return {};
+    } catch (const std::exception& error) {
+        return {
+            {}, 0, history_path(session).string() + ": is damaged and left out: " + error.what()};
+    }
+    if (left_out > 0) {
+        saved.fault = history_path(session).string() + ": " + std::to_string(left_out) +
+                      (left_out == 1 ? " result" : " results") +
+                      " of this session's history cannot be read and " +
+                      (left_out == 1 ? "is" : "are") + " left out: " + why;
     }
     return saved;
 }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "editor/workbench/document.h"
@@ -38,9 +39,11 @@ void save_history(const std::filesystem::path& session, const History& history);
 struct SavedHistory {
     std::vector<HistoryItem> items;  // the newest one last; of their drafts, the sampling alone
     std::size_t shown = 0;           // index of the one that was shown
+    std::string fault;  // what of it cannot be read and is left out, for the person; may be empty
 };
 
-// What save_history wrote; empty when there is no such file or it is damaged.
+// What save_history wrote; empty when there is no such file or it is damaged. An item that is
+// damaged, or that this version cannot sample, is left out.
 SavedHistory load_history(const std::filesystem::path& session);
 
 }  // namespace keepsake::editor
