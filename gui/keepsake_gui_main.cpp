@@ -2,11 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "editor/commands/interrupt.h"
 #include "editor/commands/manual.h"
 #include "gui/window.h"
 
 int main(int argc, char** argv) {
+    // Before any other thread: SIGTERM, SIGINT and SIGHUP close the window, which saves.
+    const keepsake::editor::Interrupt interrupt;
     keepsake::gui::WindowOptions options;
+    options.stop = interrupt.token();
     std::string size;
     float scale = 0;
     CLI::App app("Edit a photo by words", "keepsake-gui");
@@ -43,5 +47,5 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "keepsake-gui: %s\n", error.what());
         return 1;
     }
-    return 0;
+    return interrupt.token().stop_requested() ? interrupt.exit_status() : 0;
 }

@@ -37,10 +37,15 @@ fs::path first_folder(Frame& frame) {
 
 void go_to_folder(Frame& frame, const fs::path& folder) {
     OpenDialog& dialog = frame.state.open;
-    dialog.listed = folder;
-    dialog.path = folder.string();
+    // Whole, so that there is a folder above it.
+    std::error_code code;
+    fs::path whole = fs::absolute(folder.empty() ? "." : folder, code).lexically_normal();
+    if (code) whole = folder;
+    if (!whole.has_filename()) whole = whole.parent_path();
+    dialog.listed = whole;
+    dialog.path = whole.string();
     dialog.selected = -1;
-    frame.send(editor::FolderRequest{folder});
+    frame.send(editor::FolderRequest{whole});
 }
 
 void open_item(Frame& frame, const editor::ShelfItem& item) {

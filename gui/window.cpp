@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <stop_token>
 // Last of the three: GLFW brings the OpenGL header, which the backend brings in its own way.
 #include <GLFW/glfw3.h>
 
@@ -184,6 +185,7 @@ void run_window(const WindowOptions& options) {
         changed = true;
         glfwPostEmptyEvent();
     });
+    const std::stop_callback wake(options.stop, [] { glfwPostEmptyEvent(); });
     if (!options.open.empty()) worker.send(editor::OpenRequest{options.open, {}, false});
     std::unique_ptr<FrameLog> log;
     if (!options.frame_log.empty()) log = std::make_unique<FrameLog>(options.frame_log);
@@ -191,7 +193,7 @@ void run_window(const WindowOptions& options) {
     WindowState state;
     std::string title = "Keepsake";
     bool waits = false;
-    while (!glfwWindowShouldClose(screen.window) && !state.quit) {
+    while (!glfwWindowShouldClose(screen.window) && !state.quit && !options.stop.stop_requested()) {
         wait_for_events(screen.events, changed, waits);
         if (screen.events.frames <= 0 && screen.events.input.empty()) continue;
         screen.events.frames = std::max(0, screen.events.frames - 1);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "editor/workbench/worker.h"
@@ -16,6 +17,7 @@ struct WindowOptions {
     std::optional<float> scale;        // none: the display's
     std::filesystem::path state_file;  // of gui/state_file.h; empty: none
     std::filesystem::path frame_log;
+    std::stop_token stop;  // closes the window, as its button does
 };
 
 // Returns when the window is closed, with everything saved. Throws Error when there is no display

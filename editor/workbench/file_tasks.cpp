@@ -20,6 +20,8 @@ constexpr int thumbnail_side = 192;
 constexpr std::size_t most_items = 2000;
 
 Picture thumbnail(const fs::path& path) {
+    std::error_code code;
+    if (!fs::is_regular_file(path, code)) return nullptr;  // a pipe would be waited for
     try {
         return std::make_shared<const Pixels>(load_thumbnail(path, thumbnail_side));
     } catch (const Error&) {
@@ -66,7 +68,7 @@ bool before(const ShelfItem& a, const ShelfItem& b) {
 
 std::vector<ShelfItem> items_of(const fs::path& folder) {
     std::vector<ShelfItem> items;
-    for (const auto& entry : fs::directory_iterator(folder)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {  // throws filesystem_error
         const std::string name = checked_utf8(entry.path().filename().string());
         if (name.starts_with(".")) continue;
         std::error_code code;
@@ -77,7 +79,7 @@ std::vector<ShelfItem> items_of(const fs::path& folder) {
                              name,
                              {},
                              nullptr});
-        } else if (has_photo_extension(entry.path())) {
+        } else if (entry.is_regular_file(code) && has_photo_extension(entry.path())) {
             items.push_back({entry.path(), ShelfItem::Kind::photo, name, {}, nullptr});
         }
     }
@@ -91,8 +93,11 @@ std::vector<ShelfItem> items_of(const fs::path& folder) {
 void list_folder(DocumentBoard& board, const fs::path& folder,
                  const std::function<bool()>& more_urgent) {
     Folder listing;
-    listing.path = fs::absolute(folder).lexically_normal();
+    listing.path = folder;
     try {
+        // Of a relative folder's name the one above is an empty name: where the program runs.
+        listing.path = fs::absolute(folder.empty() ? "." : folder).lexically_normal();
+        if (!listing.path.has_filename()) listing.path = listing.path.parent_path();
         listing.items = items_of(listing.path);
     } catch (const fs::filesystem_error& error) {
         listing.fault = "This folder cannot be read: " + error.code().message();

@@ -1,11 +1,13 @@
 #include "editor/workbench/light_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "editor/photo/pixel_mats.h"
 #include "editor/session/session_region.h"
 #include "editor/transfer/finished_picture.h"
 #include "editor/workbench/detail.h"
+#include "pipeline/error.h"
 
 namespace keepsake::editor {
 namespace {
@@ -25,14 +27,6 @@ void publish(LightTable& table, const Document& from, const std::function<void(D
     });
 }
 
-void save_to(LightTable& table, const std::filesystem::path& session) {
-    const SharedMask mask = std::exchange(table.unsaved_mask, nullptr);
-    const auto settings = std::exchange(table.unsaved_settings, std::nullopt);
-    // The mask first: settings that name it find it.
-    if (mask) save_painted_mask(session, *mask);
-    if (settings) save_region_settings(session, *settings);
-}
-
 // Leaves another session's strokes behind, saved.
 void follow_session(LightTable& table, const Document& document) {
     if (table.session == document.session && table.photo == document.photo) return;
@@ -43,16 +37,15 @@ void follow_session(LightTable& table, const Document& document) {
     table.compared = {};
     table.compared_region.reset();
     table.on_view = table.on_photo = {};
-    const std::filesystem::path before = std::exchange(table.session, document.session);
+    table.session = document.session;
     table.photo = document.photo;
-    save_to(table, before);
+    save(table);
 }
 
 void set_painted(LightTable& table, const Document& document, const PaintedState& state) {
     RegionSettings settings = document.region.settings;
     settings.mode = state.mode;
-    table.unsaved_settings = settings;
-    table.unsaved_mask = state.painted;
+    table.unsaved[table.session] = {settings, state.painted};
     publish(table, document, [&](Document& now) {
         now.region.painted = state.painted;
         now.region.settings = settings;
@@ -102,9 +95,9 @@ struct Take {
         SharedMask painted = region.painted;
         if (request.settings.mode == RegionMode::painted && !painted) {
             painted = std::make_shared<const Mask>(painting_ground(document, false));
-            table.unsaved_mask = painted;
+            table.unsaved[table.session].mask = painted;
         }
-        table.unsaved_settings = request.settings;
+        table.unsaved[table.session].settings = request.settings;
         publish(table, document, [&](Document& now) {
             now.region.settings = request.settings;
             now.region.painted = painted;
@@ -277,7 +270,7 @@ bool work(LightTable& table) {
     if (refresh_overlay(table, *document)) return true;
     if (table.painting) return false;  // the picture follows when the stroke has ended
     if (refresh_comparison(table, *document)) return true;
-    if (table.unsaved_mask || table.unsaved_settings) {
+    if (!table.unsaved.empty() && std::chrono::steady_clock::now() >= table.save_again) {
         save(table);
         return true;
     }
@@ -285,7 +278,23 @@ bool work(LightTable& table) {
 }
 
 void save(LightTable& table) {
-    save_to(table, table.session);
+    std::string fault;
+    for (auto next = table.unsaved.begin(); next != table.unsaved.end();) {
+        const auto& [session, region] = *next;
+        try {
+            // The mask first: settings that name it find it.
+            if (region.mask) save_painted_mask(session, *region.mask);
+            if (region.settings) save_region_settings(session, *region.settings);
+            next = table.unsaved.erase(next);
+        } catch (const Error& error) {
+            fault = error.what();
+            ++next;
+        }
+    }
+    table.save_again = std::chrono::steady_clock::now();
+    if (!fault.empty()) table.save_again += save_pause;
+    if (fault == std::exchange(table.save_fault, fault) || fault.empty()) return;
+    throw Error(fault, "the mask is kept and saved as soon as that is mended");
 }
 
 }  // namespace keepsake::editor

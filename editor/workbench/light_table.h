@@ -3,9 +3,12 @@
 // waits for a tuning or a render. Used by one thread of the Worker.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "editor/transfer/apply_change.h"
@@ -42,15 +45,23 @@ struct PaintedState {
     SharedMask painted;
 };
 
+// What was set or painted and is not in the session's folder yet.
+struct UnsavedRegion {
+    std::optional<RegionSettings> settings;
+    SharedMask mask;
+};
+
 struct LightTable {
     DocumentBoard& board;
 
     std::shared_ptr<const PhotoView> photo;  // that everything below is of
     std::filesystem::path session;           // likewise
     std::vector<PaintedState> undo, redo;
-    bool painting = false;  // within a stroke
-    std::optional<RegionSettings> unsaved_settings;
-    SharedMask unsaved_mask;
+    bool painting = false;                                   // within a stroke
+    std::map<std::filesystem::path, UnsavedRegion> unsaved;  // by session
+    // Where saving failed (a full disk): what was told of it, and when it is tried again.
+    std::string save_fault;
+    std::chrono::steady_clock::time_point save_again;
 
     std::optional<RegionKey> overlay;  // what Document::region.weights was made for
     RenderPair compared;               // and Document::shown
@@ -67,7 +78,9 @@ void take(LightTable& table, const LightTableRequest& request);
 // not tried again then until something changes.
 bool work(LightTable& table);
 
-// Writes what is not saved yet. Throws Error naming the file.
+// Writes what is not saved yet. What cannot be written stays unsaved, and work() tries again after
+// `save_pause`; throws Error naming the file, of the same reason once.
 void save(LightTable& table);
+constexpr std::chrono::seconds save_pause{3};
 
 }  // namespace keepsake::editor

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <new>
+
 #include "editor/edit/device.h"
 #include "editor/session/bundled_model.h"
 #include "editor/session/recent_sessions.h"
@@ -63,6 +65,20 @@ void guarded(Bench& bench, const std::function<void()>& work) {
     }
 }
 
+// The edge of a thread (house rule 9): whatever is thrown within ends in a line for the person.
+template <class Work>
+void at_edge(DocumentBoard& board, const Work& work) {
+    try {
+        work();
+    } catch (const std::exception& error) {
+        try {
+            board.tell(Notice::Kind::fault, error.what());
+        } catch (const std::bad_alloc&) {
+            // Not even for that line is there memory.
+        }
+    }
+}
+
 void set_activity(DocumentBoard& board, Activity activity) {
     if (board.latest()->activity == activity) return;
     board.change([&](Document& document) {
@@ -90,27 +106,29 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
     : changed_(std::move(changed)), board_([this] { note_change(); }), bench_(new Bench{board_}) {
     bench_->library = options.library.empty() ? default_library() : options.library;
     bench_thread_ = std::jthread([this, options](std::stop_token stop) {
-        lower_priority(in_background);
-        set_activity(board_, Activity::loading);
-        guarded(*bench_, [&] {
-            // Until a model is loaded with which to measure.
-            at::set_num_threads(pipeline::default_threads());
-            bench_->compute.device = find_device(options.device, "device cuda");
-            bench_->compute.arithmetic =
-                find_arithmetic(options.precision, bench_->compute.device, "precision bfloat16");
-            use_model(*bench_, options.model);
+        at_edge(board_, [&] {
+            lower_priority(in_background);
+            set_activity(board_, Activity::loading);
+            guarded(*bench_, [&] {
+                // Until a model is loaded with which to measure.
+                at::set_num_threads(pipeline::default_threads());
+                bench_->compute.device = find_device(options.device, "device cuda");
+                bench_->compute.arithmetic = find_arithmetic(
+                    options.precision, bench_->compute.device, "precision bfloat16");
+                use_model(*bench_, options.model);
+            });
+            run_bench(stop);
         });
-        run_bench(stop);
     });
     file_thread_ = std::jthread([this](std::stop_token stop) {
         lower_priority(in_background);
-        list_samples(board_);
-        list_recent(board_, bench_->library);
+        at_edge(board_, [&] { list_samples(board_); });
+        at_edge(board_, [&] { list_recent(board_, bench_->library); });
         run_files(stop);
     });
     table_thread_ = std::jthread([this](std::stop_token stop) {
         lower_priority(for_the_eye);
-        run_light_table(stop);
+        at_edge(board_, [&] { run_light_table(stop); });
     });
 }
 
@@ -241,24 +259,35 @@ void Worker::run_bench(std::stop_token stop) {
     }
 }
 
+// None when the worker ends. The exports that wait are written even then: whoever pressed Export
+// and closed the window counts on the file. Nobody looks at folders any more.
+std::optional<Worker::FileTask> Worker::next_file_task(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, stop, [&] { return !file_tasks_.empty(); });
+    if (stop.stop_requested()) {
+        std::erase_if(file_tasks_, [](const FileTask& task) {
+            return std::holds_alternative<FolderRequest>(task.request);
+        });
+    }
+    if (file_tasks_.empty()) return std::nullopt;
+    FileTask task = std::move(file_tasks_.front());
+    file_tasks_.pop_front();
+    return task;
+}
+
 void Worker::run_files(std::stop_token stop) {
-    while (true) {
-        FileTask task;
-        {
-            std::unique_lock lock(mutex_);
-            wake_.wait(lock, stop, [&] { return !file_tasks_.empty(); });
-            if (stop.stop_requested()) return;
-            task = std::move(file_tasks_.front());
-            file_tasks_.pop_front();
-        }
-        if (const auto* folder = std::get_if<FolderRequest>(&task.request)) {
-            list_folder(board_, folder->path, [&] {
-                const std::lock_guard lock(mutex_);
-                return stop.stop_requested() || !file_tasks_.empty();
-            });
-        } else if (const auto* file = std::get_if<ExportRequest>(&task.request)) {
-            export_to(board_, *task.document, *file);
-        }
+    const auto more_urgent = [&] {
+        const std::lock_guard lock(mutex_);
+        return stop.stop_requested() || !file_tasks_.empty();
+    };
+    while (const std::optional<FileTask> task = next_file_task(stop)) {
+        at_edge(board_, [&] {
+            if (const auto* folder = std::get_if<FolderRequest>(&task->request)) {
+                list_folder(board_, folder->path, more_urgent);
+            } else if (const auto* file = std::get_if<ExportRequest>(&task->request)) {
+                export_to(board_, *task->document, *file);
+            }
+        });
     }
 }
 
@@ -278,9 +307,11 @@ void Worker::run_light_table(std::stop_token stop) {
         std::deque<LightTableRequest> requests;
         {
             std::unique_lock lock(table_mutex_);
-            if (!more) {
-                table_wake_.wait(lock, stop,
-                                 [&] { return document_changed_ || !table_requests_.empty(); });
+            const auto is_asked = [&] { return document_changed_ || !table_requests_.empty(); };
+            if (!more && table.unsaved.empty()) {
+                table_wake_.wait(lock, stop, is_asked);
+            } else if (!more) {
+                table_wake_.wait_for(lock, stop, save_pause, is_asked);
             }
             if (stop.stop_requested() && table_requests_.empty()) break;
             document_changed_ = false;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -32,7 +33,7 @@ class Worker {
   public:
     // changed: called after each new Document, on a thread of the worker.
     Worker(const WorkerOptions& options, std::function<void()> changed);
-    // Stops what is under way, after it has been saved.
+    // Stops what is under way, after it has been saved, and writes the exports that wait.
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -50,6 +51,7 @@ class Worker {
 
     void run_bench(std::stop_token stop);
     void run_files(std::stop_token stop);
+    std::optional<FileTask> next_file_task(std::stop_token stop);
     void run_light_table(std::stop_token stop);
     std::stop_token start(Running what);
     void take_looks();

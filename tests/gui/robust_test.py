@@ -9,6 +9,7 @@ Usage: robust_test.py KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]
 import json
 import os
 import pathlib
+import signal
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,15 @@ class Trials:
         window.wait("the folder", lambda state: "file " + rose in state["widgets"])
         window.click("file " + self.daisy.name)
         window.wait("the daisy", lambda state: state["photo"] == self.daisy.name)
+        # A folder by a relative name, and what is above it.
+        window.key("ctrl+o")
+        window.click("open path")
+        window.key("ctrl+a")
+        window.type(os.path.relpath(self.source / "assets"))
+        window.key("Return")
+        window.wait("the folder", lambda state: "file photos" in state["widgets"])
+        window.click("Up")
+        window.wait("the folder above", lambda state: "file assets" in state["widgets"])
         window.close()
 
     def sessions(self):
@@ -210,14 +220,16 @@ class Trials:
         window.key("ctrl+d")
 
     def ends(self):
-        """Closed while it learns, then killed; a second window; what is learned at last is whole."""
+        """Closed and terminated while it learns, then killed; a second window; what is learned at
+        last is whole."""
         display, home = self.display(), self.folder / "ends"
         window = self.start(display, self.daisy, home=home)
         window.click("text")
         window.type(TEXT)
         self.short_tuning(window, 60)
         window.key("ctrl+Return")
-        window.wait("steps", lambda state: state["stage"] == "embedding" and state["done"] > 2)
+        steps = window.wait("steps", lambda state: state["stage"] == "embedding" and
+                            state["done"] > 2)["done"]
         begin = time.monotonic()
         window.close()
         print(f"closed while it learned in {time.monotonic() - begin:.1f} s")
@@ -226,6 +238,16 @@ class Trials:
         state = window.wait("what was learned", lambda state: state["tuned"] == "partly")
         expect(state["field_text"] == TEXT and state["photo"] == self.daisy.name, "the edit is lost")
         window.click("Apply")
+        before = window.wait("more steps", lambda state: state["stage"] == "embedding" and
+                             state["done"] > steps + 1)["done"]
+        window.process.send_signal(signal.SIGTERM)
+        expect(window.process.wait(60) == 128 + signal.SIGTERM, "SIGTERM did not end the window well")
+        window = self.start(display, home=home)
+        window.click("recent 0")
+        window.wait("what was learned", lambda state: state["tuned"] == "partly")
+        window.click("Apply")
+        state = window.wait("steps", lambda state: state["activity"] == "tuning" and state["done"] > 0)
+        expect(state["done"] >= before, f"of {before} steps {state['done']} were saved at SIGTERM")
         window.wait("the second part", lambda state: state["stage"] == "finetune" and
                     state["done"] > 2)
         window.kill()

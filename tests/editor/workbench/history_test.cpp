@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <thread>
+
 #include "editor/session/recent_sessions.h"
 #include "editor/session/recipe.h"
+#include "pipeline/files/atomic_file.h"
 #include "tests/pipeline/temporary_folder.h"
 
 namespace keepsake::testing {
@@ -89,6 +93,59 @@ TEST(History, ADamagedFileIsNoHistory) {
         write_bytes(folder.path / "history.json", text);
         EXPECT_TRUE(editor::load_history(folder.path).items.empty()) << text;
     }
+}
+
+TEST(History, ADamagedEntryIsLeftOutAndTold) {
+    const TemporaryFolder folder;
+    History history;
+    for (const double eta : {0.1, 0.2, 0.3, 0.4}) history.show(item(eta, folder.path));
+    history.undo();
+    save_history(folder.path, history);
+    const nlohmann::json good = nlohmann::json::parse(read_file(folder.path / "history.json"));
+    EXPECT_EQ(good["kind"], "keepsake history");
+    EXPECT_EQ(editor::load_history(folder.path).shown, 2u);
+    EXPECT_EQ(editor::load_history(folder.path).fault, "");
+    const std::vector<std::pair<const char*, nlohmann::json>> bad = {
+        {"sampler", "magic"}, {"steps", 0},  {"steps", "many"},    {"eta", 1e300},
+        {"guidance", -1},     {"seed", -1},  {"noise_share", 1.5}, {"ddim_eta", 2},
+        {"negative", 3},      {"eta", false}};
+    for (const auto& [field, value] : bad) {
+        nlohmann::json spoilt = good;
+        spoilt["results"][1][field] = value;
+        spoilt["newer"] = "field";
+        write_bytes(folder.path / "history.json", spoilt.dump());
+        const editor::SavedHistory saved = editor::load_history(folder.path);
+        ASSERT_EQ(saved.items.size(), 3u) << field;
+        EXPECT_EQ(saved.items[0].eta, 0.1);
+        EXPECT_EQ(saved.items[1].eta, 0.3);
+        EXPECT_EQ(saved.shown, 1u) << "the same as before, which is now the second";
+        EXPECT_EQ(saved.fault.find((folder.path / "history.json").string() +
+                                   ": 1 result of this session's history cannot be read"),
+                  0u)
+            << saved.fault;
+        spoilt = good;
+        spoilt["results"][2][field] = value;
+        write_bytes(folder.path / "history.json", spoilt.dump());
+        EXPECT_EQ(editor::load_history(folder.path).shown, 1u) << "what is left before it";
+    }
+}
+
+// Two windows note their sessions at one time.
+TEST(RecentSessions, TwoWindowsLoseNoEntry) {
+    const TemporaryFolder library;
+    std::vector<std::jthread> windows;
+    for (const char* window : {"a", "b", "c"}) {
+        windows.emplace_back([&, window] {
+            for (int i = 0; i < 8; ++i) {
+                const fs::path session = library.path / (window + std::to_string(i));
+                fs::create_directory(session);
+                save_recipe(session / "recipe.json", editor::Recipe{});
+                editor::remember_session(library.path, session);
+            }
+        });
+    }
+    windows.clear();
+    EXPECT_EQ(editor::recent_sessions(library.path).size(), 24u);
 }
 
 TEST(RecentSessions, TheLatestFirstAndThoseThatAreGoneLeftOut) {

@@ -3,12 +3,16 @@
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "editor/photo/image_file.h"
 #include "editor/session/session.h"
 #include "editor/workbench/bench.h"
+#include "editor/workbench/light_table.h"
+#include "pipeline/files/atomic_file.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/workbench/test_worker.h"
 
@@ -184,6 +188,151 @@ TEST_F(WorkerTest, FaultsAreNoticesAndItGoesOn) {
     wait("the model", [](const Document& d) {
         return d.model->fault.empty() && !d.defaults.empty() && d.photo;
     });
+}
+
+// A session that fails half-way: the photo, the session and the history are those of before.
+TEST_F(WorkerTest, ASessionThatCannotBeOpenedLeavesTheOneBefore) {
+    const auto before = apply(open(1));
+    const fs::path good = before->session, bad = folder.path / "bad.keepsake";
+    const auto copy = [&](const auto& spoil) {
+        fs::remove_all(bad);
+        fs::copy(good, bad, fs::copy_options::recursive);
+        spoil();
+        const std::uint64_t number = worker->document()->notice.number;
+        worker->send(editor::OpenRequest{bad, {}, false});
+        return wait("a notice", [&](const Document& d) {
+            return d.notice.number > number && d.activity == Activity::idle;
+        });
+    };
+    const auto with_recipe = [&](const char* pointer, const nlohmann::json& value) {
+        nlohmann::json recipe = nlohmann::json::parse(read_file(bad / "recipe.json"));
+        recipe[nlohmann::json::json_pointer(pointer)] = value;
+        write_bytes(bad / "recipe.json", recipe.dump());
+    };
+    for (const auto& spoil : std::vector<std::function<void()>>{
+             [&] { with_recipe("/keepsake/prompt", "  "); },
+             [&] { with_recipe("/keepsake/sample/sampler", "magic"); },
+             [&] { with_recipe("/keepsake/crop/x", 90); },
+             [&] { with_recipe("/keepsake/model/fingerprint", "0"); },
+             [&] { write_bytes(bad / "photo.png", "no photo"); }}) {
+        const auto after = copy(spoil);
+        EXPECT_EQ(after->notice.kind, editor::Notice::Kind::fault) << after->notice.text;
+        EXPECT_EQ(after->photo, before->photo) << after->notice.text;
+        EXPECT_EQ(after->session, good);
+        EXPECT_EQ(after->history.size(), before->history.size());
+        EXPECT_EQ(after->shown.after, before->shown.after);
+        EXPECT_EQ(after->draft_revision, before->draft_revision);
+    }
+    // It goes on as if nothing had been.
+    worker->send(editor::LookRequest{before->draft.sample, 0.25, 0});
+    wait("a look", [](const Document& d) { return d.shown.eta == 0.25; });
+    // One bad entry of a history is no reason.
+    const auto opened = copy([&] {
+        nlohmann::json history = nlohmann::json::parse(read_file(bad / "history.json"));
+        nlohmann::json entry = history["results"][0];
+        entry["sampler"] = "magic";
+        history["results"].insert(history["results"].begin(), entry);
+        write_bytes(bad / "history.json", history.dump());
+    });
+    EXPECT_EQ(opened->session, bad);
+    EXPECT_EQ(opened->history.size(), 2u);
+    EXPECT_NE(opened->notice.text.find("1 result of this session's history"), std::string::npos)
+        << opened->notice.text;
+}
+
+// To undo, a session of before is opened; when it is gone, what is shown stays, and so does redo.
+TEST_F(WorkerTest, AnUndoThatFailsUndoesNothing) {
+    editor::EditDraft draft = open(1);
+    const auto first = apply(draft);
+    draft.prompt = "a blue rose";
+    worker->send(editor::ApplyRequest{draft});
+    const auto second = wait("the other edit", [&](const Document& d) {
+        return d.session != first->session && d.renders.size() == 13 && d.shown.after &&
+               d.activity == Activity::idle;
+    });
+    fs::rename(first->session, folder.path / "away");
+    worker->send(editor::UndoRequest{});
+    const auto failed = wait(
+        "a notice", [&](const Document& d) { return d.notice.number > second->notice.number; });
+    EXPECT_EQ(failed->session, second->session);
+    EXPECT_EQ(failed->history_at, second->history_at);
+    fs::rename(folder.path / "away", first->session);
+    worker->send(editor::UndoRequest{});
+    wait("undo", [&](const Document& d) { return d.session == first->session && d.shown.after; });
+}
+
+// What cannot be written: the picture is shown, the mask is saved as soon as it can be.
+TEST_F(WorkerTest, WhatCannotBeSavedIsShownAndSavedLater) {
+    const auto before = apply(open(1));
+    const fs::path history = before->session / "history.json", mask = before->session / "mask.png";
+    fs::remove(history);
+    fs::create_directory(history);
+    fs::create_directory(mask);
+    worker->send(editor::LookRequest{before->draft.sample, 0.25, 0});
+    const auto shown = wait("the render", [](const Document& d) {
+        return d.shown.eta == 0.25 && d.activity == Activity::idle;
+    });
+    EXPECT_NE(shown->notice.text.find("The history is not saved: " + history.string()),
+              std::string::npos)
+        << shown->notice.text;
+    fs::remove(history);
+    worker->send(editor::StrokeRequest{{{{0.3, 0.3}, {0.6, 0.5}}, 0.15, false}, true, true});
+    const auto told = wait("a notice", [&](const Document& d) {
+        return d.notice.text.find(mask.string()) != std::string::npos;
+    });
+    std::this_thread::sleep_for(editor::save_pause + std::chrono::milliseconds(500));
+    EXPECT_EQ(worker->document()->notice.number, told->notice.number) << "it is told once";
+    fs::remove(mask);
+    wait("the mask's files", [&](const Document&) {
+        return fs::is_regular_file(mask) && fs::exists(before->session / "mask.json");
+    });
+    worker->send(editor::LookRequest{before->draft.sample, 0.35, 0});
+    wait("the history", [&](const Document&) { return fs::is_regular_file(history); });
+}
+
+// Whoever pressed Export and closed the window counts on the files.
+TEST_F(WorkerTest, ExportsThatWaitAreWrittenAtTheEnd) {
+    apply(open(1));
+    std::vector<fs::path> files;
+    for (int i = 0; i < 12; ++i) {
+        files.push_back(folder.path / ("out" + std::to_string(i) + ".png"));
+        worker->send(editor::ExportRequest{editor::ExportKind::photo, files.back(), {}, false});
+    }
+    worker.reset();
+    for (const fs::path& file : files) EXPECT_TRUE(fs::exists(file)) << file;
+}
+
+TEST_F(WorkerTest, ARelativeFolderAndTheOneAboveIt) {
+    const auto listed = [&](const fs::path& asked, const fs::path& expected) {
+        worker->send(editor::FolderRequest{asked});
+        wait("the folder", [&](const Document& d) { return d.folder.path == expected; });
+    };
+    const fs::path here = fs::current_path();
+    listed(folder.path, folder.path);
+    listed("", here);
+    listed(folder.path / "sub/..", folder.path);
+    listed(".", here);
+    // Where the program runs is gone: told, and it goes on.
+    fs::create_directory(folder.path / "gone");
+    fs::current_path(folder.path / "gone");
+    fs::remove(folder.path / "gone");
+    worker->send(editor::FolderRequest{""});
+    wait("a fault", [&](const Document& d) { return !d.folder.fault.empty(); });
+    fs::current_path(here);
+    listed(folder.path, folder.path);
+}
+
+TEST_F(WorkerTest, APipeInAFolderIsNotWaitedFor) {
+    ASSERT_EQ(::mkfifo((folder.path / "pipe.jpg").c_str(), 0600), 0);
+    worker->send(editor::FolderRequest{folder.path});
+    const auto document = wait("the thumbnail", [](const Document& d) {
+        return !d.folder.items.empty() && d.folder.items.back().thumbnail;
+    });
+    EXPECT_EQ(document->folder.items.size(), 1u);
+    const std::uint64_t before = document->notice.number;
+    worker->send(editor::OpenRequest{folder.path / "pipe.jpg", {}, false});
+    const auto told = wait("a notice", [&](const Document& d) { return d.notice.number > before; });
+    EXPECT_NE(told->notice.text.find("is a pipe, not a file"), std::string::npos);
 }
 
 TEST_F(WorkerTest, AFolderIsListedWithThumbnails) {
