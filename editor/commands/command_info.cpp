@@ -9,6 +9,7 @@
 #include "editor/session/bundled_model.h"
 #include "editor/session/recipe.h"
 #include "editor/session/session.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/model/describe_model.h"
 
 namespace keepsake::editor {
@@ -37,8 +38,10 @@ std::string describe_image(const fs::path& path) {
 }
 
 std::string describe(const fs::path& path) {
-    if (!fs::exists(path)) throw Error(path.string(), "there is no such file or folder");
-    if (fs::is_directory(path)) {
+    const fs::file_type type = type_at(path);
+    if (type == fs::file_type::not_found)
+        throw Error(path.string(), "there is no such file or folder");
+    if (type == fs::file_type::directory) {
         return is_session(path) ? describe_session(path) : pipeline::describe_model(path);
     }
     return is_weights_file(path) ? pipeline::describe_model(path) : describe_image(path);
@@ -46,10 +49,12 @@ std::string describe(const fs::path& path) {
 
 // A model folder's tokenizer, else one beside the checkpoint, else the bundled one.
 fs::path tokenizer_folder(const fs::path& model) {
-    if (!fs::exists(model)) throw Error(model.string(), "there is no such file or folder");
-    if (fs::is_directory(model)) return model / "tokenizer";
+    const fs::file_type type = type_at(model);
+    if (type == fs::file_type::not_found)
+        throw Error(model.string(), "there is no such file or folder");
+    if (type == fs::file_type::directory) return model / "tokenizer";
     const fs::path beside = model.parent_path() / "tokenizer";
-    return fs::is_directory(beside) ? beside : bundled_tokenizer();
+    return type_at(beside) == fs::file_type::directory ? beside : bundled_tokenizer();
 }
 
 }  // namespace

@@ -195,7 +195,8 @@ EtaRange parse_eta_option(const std::string& text) {
 
 Destination parse_destination(const std::string& out, const RenderRequest& request) {
     const std::filesystem::path path(out);
-    if (out.empty() || !has_photo_extension(path) || std::filesystem::is_directory(path))
+    std::error_code code;  // what is wrong with it is said where it is written
+    if (out.empty() || !has_photo_extension(path) || std::filesystem::is_directory(path, code))
         return {path, false};
     require(request.eta && request.eta->count == 1 && request.seeds.size() == 1, "--out",
             "'" + checked_utf8(out) +

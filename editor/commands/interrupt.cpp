@@ -1,6 +1,7 @@
 #include "editor/commands/interrupt.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <ctime>
@@ -30,6 +31,7 @@ Interrupt::Interrupt() : signal_(SIGINT) {
         while (!ended.stop_requested()) {
             const int signal = sigtimedwait(&signals, nullptr, &tick);
             if (signal <= 0 || source_.stop_requested()) continue;
+            if (!listened_) ::_exit(128 + signal);
             signal_ = signal;
             source_.request_stop();
         }

@@ -15,12 +15,17 @@ class Interrupt {
     Interrupt();
     ~Interrupt();
 
-    std::stop_token token() const { return source_.get_token(); }
+    // Whoever takes it stops in order. While nobody has, a signal ends the program at once.
+    std::stop_token token() const {
+        listened_ = true;
+        return source_.get_token();
+    }
     // The exit status of a stopped program: 128 + the signal, 130 for Ctrl-C.
     int exit_status() const { return 128 + signal_; }
 
   private:
     std::stop_source source_;
+    mutable std::atomic<bool> listened_ = false;
     std::atomic<int> signal_;
     std::jthread watcher_;
 };

@@ -60,16 +60,22 @@ EditResult edit(const EditRequest& request, const EditControls& controls) {
     // Before anything is replaced: a tuning that is there is not given up for one that cannot be.
     if (!session) check_can_create(request.session);
     const Destination out = destination(request.render, request.session);
+    const auto check = [&](const Recipe& recipe) {
+        check_names(image_names(out, request.render.output, recipe, photo),
+                    etas_of(request.render, defaults, recipe.mode), request.render.seeds);
+    };
     if (!session) {
         std::optional<Session> start;
         if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
         const Session* from = start ? &*start : nullptr;
         const Recipe recipe = make_recipe(request, photo, model, defaults, from);
+        check(recipe);
         session.emplace(create_session(request.session, recipe, photo, from));
     } else {
         Recipe recipe = session->recipe;
         recipe.sample = default_sample(defaults, recipe.mode);
         apply(request.render.sample, recipe.sample);
+        check(recipe);
         if (to_json(recipe) != to_json(session->recipe)) save_session_recipe(*session, recipe);
     }
     warn_if_newer(*session, controls);
@@ -110,6 +116,8 @@ EditResult render_session(const std::filesystem::path& folder, const RenderReque
     const ModelDefaults defaults = load_model_defaults(model.path);
     warn_if_cut(model, "negative text", recipe.sample.negative_prompt, controls);
     const Photo photo = load_photo(photo_path(session));
+    check_names(image_names(out, request.output, recipe, photo),
+                etas_of(request, defaults, recipe.mode), request.seeds);
     const Tuning tuning = load_tuning(session, model);
     result.losses = summary(tuning);
     result.seconds.load = seconds_since(begin);

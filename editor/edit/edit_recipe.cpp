@@ -103,7 +103,9 @@ void start_again(const Session& start, const Photo& photo, const pipeline::Model
 }  // namespace
 
 ModelReference reference_to(const pipeline::Model& model) {
-    return {checked_utf8(fs::absolute(model.path).lexically_normal().string()), model.fingerprint};
+    std::error_code code;
+    const fs::path whole = fs::absolute(model.path, code).lexically_normal();
+    return {checked_utf8((code ? model.path : whole).string()), model.fingerprint};
 }
 
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,

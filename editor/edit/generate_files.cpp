@@ -5,6 +5,7 @@
 #include "editor/edit/render.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 
@@ -112,6 +113,12 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     EditResult result;
     const Clock::time_point begin = Clock::now();
     prepare_destination({request.out, true});
+    for (std::size_t i = 0; i < request.seeds.size(); ++i)
+        check_can_write(numbered(request.out, i, request.seeds.size()));
+    if (request.latents_out) {
+        prepare_destination({*request.latents_out, true});
+        check_can_write(*request.latents_out);
+    }
     std::optional<Photo> photo;
     if (request.image) photo = load_photo(*request.image);
     RenderRequest where;

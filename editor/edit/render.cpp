@@ -14,6 +14,7 @@
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/auto_mask.h"
 #include "editor/transfer/export_photo.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -29,27 +30,28 @@ std::string eta_text(double eta, const char* brief) {
     return text;
 }
 
-std::string extension_of(const RenderJob& job) {
-    if (!job.output.full) return ".png";
-    return job.output.extension.value_or(export_extension(job.photo));
+fs::path image_path(const ImageNames& names, const PictureKey& key) {
+    if (names.out.is_file) return names.out.path;
+    return own_file(names.out.path, names.stem + "-eta" + eta_text(key.eta, "%.2f") + "-seed" +
+                                        std::to_string(key.seed) + names.extension);
 }
 
-fs::path image_path(const RenderJob& job, double eta, std::uint64_t seed) {
-    if (job.out.is_file) return job.out.path;
-    const std::string stem = fs::path(job.recipe.photo).stem().string();
-    return own_file(job.out.path, stem + "-eta" + eta_text(eta, "%.2f") + "-seed" +
-                                      std::to_string(seed) + extension_of(job));
+fs::path sheet_path(const ImageNames& names) {
+    return own_file(names.out.path, names.stem + "-sheet.png");
+}
+
+ImageNames names_of(const RenderJob& job) {
+    return image_names(job.out, job.output, job.recipe, job.photo);
 }
 
 // Which part of the working square the edit may change.
-EditRegion region_of(const RenderJob& job) {
+EditRegion region_of(const RenderJob& job, Monitor& monitor) {
     EditRegion region{{}, job.output.mask_threshold, job.output.mask_feather};
-    Monitor silent;
     switch (job.output.mask) {
         case MaskSource::none:
             break;
         case MaskSource::automatic:
-            region.mask = auto_mask(job.model, job.tuning, job.square, {}, silent);
+            region.mask = auto_mask(job.model, job.tuning, job.square, {}, monitor);
             break;
         case MaskSource::file:
             region.mask = load_mask(job.output.mask_file, job.photo, job.recipe.crop);
@@ -133,14 +135,13 @@ RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, con
                              const Pictures& made) {
     SquareEdit edit{job.recipe.crop, {}, made.at(key)};
     if (job.output.full) edit.reconstruction = made.at({key.seed, 0});
-    const fs::path path = image_path(job, key.eta, key.seed);
+    const fs::path path = image_path(names_of(job), key);
     write_render(job, path, edit, region, recipe_chunk(job, key.eta, key.seed));
     return {path, key.eta, key.seed};
 }
 
 fs::path write_sheet(const RenderJob& job, const Pictures& made) {
-    const fs::path path =
-        own_file(job.out.path, fs::path(job.recipe.photo).stem().string() + "-sheet.png");
+    const fs::path path = sheet_path(names_of(job));
     ContactSheet sheet;
     for (const std::uint64_t seed : job.seeds) {
         const std::string of_seed = job.seeds.size() > 1 ? ", seed " + std::to_string(seed) : "";
@@ -220,6 +221,20 @@ void prepare_destination(const Destination& out) {
     }
 }
 
+ImageNames image_names(const Destination& out, const OutputRequest& output, const Recipe& recipe,
+                       const Photo& photo) {
+    const std::string own = output.extension.value_or(export_extension(photo));
+    return {out, fs::path(recipe.photo).stem().string(), output.full ? own : ".png"};
+}
+
+void check_names(const ImageNames& names, const std::vector<double>& etas,
+                 const std::vector<std::uint64_t>& seeds) {
+    for (const std::uint64_t seed : seeds) {
+        for (const double eta : etas) check_can_write(image_path(names, {seed, eta}));
+    }
+    if (!names.out.is_file) check_can_write(sheet_path(names));
+}
+
 std::vector<ImageBatch> image_batches(std::size_t n, std::size_t most) {
     std::vector<ImageBatch> batches;
     const std::size_t count = (n + most - 1) / most;
@@ -256,7 +271,7 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
     const Conditions conditions =
         encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);
-    const EditRegion region = job.output.full ? region_of(job) : EditRegion{};
+    const EditRegion region = job.output.full ? region_of(job, monitor) : EditRegion{};
     const PictureJob pictures{job.model, job.tuning, job.recipe, conditions};
     const std::vector<PictureKey> keys = pictures_of(job), images = images_of(job);
     const std::size_t most = pictures_at_once(job.model, job.recipe);

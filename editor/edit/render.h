@@ -27,6 +27,18 @@ struct RenderedFiles {
 // whose pictures have nowhere to go. Throws Error naming it.
 void prepare_destination(const Destination& out);
 
+// What the images of an edit are called; a contact sheet is a PNG.
+struct ImageNames {
+    Destination out;  // its path is not empty
+    std::string stem, extension;
+};
+ImageNames image_names(const Destination& out, const OutputRequest& output, const Recipe& recipe,
+                       const Photo& photo);
+// Likewise: throws Error naming the file that could not be written, for a name that is too long or
+// what lies in its place.
+void check_names(const ImageNames& names, const std::vector<double>& etas,
+                 const std::vector<std::uint64_t>& seeds);
+
 // Of n images, those that are rendered in one batch: `count` from `first` on.
 struct ImageBatch {
     std::size_t first = 0, count = 0, n = 0;

@@ -101,7 +101,8 @@ bool has_photo_extension(const std::filesystem::path& path) {
 
 Photo read_photo_file(const std::filesystem::path& path) {
     start_vips();
-    if (std::filesystem::is_directory(path)) throw Error(path.string(), "is a folder, not a photo");
+    if (type_at(path) == std::filesystem::file_type::directory)
+        throw Error(path.string(), "is a folder, not a photo");
     Photo photo;
     photo.path = path;
     photo.bytes = read_file(path);

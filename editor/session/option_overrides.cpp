@@ -21,7 +21,7 @@ bool parse_number(std::string_view text, Number& number) {
 }
 
 std::filesystem::path defaults_path(const std::filesystem::path& model) {
-    if (std::filesystem::is_directory(model)) return model / "keepsake.json";
+    if (type_at(model) == std::filesystem::file_type::directory) return model / "keepsake.json";
     return model.parent_path() / (model.stem().string() + ".keepsake.json");
 }
 
@@ -175,7 +175,7 @@ std::vector<double> eta_values(const EtaRange& range) {
 
 ModelDefaults load_model_defaults(const std::filesystem::path& model) {
     const std::filesystem::path path = defaults_path(model);
-    if (!std::filesystem::exists(path)) return {};
+    if (!is_there(path)) return {};
     try {
         return read_defaults(json::parse(read_file(path)), path.string());
     } catch (const Error& error) {

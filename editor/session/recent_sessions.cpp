@@ -1,5 +1,9 @@
 #include "editor/session/recent_sessions.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -19,6 +23,24 @@ constexpr std::size_t most_recent = 24;
 fs::path list_path(const fs::path& library) {
     return library / "recent.json";
 }
+
+// While it lives, no other window changes the list: each reads it, adds to it and writes it whole.
+// A library that cannot be written needs no lock.
+class ListLock {
+  public:
+    explicit ListLock(const fs::path& library)
+        : file_(::open((library / "recent.lock").c_str(), O_CLOEXEC | O_CREAT | O_RDWR, 0666)) {
+        if (file_ >= 0) ::flock(file_, LOCK_EX);
+    }
+    ~ListLock() {
+        if (file_ >= 0) ::close(file_);
+    }
+    ListLock(const ListLock&) = delete;
+    ListLock& operator=(const ListLock&) = delete;
+
+  private:
+    int file_;
+};
 
 }  // namespace
 
@@ -50,8 +72,12 @@ std::vector<fs::path> recent_sessions(const fs::path& library) {
 }
 
 void remember_session(const fs::path& library, const fs::path& session) {
+    std::error_code code;
+    fs::create_directories(library, code);
+    const ListLock lock(library);
     std::vector<fs::path> sessions = recent_sessions(library);
-    const fs::path whole = fs::absolute(session).lexically_normal();
+    const fs::path whole = fs::absolute(session, code).lexically_normal();
+    if (code) throw Error(session.string(), "cannot be found from here: " + code.message());
     std::erase(sessions, whole);
     sessions.insert(sessions.begin(), whole);
     sessions.resize(std::min(sessions.size(), most_recent));
@@ -60,8 +86,6 @@ void remember_session(const fs::path& library, const fs::path& session) {
         // A name that is no UTF-8 cannot be noted in JSON; its session opens all the same.
         if (checked_utf8(path.string()) == path.string()) list.push_back(path.string());
     }
-    std::error_code code;
-    fs::create_directories(library, code);
     write_file_atomically(list_path(library), list.dump(1) + "\n");
 }
 

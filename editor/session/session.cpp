@@ -82,11 +82,6 @@ RecipeKind kind_of(const fs::path& path) {
     }
 }
 
-bool is_there(const fs::path& path) {
-    std::error_code code;
-    return fs::exists(fs::symlink_status(path, code));
-}
-
 // Throws Error naming the folder when it holds what no session holds, or an interrupted creation
 // leaves: only what lies in a session is ever replaced.
 void check_replaceable(const fs::path& folder) {
@@ -247,23 +242,21 @@ void save_session_recipe(Session& session, Recipe recipe) {
 }
 
 Stage next_stage(const Session& session) {
-    if (!fs::exists(session.folder / embeddings_file)) return Stage::embedding;
+    if (!is_there(session.folder / embeddings_file)) return Stage::embedding;
     const bool lora = session.recipe.finetune.rank > 0;
-    return fs::exists(session.folder / (lora ? lora_file : unet_file)) ? Stage::done
-                                                                       : Stage::finetune;
+    return is_there(session.folder / (lora ? lora_file : unet_file)) ? Stage::done
+                                                                     : Stage::finetune;
 }
 
 bool is_begun(const Session& session) {
-    std::error_code code;
-    return next_stage(session) != Stage::embedding ||
-           fs::exists(session.folder / checkpoint_file, code);
+    return next_stage(session) != Stage::embedding || is_there(session.folder / checkpoint_file);
 }
 
 TuningStart load_start(const Session& session, const pipeline::Model& model) {
     TuningStart start;
     start.loras = pipeline::load_loras(session.folder / start_file, model.unet);
     const fs::path embeddings = session.folder / start_embeddings_file;
-    if (!fs::exists(embeddings)) return start;
+    if (!is_there(embeddings)) return start;
     Tuning earlier;
     read_embeddings(embeddings, session.recipe.start, model, earlier);
     start.optimised_embedding = earlier.optimised_embedding;
@@ -277,7 +270,7 @@ Tuning load_tuning(const Session& session, const pipeline::Model& model) {
     const fs::path checkpoint = folder / checkpoint_file;
     Tuning tuning;
     // A checkpoint of a stage whose result is there was only not removed yet.
-    if (fs::exists(checkpoint) && checkpoint_stage(checkpoint, tag) == stage_name(stage)) {
+    if (is_there(checkpoint) && checkpoint_stage(checkpoint, tag) == stage_name(stage)) {
         read_checkpoint(checkpoint, tag, model, tuning);
         return tuning;
     }
@@ -335,7 +328,7 @@ std::string describe_session(const fs::path& folder) {
              << rate << ", ";
         if (stage > which) {
             text << "done";
-        } else if (stage == which && fs::exists(checkpoint) &&
+        } else if (stage == which && is_there(checkpoint) &&
                    checkpoint_stage(checkpoint, tuning_tag(recipe)) == stage_name(which)) {
             text << checkpoint_steps(checkpoint) << " done";
         } else {

@@ -219,7 +219,7 @@ void write_losses(const std::filesystem::path& path, const Tuning& tuning) {
 }
 
 void read_losses(const std::filesystem::path& path, Tuning& tuning) {
-    if (!std::filesystem::exists(path)) return;
+    if (!is_there(path)) return;
     try {
         const json content = json::parse(read_file(path));
         tuning.embedding_losses = losses_of(content.at("embedding"));

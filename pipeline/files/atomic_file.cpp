@@ -126,23 +126,36 @@ fs::path behind_links(fs::path path) {
     return {};
 }
 
-}  // namespace
+// Where a file is going to be, and what is there now.
+struct Target {
+    fs::path path;  // links followed
+    bool there = false;
+    struct stat before {};  // with `there`: a regular file
+};
 
-void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
-    const auto fail = [&path](int error) {
-        throw Error(path.string(), "cannot write: " + reason(error));
-    };
+void fail_to_write(const fs::path& path, int error) {
+    throw Error(path.string(), "cannot write: " + reason(error));
+}
+
+Target find_target(const fs::path& path) {
     const fs::path target = behind_links(path);
-    if (target.empty()) fail(path.empty() ? ENOENT : ELOOP);
-    if (!target.has_filename()) fail(EISDIR);
+    if (target.empty()) fail_to_write(path, path.empty() ? ENOENT : ELOOP);
+    if (!target.has_filename()) fail_to_write(path, EISDIR);
     struct stat before {};
     const bool there = ::lstat(target.c_str(), &before) == 0;
-    if (!there && errno != ENOENT) fail(errno);
-    if (there && S_ISDIR(before.st_mode)) fail(EISDIR);
+    if (!there && errno != ENOENT) fail_to_write(path, errno);
+    if (there && S_ISDIR(before.st_mode)) fail_to_write(path, EISDIR);
     if (there && !S_ISREG(before.st_mode))
         throw Error(path.string(),
                     why_no_file(fs::status(target).type()) + "; only files are replaced");
+    return {target, there, before};
+}
 
+}  // namespace
+
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+    const auto fail = [&path](int error) { fail_to_write(path, error); };
+    const auto [target, there, before] = find_target(path);
     // A file that is replaced keeps who may read it: nobody else may from the start, and the rest,
     // which the umask took, is given where the mount allows it.
     const mode_t mode = there ? before.st_mode & 0777 : 0666;
@@ -162,10 +175,26 @@ void write_file_atomically(const fs::path& path, const std::function<void(std::o
     sync_folder(target.parent_path());
 }
 
+void check_can_write(const fs::path& path) {
+    find_target(path);
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
     write_file_atomically(path, [content](std::ostream& stream) {
         stream.write(content.data(), static_cast<std::streamsize>(content.size()));
     });
+}
+
+fs::file_type type_at(const fs::path& path) {
+    std::error_code code;
+    const fs::file_status status = fs::status(path, code);
+    if (status.type() == fs::file_type::none)
+        throw Error(path.string(), "cannot be looked at: " + code.message());
+    return status.type();
+}
+
+bool is_there(const fs::path& path) {
+    return type_at(path) != fs::file_type::not_found;
 }
 
 std::string read_file(const fs::path& path) {

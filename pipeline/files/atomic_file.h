@@ -20,6 +20,17 @@ void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(std::ostream&)>& write);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
+// Throws the Error that write_file_atomically would, as far as it can be told before writing: what
+// lies there is no regular file, the name is too long. Nobody waits an hour for what has no place.
+void check_can_write(const std::filesystem::path& path);
+
+// What lies at `path`, links followed; not_found where nothing does. Throws Error naming the path
+// where the system does not tell: in a folder that may not be entered, or of a name that is too
+// long.
+std::filesystem::file_type type_at(const std::filesystem::path& path);
+// Whether anything does; likewise.
+bool is_there(const std::filesystem::path& path);
+
 // The whole file as bytes. Throws Error naming the path when it cannot be read, or is no regular
 // file: a pipe or a device may have no end.
 std::string read_file(const std::filesystem::path& path);

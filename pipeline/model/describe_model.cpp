@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
@@ -154,7 +155,7 @@ std::string describe_lora(const SafetensorsFile& file) {
 }  // namespace
 
 std::string describe_model(const std::filesystem::path& path) {
-    if (is_regular_file(path)) {
+    if (type_at(path) == std::filesystem::file_type::regular) {
         const SafetensorsFile file(path);
         if (is_lora(file)) return describe_lora(file);
         const bool checkpoint = std::ranges::any_of(file.tensors(), [](const auto& tensor) {

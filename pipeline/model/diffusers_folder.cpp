@@ -28,11 +28,11 @@ constexpr std::array<std::string_view, 4> pickle_names = {
 path find_weights(const path& folder, std::string_view usual_stem) {
     for (const auto ending : weight_endings)
         for (const auto stem : weight_stems)
-            if (const auto file = folder / std::string(stem).append(ending); exists(file))
+            if (const auto file = folder / std::string(stem).append(ending); is_there(file))
                 return file;
     // Opened so that it is refused, with how to convert it.
     for (const auto name : pickle_names)
-        if (const auto file = folder / name; exists(file)) SafetensorsFile{file};
+        if (const auto file = folder / name; is_there(file)) SafetensorsFile{file};
     const auto usual = std::string(usual_stem) + ".safetensors";
     throw Error((folder / usual).string(),
                 "is missing, and so are its .fp16 and .index.json forms");

@@ -9,6 +9,7 @@
 
 #include "pipeline/compute/kept_buffers.h"
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
@@ -100,8 +101,10 @@ Weights lazy_weights(const ComponentFiles& component) {
 }
 
 ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& options) {
-    if (!exists(path)) throw Error(path.string(), "no such model folder or checkpoint");
-    if (!is_directory(path)) return open_single_file(path, options);
+    const auto type = type_at(path);
+    if (type == std::filesystem::file_type::not_found)
+        throw Error(path.string(), "no such model folder or checkpoint");
+    if (type != std::filesystem::file_type::directory) return open_single_file(path, options);
     auto files = open_diffusers_folder(path);
     if (options.prediction_type) files.schedule.prediction_type = *options.prediction_type;
     return files;

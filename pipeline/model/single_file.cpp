@@ -5,6 +5,7 @@
 #include <set>
 
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
@@ -69,7 +70,7 @@ std::optional<std::int64_t> global_step(const SafetensorsFile& file) {
 std::optional<ScheduleConfig> schedule_beside(const path& checkpoint, std::string& source) {
     auto beside = checkpoint;
     beside.replace_extension(".json");
-    if (!exists(beside)) return std::nullopt;
+    if (!is_there(beside)) return std::nullopt;
     const auto content = read_json_file(beside);
     const bool whole = content.is_object() && content.contains("beta_schedule");
     if (!whole && !(content.is_object() && content.contains("prediction_type")))
@@ -97,7 +98,7 @@ void set_schedule(ModelFiles& files, const SafetensorsFile& file, bool sd2) {
 path find_tokenizer(const path& checkpoint, const LoadOptions& options) {
     if (!options.tokenizer.empty()) return options.tokenizer;
     const auto beside = checkpoint.parent_path() / "tokenizer";
-    return exists(beside) ? beside : options.default_tokenizer;
+    return is_there(beside) ? beside : options.default_tokenizer;
 }
 
 }  // namespace

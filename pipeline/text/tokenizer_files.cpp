@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/text/vocabulary_files.h"
 
 namespace keepsake::pipeline {
@@ -55,10 +56,10 @@ Configuration read_configuration(const fs::path& folder) {
               {"eos_token", "<|endoftext|>"},
               {"unk_token", "<|endoftext|>"},
               {"pad_token", "<|endoftext|>"}};
-    if (fs::exists(configuration.path)) values.update(read_json_object(configuration.path));
+    if (is_there(configuration.path)) values.update(read_json_object(configuration.path));
     configuration.lists_added_tokens = values.contains("added_tokens_decoder");
     const fs::path map = folder / "special_tokens_map.json";
-    if (!configuration.lists_added_tokens && fs::exists(map)) values.update(read_json_object(map));
+    if (!configuration.lists_added_tokens && is_there(map)) values.update(read_json_object(map));
     for (const char* side : {"padding_side", "truncation_side"})
         if (values.value(side, json("right")) != "right")
             throw Error(
@@ -98,7 +99,7 @@ std::vector<AddedToken> listed_tokens(const fs::path& folder, const Configuratio
         }
     } else {
         const fs::path added = folder / "added_tokens.json";
-        const json contents = fs::exists(added) ? read_json_object(added) : json::object();
+        const json contents = is_there(added) ? read_json_object(added) : json::object();
         for (const auto& [content, id] : contents.items()) {
             if (!id.is_number_unsigned())
                 throw Error(added.string(), "token '" + content + "' has the id " + id.dump());

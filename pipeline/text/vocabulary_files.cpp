@@ -189,7 +189,7 @@ json read_json_object(const fs::path& path) {
 VocabularyFiles read_vocabulary(const fs::path& folder) {
     VocabularyFiles files;
     files.bpe.merges.reserve(1 << 16);
-    if (fs::exists(folder / "tokenizer.json")) {
+    if (is_there(folder / "tokenizer.json")) {
         files.vocabulary_path = files.merges_path = folder / "tokenizer.json";
         read_tokenizer_json(files);
     } else {
