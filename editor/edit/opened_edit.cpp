@@ -1,0 +1,104 @@
+#include "editor/edit/opened_edit.h"
+
+#include "editor/edit/edit_recipe.h"
+#include "editor/edit/render.h"
+#include "pipeline/files/own_folder.h"
+
+namespace keepsake::editor {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Which images are made and where they go.
+struct Images {
+    std::vector<double> etas;
+    Destination out;
+};
+
+// The folder is made and found to be writable, and so is every name. The etas are what the user
+// asked for, else the model's default, else the paper's.
+Images images_of(const RenderRequest& request, const fs::path& session, const Recipe& recipe,
+                 const Photo& photo, const ModelDefaults& defaults) {
+    Images images{eta_values(request.eta.value_or(eta_range(defaults, recipe.mode))), request.out};
+    if (images.out.path.empty()) images.out = {own_folder(session, "renders"), false};
+    prepare_destination(images.out);
+    check_names(image_names(images.out, request.output, recipe, photo), images.etas, request.seeds);
+    return images;
+}
+
+void warn_if_newer(const Session& session, const EditControls& controls) {
+    if (session.recipe.newer.empty() || !controls.warn) return;
+    controls.warn("session " + session.folder.string() + ": " + newer_text(session.recipe));
+}
+
+OpenedEdit opened(Photo photo, pipeline::Model model, Session session, Recipe recipe,
+                  Images images) {
+    Pixels square = working_square(photo, recipe.crop, recipe.size);
+    return {std::move(photo),  std::move(model),       std::move(session),   std::move(recipe),
+            std::move(square), std::move(images.etas), std::move(images.out)};
+}
+
+OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& controls) {
+    Session session = open_session(request.session, SessionLock::Access::write);
+    check_same_tuning(session, request, photo);
+    pipeline::Model model = load_session_model(request.render, &session);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    Recipe recipe = session.recipe;
+    recipe.sample = default_sample(defaults, recipe.mode);
+    apply(request.render.sample, recipe.sample);
+    Images images = images_of(request.render, session.folder, recipe, photo, defaults);
+    warn_if_newer(session, controls);
+    if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe);
+    return opened(std::move(photo), std::move(model), std::move(session), std::move(recipe),
+                  std::move(images));
+}
+
+OpenedEdit begin(const EditRequest& request, Photo photo) {
+    pipeline::Model model = load_session_model(request.render, nullptr);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    std::optional<Session> start;
+    if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
+    const Session* from = start ? &*start : nullptr;
+    Recipe recipe = make_recipe(request, photo, model, defaults, from);
+    check_can_create(request.session);
+    Images images = images_of(request.render, request.session, recipe, photo, defaults);
+    Session session = create_session(request.session, recipe, photo, from);
+    return opened(std::move(photo), std::move(model), std::move(session), std::move(recipe),
+                  std::move(images));
+}
+
+}  // namespace
+
+OpenedEdit open_or_begin(const EditRequest& request, const EditControls& controls) {
+    Photo photo = load_photo(request.photo);
+    OpenedEdit edit = is_session(request.session) && !request.restart
+                          ? reopen(request, std::move(photo), controls)
+                          : begin(request, std::move(photo));
+    edit.threads = set_threads(request.render.compute.threads, edit.model, edit.recipe.size);
+    warn_if_cut(edit.model, "target text", edit.recipe.prompt, controls);
+    warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
+    return edit;
+}
+
+OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
+                      const EditControls& controls) {
+    Session session = open_session(folder, SessionLock::Access::read);
+    if (next_stage(session) != Stage::done) {
+        throw Error("session " + folder.string(),
+                    "its tuning is not finished; `keepsake edit` with its photo and text goes on");
+    }
+    warn_if_newer(session, controls);
+    Recipe recipe = session.recipe;
+    apply(request.sample, recipe.sample);
+    pipeline::Model model = load_session_model(request, &session);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    Photo photo = load_photo(photo_path(session));
+    Images images = images_of(request, session.folder, recipe, photo, defaults);
+    OpenedEdit edit = opened(std::move(photo), std::move(model), std::move(session),
+                             std::move(recipe), std::move(images));
+    edit.threads = set_threads(request.compute.threads, edit.model, edit.recipe.size);
+    warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
+    return edit;
+}
+
+}  // namespace keepsake::editor
