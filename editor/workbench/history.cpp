@@ -19,6 +19,7 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 }
 
 constexpr const char* history_file = "history.json";
+constexpr int most_steps = 100'000;
 constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
 fs::path history_path(const fs::path& session) {
@@ -31,10 +32,14 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     item.session = session;
     item.eta = entry.at("eta").get<double>();
     if (!(std::abs(item.eta) <= most_eta)) throw Error("eta", "is out of range");
+    // nlohmann takes a negative or too large number without a word.
+    if (!entry.at("seed").is_number_unsigned()) throw Error("seed", "is no whole number from 0 up");
     item.seed = entry.at("seed").get<std::uint64_t>();
     SampleDraft& sample = item.draft.sample;
     sample.sampler = entry.at("sampler").get<std::string>();
-    sample.steps = entry.at("steps").get<int>();
+    const json& steps = entry.at("steps");
+    if (!steps.is_number_unsigned() || steps > most_steps) throw Error("steps", "is out of range");
+    sample.steps = steps.get<int>();
     sample.guidance = entry.at("guidance").get<double>();
     sample.negative = entry.at("negative").get<std::string>();
     sample.ddim_eta = entry.at("ddim_eta").get<double>();

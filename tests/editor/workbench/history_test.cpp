@@ -106,9 +106,9 @@ TEST(History, ADamagedEntryIsLeftOutAndTold) {
     EXPECT_EQ(editor::load_history(folder.path).shown, 2u);
     EXPECT_EQ(editor::load_history(folder.path).fault, "");
     const std::vector<std::pair<const char*, nlohmann::json>> bad = {
-        {"sampler", "magic"}, {"steps", 0},  {"steps", "many"},    {"eta", 1e300},
-        {"guidance", -1},     {"seed", -1},  {"noise_share", 1.5}, {"ddim_eta", 2},
-        {"negative", 3},      {"eta", false}};
+        {"sampler", "magic"}, {"steps", 0},    {"steps", "many"}, {"steps", 4294967298},
+        {"steps", -3},        {"eta", 1e300},  {"guidance", -1},  {"seed", -1},
+        {"noise_share", 1.5}, {"ddim_eta", 2}, {"negative", 3},   {"eta", false}};
     for (const auto& [field, value] : bad) {
         nlohmann::json spoilt = good;
         spoilt["results"][1][field] = value;
