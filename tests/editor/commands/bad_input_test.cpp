@@ -1,6 +1,7 @@
 // Bad input through the real program: one clear line, the right exit status, nothing damaged.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -82,6 +83,38 @@ TEST_F(BadInput, NotAnImage) {
     expect_refused(run_program(edit(folder.path / "precious.txt")), 1,
                    {"precious.txt: is not an image"});
     expect_no_session();
+}
+
+// They may have no end, or nobody who ever writes.
+TEST_F(BadInput, APipeOrADeviceIsNotWaitedFor) {
+    const fs::path pipe = folder.path / "pipe.png";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    expect_refused(run_program(edit(pipe)), 1, {"pipe.png: is a pipe, not a file"});
+    expect_refused(run_program(edit("/dev/zero")), 1, {"/dev/zero: is a device, not a file"});
+    expect_refused(run_program({"info", pipe.string()}), 1, {"pipe.png: is a pipe, not a file"});
+    expect_refused(run_program(edit(photo, {"--model", pipe.string()})), 1, {"pipe.png"});
+    expect_no_session();
+}
+
+TEST_F(BadInput, ANameThatIsTooLongIsFoundBeforeTheLearning) {
+    const std::string stem(240, 'x'), file = std::string(300, 'y') + ".png";
+    save_photo(folder.path / (stem + ".png"), quarters(80, 64));
+    expect_refused(run_program(edit(folder.path / (stem + ".png"))), 1,
+                   {"-eta0.50-seed0.png", "File name too long"});
+    expect_refused(run_program(edit(photo, {"--out", (folder.path / file).string()})), 1,
+                   {"File name too long"});
+    EXPECT_FALSE(fs::exists(session));
+    const std::vector<std::string> generate = {"generate", "a rose", "--size",  "64",
+                                               "--steps",  "2",      "--quiet", "--out"};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), generate.begin(), generate.end());
+        return run_program(more);
+    };
+    expect_refused(with({(folder.path / file).string()}), 1, {"File name too long"});
+    const fs::path picture = folder.path / "rose.png";
+    expect_refused(with({picture.string(), "--latents-out", (folder.path / "no/l").string()}), 1,
+                   {"no: is not a folder"});
+    EXPECT_FALSE(fs::exists(picture));
 }
 
 TEST_F(BadInput, OnePixel) {

@@ -47,7 +47,8 @@ void prepare_child(const ProgramOptions& options) {
     }
     // Out of the bounding set, root does not get it back at exec: permission bits then count.
     if (options.obey_permissions && ::geteuid() == 0 &&
-        ::prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) != 0) {
+        (::prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) != 0 ||
+         ::prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0) != 0)) {
         ::_exit(126);
     }
 }

@@ -14,7 +14,7 @@ namespace keepsake::testing {
 struct ProgramOptions {
     std::map<std::string, std::string> environment;  // added to this process's
     std::optional<std::size_t> largest_file;         // RLIMIT_FSIZE in bytes: a full disk
-    bool obey_permissions = false;  // root, too, may write only where it is allowed
+    bool obey_permissions = false;  // root, too, may read and write only where it is allowed
     bool on_terminal = false;       // stderr is a pseudo-terminal
     std::filesystem::path folder;   // the working directory
 };

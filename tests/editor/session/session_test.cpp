@@ -362,6 +362,40 @@ TEST_F(SessionRuns, FilesOfAnotherRecipeAreNotMixed) {
         << run.err;
 }
 
+// The path is a hint; that it cannot be looked at is no reason.
+TEST_F(SessionRuns, AModelInAClosedFolderIsLookedForElsewhere) {
+    const fs::path closed = folder.path / "closed";
+    link_model(closed / "model");
+    ASSERT_EQ(run_program(edit(whole, {"--model", (closed / "model").string(), "--embedding-steps",
+                                       "1", "--finetune-steps", "1"}))
+                  .status,
+              0);
+    fs::permissions(closed, fs::perms::none);
+    const std::vector<std::string> render = {"render", whole.string(), "--eta", "1", "--steps",
+                                             "2",      "--quiet"};
+    const ProgramRun run = run_program(render, {.obey_permissions = true});
+    EXPECT_EQ(run.status, 0) << run.err;
+    std::vector<std::string> with_it = render;
+    with_it.insert(with_it.end(), {"--model", (closed / "model").string()});
+    const ProgramRun refused = run_program(with_it, {.obey_permissions = true});
+    fs::permissions(closed, fs::perms::owner_all);
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(
+        refused.err.find((closed / "model").string() + ": cannot be looked at: Permission denied"),
+        std::string::npos)
+        << refused.err;
+}
+
+TEST_F(SessionRuns, CtrlCStopsTheAutomaticMask) {
+    ASSERT_EQ(run_program(edit(whole, {"--embedding-steps", "1", "--finetune-steps", "1"})).status,
+              0);
+    Program program({"render", whole.string(), "--eta", "1", "--mask", "auto", "--threads", "1"});
+    ASSERT_TRUE(program.wait_for_error_text("mask: "));
+    program.signal(SIGINT);
+    EXPECT_EQ(program.wait().status, 130);
+    EXPECT_FALSE(fs::exists(whole / "renders/photo-eta1.00-seed0.png"));
+}
+
 // What cannot begin replaces nothing.
 TEST_F(SessionRuns, RestartLosesNoTuningToOneThatCannotBegin) {
     const std::vector<std::string> few = {"--embedding-steps", "1", "--finetune-steps", "1"};
