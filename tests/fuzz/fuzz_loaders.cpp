@@ -1,8 +1,9 @@
 // What reads files from strangers, under libFuzzer and the sanitizers: tests/fuzz/run.sh builds and
-// runs it. FUZZ_TARGET names what is fed: photo, exif, xmp, tiff, safetensors or recipe. A clear
-// Error is a good end; a crash, a hang or any other exception is a find.
+// runs it. FUZZ_TARGET names what is fed: photo, exif, xmp, tiff, safetensors, recipe or history. A
+// clear Error is a good end; a crash, a hang or any other exception is a find.
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +21,7 @@
 #include "editor/photo/xmp_packet.h"
 #include "editor/session/recipe.h"
 #include "editor/transfer/export_photo.h"
+#include "editor/workbench/history.h"
 #include "pipeline/error.h"
 #include "pipeline/files/safetensors.h"
 
@@ -111,8 +113,41 @@ void feed_safetensors(const std::string& bytes) {
     pipeline::read_safetensors(input_file());
 }
 
+void require(bool holds, const char* what) {
+    if (holds) return;
+    std::fprintf(stderr, "%s\n", what);
+    std::abort();
+}
+
+// A session's recipe; what is accepted is written and read again as it was.
 void feed_recipe(const std::string& bytes) {
-    editor::to_json(editor::recipe_from_json(bytes, "recipe.json"));
+    editor::recipe_kind(bytes);
+    const editor::Recipe recipe = editor::recipe_from_json(bytes, "recipe.json");
+    editor::tuning_tag(recipe);
+    editor::unknown_fields(recipe);
+    const std::string text = editor::to_json(recipe);
+    require(editor::recipe_kind(text) == editor::RecipeKind::ours, "the recipe is not ours");
+    require(editor::to_json(editor::recipe_from_json(text, "again")) == text,
+            "the recipe changes when it is written");
+}
+
+// A session's history; likewise.
+void feed_history(const std::string& bytes) {
+    static const fs::path folder = [] {
+        const fs::path path = input_file().string() + "-session";
+        fs::create_directories(path);
+        return path;
+    }();
+    std::ofstream(folder / "history.json", std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    editor::History history;
+    const editor::SavedHistory saved = editor::load_history(folder);
+    for (const editor::HistoryItem& item : saved.items) history.show(item);
+    history.go_to(saved.shown);
+    editor::save_history(folder, history);
+    const editor::SavedHistory again = editor::load_history(folder);
+    require(again.fault.empty() && again.items.size() == history.items().size(),
+            "the history changes when it is written");
 }
 
 const std::function<void(const std::string&)>& target() {
@@ -123,7 +158,8 @@ const std::function<void(const std::string&)>& target() {
             {"xmp", feed_xmp},
             {"tiff", feed_tiff},
             {"safetensors", feed_safetensors},
-            {"recipe", feed_recipe}};
+            {"recipe", feed_recipe},
+            {"history", feed_history}};
         const char* name = std::getenv("FUZZ_TARGET");
         return targets.at(name ? name : "photo");
     }();

@@ -3,7 +3,7 @@
 # photos and goldens; needs ImageMagick and exiftool)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe}
+mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe,history}
 photo=$1/photo
 source=$root/assets/photos/daisy-19813618946.jpg
 tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
@@ -62,10 +62,18 @@ write("kinds", {"__metadata__": {"format": "pt"},
                 "b": {"dtype": "BF16", "shape": [2], "data_offsets": [6, 10]},
                 "i": {"dtype": "I64", "shape": [], "data_offsets": [10, 18]}}, b"\1" * 18)
 PYTHON
-cat >"$1/recipe/recipe.json" <<'JSON'
-{"keepsake":{"prompt":"a","photo":"p.jpg","mode":"paper","crop":{"x":0,"y":0,"width":64,"height":64},
-"size":64,"model":{"path":"m","fingerprint":"0"},"seed":0,"embedding":{"steps":1,"learning_rate":0.1,
-"batch_size":1,"adam":{"beta1":0.9,"beta2":0.99,"eps":1e-8}},"finetune":{"steps":1,
-"learning_rate":0.1,"batch_size":1,"adam":{"beta1":0.9,"beta2":0.99,"eps":1e-8}},"sample":{
-"sampler":"ddim","steps":2,"guidance_scale":3,"negative_prompt":"","ddim_eta":0}}}
+stage='"steps":1,"learning_rate":0.1,"batch_size":1,"adam":{"beta1":0.9,"beta2":0.99,"eps":1e-8}'
+draws='"schedule":"cosine","warmup_steps":2,"draws":"stratified"'
+recipe='{"prompt":"a","photo":"p.jpg","mode":"paper","crop":{"x":0,"y":0,"width":64,"height":64},"size":64,
+"model":{"path":"m","fingerprint":"0"},"seed":0,"start":"","embedding":{'$stage','$draws'},
+"finetune":{'$stage',"rank":4,'$draws'},"sample":{"sampler":"ddim","steps":2,"guidance_scale":3,
+"negative_prompt":"","ddim_eta":0,"noise_share":0.5'
+echo '{"keepsake":'"$recipe"'}}}' >"$1/recipe/old.json"
+echo '{"kind":"keepsake session","version":1,"keepsake":'"$recipe"'}}}' >"$1/recipe/now.json"
+echo '{"kind":"keepsake session","version":9,"keepsake":'"$recipe"',"speed":{"a":[1,null]}}}}' \
+    >"$1/recipe/newer.json"
+cat >"$1/history/history.json" <<'JSON'
+{"kind":"keepsake history","version":1,"results":[{"eta":0.5,"seed":7,"sampler":"ddim","steps":2,
+"guidance":3.5,"negative":"blurry","ddim_eta":0.5,"noise_share":0.5},{"eta":1,"seed":0,"sampler":"euler",
+"steps":20,"guidance":1,"negative":"","ddim_eta":0}],"shown":0}
 JSON

@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-150}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(photo exif xmp tiff safetensors recipe)
+[ ${#targets[@]} -gt 0 ] || targets=(photo exif xmp tiff safetensors recipe history)
 out=$root/build/fuzz
 mkdir -p "$out/objects"
 cd "$out"
@@ -30,7 +30,8 @@ for source in "$root"/editor/photo/*.cpp; do
     esac
 done
 for name in transfer/export_photo transfer/apply_change transfer/change_model transfer/colour_grid \
-    transfer/region_strength transfer/full_resolution session/recipe; do
+    transfer/region_strength transfer/full_resolution session/recipe \
+    session/recipe_ranges workbench/history workbench/edit_draft; do
     sources+=("editor/$name.cpp")
 done
 objects=() stale=()
