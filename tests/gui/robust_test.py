@@ -131,6 +131,8 @@ class Trials:
         window.wait("the folder", lambda state: "file photos" in state["widgets"])
         window.click("Up")
         window.wait("the folder above", lambda state: "file assets" in state["widgets"])
+        window.key("Escape")
+        window.wait("the dialog to close", lambda state: "open path" not in state["widgets"])
         window.close()
 
     def sessions(self):
