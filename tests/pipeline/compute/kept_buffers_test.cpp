@@ -3,6 +3,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <fstream>
+#include <sstream>
+#include <string>
+
 #include "tests/pipeline/compute/memory_use.h"
 
 namespace keepsake::pipeline {
@@ -17,6 +22,22 @@ const void* address_of_one(std::int64_t mebibytes) {
     return floats(mebibytes).const_data_ptr();
 }
 
+// The flags of the mapping that holds an address (proc_pid_smaps(5)); empty where there are none.
+std::string flags_of_memory_at(const void* address) {
+    std::ifstream maps("/proc/self/smaps");
+    const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+    bool inside = false;
+    for (std::string line; std::getline(maps, line);) {
+        std::istringstream range(line);
+        std::uintptr_t begin = 0, end = 0;
+        char dash = 0;
+        if (range >> std::hex >> begin >> dash >> end && dash == '-')
+            inside = begin <= wanted && wanted < end;
+        if (inside && line.rfind("VmFlags:", 0) == 0) return line + ' ';
+    }
+    return {};
+}
+
 TEST(KeptBuffers, ATensorOfAboutTheSizeGetsTheBuffer) {
     keep_large_buffers();
     give_back_buffers();
@@ -29,6 +50,17 @@ TEST(KeptBuffers, ATensorOfAboutTheSizeGetsTheBuffer) {
         EXPECT_EQ(fits.const_data_ptr(), first);
     }
     EXPECT_EQ(address_of_one(40), first) << "a buffer forgot how large it is";
+}
+
+TEST(KeptBuffers, ALargeOneIsInLargePagesWhereTheSystemHasThem) {
+    if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled"))
+        GTEST_SKIP() << "this system has no large pages";
+    keep_large_buffers();
+    give_back_buffers();
+    const at::Tensor buffer = floats(63);
+    const std::string flags = flags_of_memory_at(buffer.const_data_ptr());
+    if (flags.empty()) GTEST_SKIP() << "this system does not say";
+    EXPECT_NE(flags.find(" hg "), std::string::npos) << flags;
 }
 
 TEST(KeptBuffers, NoMoreThanItSaysIsKept) {
