@@ -106,15 +106,24 @@ void run_winograd(const Kernels& k, const Geometry& g, const Tensor& prepared, c
     job.c = added.c;
     const std::int64_t tiles = job.tiles(), threads = at::get_num_threads();
     const std::int64_t panels = (g.out + k.panel_width - 1) / k.panel_width;
-    // Whole tiles of the kernel; short enough that their values stay in the second-level cache, and
-    // that there are at least two parts a thread.
+    // Whole tiles of the kernel, few, so that their values stay in the second-level cache. Many
+    // channels' panels are too large to be read again and again: there runs are twice as long, and
+    // rather the panels are cut, though each group turns the tiles anew. At least two parts a
+    // thread.
     const std::int64_t unit = k.tile_rows;
-    std::int64_t run = g.in <= 640 ? 8 * unit : 4 * unit;
-    while (run > unit && (tiles + run - 1) / run < 2 * threads) run /= 2;
-    share_runs(tiles, run, [&](std::int64_t begin, std::int64_t end) {
+    const bool large = g.in > 640;
+    std::int64_t run = (large ? 8 : 4) * unit, groups = 1;
+    const auto runs = [&] { return (tiles + run - 1) / run; };
+    while (large && groups < 4 && runs() * groups < 2 * threads) groups *= 2;
+    while (run > unit && runs() * groups < 2 * threads) run /= 2;
+    const std::int64_t per_group = (panels + groups - 1) / groups;
+    share(runs() * groups, threads, [&](std::int64_t i) {
+        const std::int64_t begin = i % runs() * run, end = std::min(begin + run, tiles);
+        const std::int64_t panel = i / runs() * per_group;
         const Tensor scratch = at::empty({k.winograd_scratch(end - begin, g.in)},
                                          at::TensorOptions().dtype(at::kFloat));
-        k.winograd(job, begin, end, 0, panels, scratch.mutable_data_ptr<float>());
+        k.winograd(job, begin, end, std::min(panel, panels), std::min(panel + per_group, panels),
+                   scratch.mutable_data_ptr<float>());
     });
 }
 

@@ -171,11 +171,25 @@ struct Products {
         }
     }
 
+    // Brings nothing: a panel's rows follow each other, and processors fetch those by themselves.
+    struct NoneAhead {
+        inline void fetch() {}
+    };
+    // Brings what will be read next into the second-level cache, a vector at each call.
+    struct Ahead {
+        const Number* next;
+        inline void fetch() {
+            __builtin_prefetch(next, /*rw=*/0, /*locality=*/2);
+            next += Width * step;
+        }
+    };
+
     // sums += a[r][0, depth) times `depth` rows of a panel of Count vectors.
-    template <int N, int Count>
+    template <int N, int Count, class Next = NoneAhead>
     static inline void accumulate(const Number* const (&a)[N], std::int64_t depth, const Number* b,
-                                  Floats (&sums)[N][Count]) {
+                                  Floats (&sums)[N][Count], Next next = {}) {
         for (std::int64_t k = 0; k < depth; k += step, b += Count * Width * step) {
+            next.fetch();
             Floats parts[Count];
             for (int v = 0; v < Count; ++v) parts[v] = Numbers::load(b + v * Width * step);
 #pragma GCC unroll 16

@@ -160,19 +160,22 @@ struct Winograds {
         }
     }
 
+    // A panel is read for a few tiles only, so it comes from afar: the first tiles of a point bring
+    // the next point's part nearer, a vector of it in each step.
     template <int Count>
     static void multiply(const Winograd& job, std::int64_t rows, const Number* values,
                          const Number* panels, float* sums) {
         const std::int64_t depth = job.channels;
         for (std::int64_t i = 0; i < points; ++i) {
+            const Number* b = panels + i * depth * Count * Width;
             for (std::int64_t row = 0; row < rows; row += Rows) {
                 const Number* a[Rows];
                 for (int r = 0; r < Rows; ++r) a[r] = values + (i * rows + row + r) * depth;
                 Floats c[Rows][Count];
                 for (int r = 0; r < Rows; ++r)
                     for (int v = 0; v < Count; ++v) c[r][v] = Floats{};
-                P::template accumulate<Rows, Count>(a, depth, panels + i * depth * Count * Width,
-                                                    c);
+                const Number* next = b + (Count + row / Rows % Count) * depth * Width;
+                P::accumulate(a, depth, b, c, typename P::Ahead{next});
                 for (int r = 0; r < Rows; ++r)
                     for (int v = 0; v < Count; ++v)
                         V::store(sums + (i * rows + row + r) * panel + v * Width, c[r][v]);
