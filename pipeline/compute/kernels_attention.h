@@ -107,10 +107,10 @@ struct Attentions {
             Floats high = V::load(scores);
             for (std::int64_t j = Width; j < width; j += Width) {
                 const Floats s = V::load(scores + j);
-                high = V::select(s > high, s, high);
+                high = s > high ? s : high;
             }
-            float highest = state.highest[r];
-            for (int i = 0; i < Width; ++i) highest = high[i] > highest ? high[i] : highest;
+            const float here = V::largest(high);
+            const float highest = here > state.highest[r] ? here : state.highest[r];
             Floats total{};
             for (std::int64_t j = 0; j < width; j += Width) {
                 const Floats weight = V::exp2_of_negative(V::load(scores + j) - highest);

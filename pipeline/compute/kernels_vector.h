@@ -94,10 +94,25 @@ struct Vectors {
         return reinterpret_cast<Floats>((mask & reinterpret_cast<Ints>(yes)) |
                                         (~mask & reinterpret_cast<Ints>(no)));
     }
+    // Halves are added, then halves of the sum: three or four steps, where one lane after the other
+    // would be as many as there are lanes, each waiting for the one before.
     static inline float sum(Floats v) {
-        float total = 0;
-        for (int i = 0; i < Width; ++i) total += v[i];
-        return total;
+#pragma GCC unroll 4
+        for (int half = Width / 2; half >= 1; half /= 2) v += moved_down(v, half);
+        return v[0];
+    }
+    static inline float largest(Floats v) {
+#pragma GCC unroll 4
+        for (int half = Width / 2; half >= 1; half /= 2) {
+            const Floats other = moved_down(v, half);
+            v = other > v ? other : v;
+        }
+        return v[0];
+    }
+    static inline Floats moved_down(Floats v, int by) {
+        Ints from;
+        for (int lane = 0; lane < Width; ++lane) from[lane] = (lane + by) % Width;
+        return __builtin_shuffle(v, from);
     }
 
     // A square of Width vectors, rows for columns: blocks of half the side change places, then
