@@ -11,6 +11,7 @@
 #include "editor/commands/commands.h"
 #include "editor/commands/manual.h"
 #include "pipeline/error.h"
+#include "pipeline/files/printable_text.h"
 
 namespace keepsake::editor {
 namespace {
@@ -21,6 +22,8 @@ constexpr int done = 0, failed = 1, wrong_usage = 2;
 int report(std::string text, int status) {
     std::replace_if(
         text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+    constexpr std::size_t most = 4000;  // it may name every tensor of a stranger's file
+    text = printable(text, most);
     // A progress bar may stand where the line is going to be.
     const char* clear = isatty(STDERR_FILENO) ? "\r\033[K" : "";
     std::cerr << clear << "keepsake: " << text << std::endl;

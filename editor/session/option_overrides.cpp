@@ -2,10 +2,11 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -38,12 +39,17 @@ class Fields {
     void take(const char* key, std::optional<Value>& value) {
         known_.push_back(key);
         if (!object_.contains(key)) return;
-        try {
-            value = object_[key].get<Value>();
-        } catch (const json::exception&) {
-            throw Error(file_, "'" + path(key) + "' is " + object_[key].dump() +
-                                   ", not of the kind it should be");
-        }
+        const json& found = object_[key];
+        bool fits = found.is_string();
+        if constexpr (std::is_integral_v<Value>)
+            fits = found.is_number_integer() && found >= std::numeric_limits<Value>::min() &&
+                   found <= std::numeric_limits<Value>::max();
+        else if constexpr (std::is_floating_point_v<Value>)
+            fits = found.is_number() && std::isfinite(found.get<Value>());
+        if (!fits)
+            throw Error(
+                file_, "'" + path(key) + "' is " + brief(found) + ", not of the kind it should be");
+        value = found.get<Value>();
     }
 
     // Null where there is none.
@@ -177,12 +183,10 @@ ModelDefaults load_model_defaults(const std::filesystem::path& model) {
     const std::filesystem::path path = defaults_path(model);
     if (!is_there(path)) return {};
     try {
-        return read_defaults(json::parse(read_file(path)), path.string());
+        return read_defaults(read_json_file(path), path.string());
     } catch (const Error& error) {
         if (std::string_view(error.what()).starts_with(path.string())) throw;
         throw Error(path.string(), error.what());
-    } catch (const json::parse_error& error) {
-        throw Error(path.string(), std::string("is not JSON: ") + error.what());
     }
 }
 

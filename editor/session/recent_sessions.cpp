@@ -11,6 +11,7 @@
 #include "editor/session/session.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -59,7 +60,7 @@ std::vector<fs::path> recent_sessions(const fs::path& library) {
     if (!fs::exists(list_path(library), code)) return {};
     std::vector<fs::path> sessions;
     try {
-        for (const json& entry : json::parse(read_file(list_path(library)))) {
+        for (const json& entry : read_json_file(list_path(library))) {
             const fs::path path = entry.get<std::string>();
             if (is_session(path)) sessions.push_back(path);
         }

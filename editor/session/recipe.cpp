@@ -10,6 +10,7 @@
 #include "editor/session/recipe_ranges.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 // cereal finds these by the namespace of what they write.
 namespace keepsake::optimize {
@@ -273,8 +274,12 @@ std::string to_chunk(const GenerateRender& render) {
 }
 
 RecipeKind recipe_kind(const std::string& text) {
-    const json file = json::parse(text, nullptr, false);
-    if (file.is_discarded()) return RecipeKind::damaged;
+    json file;
+    try {
+        file = parse_json(text, "recipe");
+    } catch (const Error&) {
+        return RecipeKind::damaged;
+    }
     if (!file.is_object()) return RecipeKind::another;
     const auto found = file.find("kind");
     // Of before there was a kind: what the recipe has lain under since its first day.
@@ -297,7 +302,7 @@ std::string unknown_fields(const Recipe& recipe) {
 
 Recipe recipe_from_json(const std::string& text, const std::string& source) {
     try {
-        json found = json::parse(text);
+        json found = parse_json(text, source);
         const std::uint64_t found_version = take_version(found);
         found = with_noise_share(std::move(found));
         const json expected = with_noise_share(json::parse(write_json(root, Recipe{})));

@@ -9,6 +9,7 @@
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -45,7 +46,7 @@ double share(const json& file, const char* name) {
 // Throws Error naming the file.
 RegionSettings read_settings(const fs::path& path) {
     try {
-        const json file = json::parse(read_file(path));
+        const json file = read_json_file(path);
         RegionSettings settings;
         const auto mode = file.at("mode").get<std::string>();
         const auto* known = std::ranges::find(mode_names, mode);

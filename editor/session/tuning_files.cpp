@@ -4,6 +4,7 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::editor {
@@ -221,7 +222,7 @@ void write_losses(const std::filesystem::path& path, const Tuning& tuning) {
 void read_losses(const std::filesystem::path& path, Tuning& tuning) {
     if (!is_there(path)) return;
     try {
-        const json content = json::parse(read_file(path));
+        const json content = read_json_file(path);
         tuning.embedding_losses = losses_of(content.at("embedding"));
         tuning.finetune_losses = losses_of(content.at("finetune"));
     } catch (const json::exception& error) {

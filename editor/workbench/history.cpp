@@ -6,6 +6,7 @@
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -125,7 +126,7 @@ SavedHistory load_history(const fs::path& session) {
     std::size_t left_out = 0;
     std::string why;
     try {
-        const json file = json::parse(read_file(history_path(session)));
+        const json file = read_json_file(history_path(session));
         const json shown = file.value("shown", json());
         const json& results = file.at("results");
         if (!results.is_array()) throw Error("results", "is no list");

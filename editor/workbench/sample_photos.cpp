@@ -1,10 +1,8 @@
 #include "editor/workbench/sample_photos.h"
 
-#include <nlohmann/json.hpp>
-
 #include "editor/session/bundled_model.h"
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::editor {
 
@@ -13,7 +11,7 @@ std::vector<SamplePhoto> sample_photos() {
     const std::filesystem::path folder = bundled_model().parent_path().parent_path() / "photos";
     std::vector<SamplePhoto> samples;
     try {
-        for (const auto& entry : nlohmann::json::parse(read_file(folder / "suggestions.json"))) {
+        for (const auto& entry : read_json_file(folder / "suggestions.json")) {
             const std::filesystem::path path = folder / entry.at("photo").get<std::string>();
             std::error_code code;
             if (!std::filesystem::exists(path, code)) continue;

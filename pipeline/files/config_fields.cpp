@@ -1,9 +1,11 @@
 #include "pipeline/files/config_fields.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::pipeline {
 
@@ -33,7 +35,7 @@ const nlohmann::json* ConfigFields::find(const std::string& key) const {
 
 void ConfigFields::reject(const std::string& key, std::string_view why) {
     const auto* value = find(key);
-    problems_.push_back(key + (value ? " = " + value->dump() : "") + " (" + std::string(why) + ")");
+    problems_.push_back(key + (value ? " = " + brief(*value) : "") + " (" + std::string(why) + ")");
 }
 
 std::int64_t ConfigFields::size(const std::string& key) {
@@ -95,7 +97,7 @@ std::string ConfigFields::text(const std::string& key, const std::string& fallba
 double ConfigFields::number(const std::string& key, double fallback) {
     const auto* value = find(key);
     if (!value) return fallback;
-    if (value->is_number()) return value->get<double>();
+    if (value->is_number() && std::isfinite(value->get<double>())) return value->get<double>();
     reject(key, "should be a number");
     return fallback;
 }
@@ -110,7 +112,7 @@ bool ConfigFields::flag(const std::string& key, bool fallback) {
 
 void ConfigFields::only(const std::string& key, const nlohmann::json& supported) {
     const auto* value = find(key);
-    if (value && *value != supported) reject(key, "only " + supported.dump() + " is supported");
+    if (value && *value != supported) reject(key, "only " + brief(supported) + " is supported");
 }
 
 void ConfigFields::finish() const {

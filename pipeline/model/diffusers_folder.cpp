@@ -4,7 +4,7 @@
 #include <set>
 
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
@@ -99,7 +99,7 @@ void check_classes(const path& index_path) {
         if (found != class_name)
             throw Error(index_path.string(), std::string(component) + " should be a " + class_name +
                                                  ", is " +
-                                                 (found.is_null() ? "none" : found.dump()));
+                                                 (found.is_null() ? "none" : brief(found)));
     }
     // Stable Diffusion XL and 3 have more text encoders than this program knows what to do with.
     if (index.contains("text_encoder_2") && !index["text_encoder_2"].is_null() &&
@@ -121,15 +121,6 @@ Config read_config(const path& file) {
 }
 
 }  // namespace
-
-json read_json_file(const path& file) {
-    const auto text = read_file(file);
-    try {
-        return json::parse(text);
-    } catch (const json::exception& error) {
-        throw Error(file.string(), std::string("is not JSON: ") + error.what());
-    }
-}
 
 ModelFiles open_diffusers_folder(const path& folder) {
     check_classes(folder / "model_index.json");

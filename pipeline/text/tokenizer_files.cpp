@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 #include "pipeline/text/vocabulary_files.h"
 
 namespace keepsake::pipeline {
@@ -43,7 +43,7 @@ AddedToken declared_token(const fs::path& path, const json& value, bool special)
         token.lstrip = value.value("lstrip", false);
         token.rstrip = value.value("rstrip", false);
     } catch (const json::exception&) {
-        throw Error(path.string(), "not a token: " + value.dump());
+        throw Error(path.string(), "not a token: " + brief(value));
     }
     return token;
 }
@@ -64,7 +64,7 @@ Configuration read_configuration(const fs::path& folder) {
         if (values.value(side, json("right")) != "right")
             throw Error(
                 configuration.path.string(),
-                std::string(side) + " is " + values[side].dump() + ", only \"right\" is known");
+                std::string(side) + " is " + brief(values[side]) + ", only \"right\" is known");
     return configuration;
 }
 
@@ -102,7 +102,7 @@ std::vector<AddedToken> listed_tokens(const fs::path& folder, const Configuratio
         const json contents = is_there(added) ? read_json_object(added) : json::object();
         for (const auto& [content, id] : contents.items()) {
             if (!id.is_number_unsigned())
-                throw Error(added.string(), "token '" + content + "' has the id " + id.dump());
+                throw Error(added.string(), "token '" + content + "' has the id " + brief(id));
             listed[id.get<std::uint64_t>()] =
                 declared_token(added, {{"content", content}, {"special", false}}, false);
         }
@@ -110,7 +110,7 @@ std::vector<AddedToken> listed_tokens(const fs::path& folder, const Configuratio
             const json id = value.is_object() ? value.value("id", json()) : json();
             if (!id.is_number_unsigned())
                 throw Error(files.vocabulary_path.string(),
-                            "added_tokens: not a token with an id: " + value.dump());
+                            "added_tokens: not a token with an id: " + brief(value));
             listed[id.get<std::uint64_t>()] = declared_token(files.vocabulary_path, value, false);
         }
     }
@@ -182,7 +182,7 @@ std::size_t max_length(const Configuration& configuration) {
         return TokenizerTables().max_length;
     if (!value.is_number_unsigned() || value.get<std::size_t>() < 3)
         throw Error(configuration.path.string(),
-                    "model_max_length is " + value.dump() + ", not a number from 3 on");
+                    "model_max_length is " + brief(value) + ", not a number from 3 on");
     return value.get<std::size_t>();
 }
 

@@ -6,6 +6,7 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -16,10 +17,13 @@ namespace fs = std::filesystem;
 // Far above any vocabulary; keeps an absurd id from asking for as much memory.
 constexpr std::uint64_t kMostTokens = 1 << 22;
 
+// The largest tokenizer.json of a model in use has some 30 MB.
+constexpr JsonLimits tokenizer_limits{.size = std::size_t{128} << 20};
+
 void add_token(Vocabulary& vocabulary, const fs::path& path, const std::string& token,
                const json& id) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= kMostTokens)
-        throw Error(path.string(), "token '" + token + "' has the id " + id.dump() +
+        throw Error(path.string(), "token '" + token + "' has the id " + brief(id) +
                                        ", not a number from 0 to " +
                                        std::to_string(kMostTokens - 1));
     vocabulary.add(token, id.get<std::uint32_t>());
@@ -52,7 +56,7 @@ class VocabularyParser : public json::json_sax_t {
     bool end_object() override { return close(); }
     bool end_array() override { return close(); }
     bool parse_error(std::size_t byte, const std::string&, const json::exception&) override {
-        throw Error(path_.string(), "not valid JSON at byte " + std::to_string(byte));
+        throw Error(path_.string(), "is not JSON: wrong at byte " + std::to_string(byte));
     }
 
   private:
@@ -146,7 +150,8 @@ void add_merge_line(VocabularyFiles& files, std::uint32_t rank, std::string_view
 
 void read_vocab_json(VocabularyFiles& files) {
     VocabularyParser parser(files.vocabulary_path, true, files.bpe.vocabulary);
-    json::sax_parse(read_file(files.vocabulary_path), &parser);
+    parse_json(read_file(files.vocabulary_path), files.vocabulary_path.string(), tokenizer_limits,
+               parser);
     if (files.bpe.vocabulary.size() == 0)
         throw Error(files.vocabulary_path.string(), "no tokens in it");
 }
@@ -165,7 +170,8 @@ void read_merges_txt(VocabularyFiles& files) {
 
 void read_tokenizer_json(VocabularyFiles& files) {
     VocabularyParser parser(files.vocabulary_path, false, files.bpe.vocabulary);
-    json::sax_parse(read_file(files.vocabulary_path), &parser);
+    parse_json(read_file(files.vocabulary_path), files.vocabulary_path.string(), tokenizer_limits,
+               parser);
     if (files.bpe.vocabulary.size() == 0)
         throw Error(files.vocabulary_path.string(), "no tokens in it");
     for (std::size_t i = 0; i < parser.merges.size(); ++i)
@@ -176,12 +182,7 @@ void read_tokenizer_json(VocabularyFiles& files) {
 }  // namespace
 
 json read_json_object(const fs::path& path) {
-    json parsed;
-    try {
-        parsed = json::parse(read_file(path));
-    } catch (const json::parse_error& error) {
-        throw Error(path.string(), "not valid JSON at byte " + std::to_string(error.byte));
-    }
+    json parsed = read_json_file(path, tokenizer_limits);
     if (!parsed.is_object()) throw Error(path.string(), "not a JSON object");
     return parsed;
 }

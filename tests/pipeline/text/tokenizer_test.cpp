@@ -205,8 +205,8 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
         const char *file, *content, *why;
     };
     const Case cases[] = {
-        {"vocab.json", "", "not valid JSON"},
-        {"vocab.json", R"({"i": 0, "n": 1, "in)", "not valid JSON"},
+        {"vocab.json", "", "is not JSON"},
+        {"vocab.json", R"({"i": 0, "n": 1, "in)", "is not JSON"},
         {"vocab.json", "[]", "not a JSON object"},
         {"vocab.json", "3", "not a JSON object"},
         {"vocab.json", "{}", "no tokens"},
@@ -223,7 +223,7 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
         {"merges.txt", "i n\nqqq n\n", "line 2 needs the token 'qqq'"},
         {"merges.txt", "i n\ni qqq\n", "line 2 needs the token 'qqq'"},
         {"merges.txt", "i n\nn i\n", "line 2 needs the token 'ni'"},
-        {"tokenizer_config.json", "{", "not valid JSON"},
+        {"tokenizer_config.json", "{", "is not JSON"},
         {"tokenizer_config.json", R"({"model_max_length": 2})", "model_max_length is 2"},
         {"tokenizer_config.json", R"({"model_max_length": "77"})", "model_max_length is \"77\""},
         {"tokenizer_config.json", R"({"padding_side": "left"})", "padding_side is \"left\""},
