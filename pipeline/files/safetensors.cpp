@@ -1,7 +1,6 @@
 #include "pipeline/files/safetensors.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,20 +18,31 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
 
 namespace keepsake::pipeline {
 
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
-// The whole file in memory, read-only.
-struct SafetensorsFile::Mapping {
-    const char* data = nullptr;
+// The file, held open: what is renamed over its path does not change what is read. It is read and
+// not mapped, because a file that becomes shorter under a mapping ends the program by a signal.
+struct SafetensorsFile::OpenFile {
+    std::filesystem::path path;
+    int descriptor = -1;
     std::size_t size = 0;
-    Mapping() = default;
-    Mapping(const Mapping&) = delete;
-    Mapping& operator=(const Mapping&) = delete;
-    ~Mapping() {
-        if (data != nullptr) ::munmap(const_cast<char*>(data), size);
+    explicit OpenFile(const std::filesystem::path& path);
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+    ~OpenFile() {
+        if (descriptor >= 0) ::close(descriptor);
+    }
+
+    // Throws Error naming the file, also when it has become shorter than that.
+    void read(char* to, std::size_t begin, std::size_t count) const;
+    std::string bytes(std::size_t begin, std::size_t count) const {
+        std::string result(count, '\0');
+        read(result.data(), begin, count);
+        return result;
     }
 };
 
@@ -63,21 +73,6 @@ constexpr std::array<DtypeName, 13> dtype_names = {{{"F64", at::kDouble},
                                                     {"U8", at::kByte},
                                                     {"BOOL", at::kBool}}};
 
-// Opens a regular file. O_NONBLOCK so that a named pipe is refused below and not waited for.
-int open_regular_file(const path& path, std::size_t& size) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        throw Error(path.string(), "cannot read: " + std::generic_category().message(errno));
-    struct stat status {};
-    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
-        size = static_cast<std::size_t>(status.st_size);
-        return fd;
-    }
-    ::close(fd);
-    throw Error(path.string(), S_ISDIR(status.st_mode) ? "is a folder, not a safetensors file"
-                                                       : "is no regular file");
-}
-
 // torch.save writes a zip archive of pickles, or (before 1.6) pickles alone: protocol mark 0x80,
 // then the protocol's number. A header length of safetensors can begin with the same two bytes, but
 // then it is followed by a JSON object.
@@ -104,8 +99,9 @@ bool is_pickle(const path& path, std::string_view bytes) {
                     converted.string() + "')\"");
 }
 
-// The length of the JSON header, once the file can hold it.
-std::size_t checked_header_size(const path& path, std::string_view bytes) {
+// The length of the JSON header, once the file of `file_size` bytes can hold it. bytes: its first
+// ones.
+std::size_t checked_header_size(const path& path, std::string_view bytes, std::size_t file_size) {
     if (bytes.empty()) throw Error(path.string(), "is empty, not a safetensors file");
     if (is_pickle(path, bytes)) refuse_pickle(path);
     if (bytes.size() < prefix_size)
@@ -117,30 +113,33 @@ std::size_t checked_header_size(const path& path, std::string_view bytes) {
         throw Error(path.string(), "is no safetensors file: says its header has " +
                                        std::to_string(size) + " bytes, and at most " +
                                        std::to_string(max_header_size) + " are allowed");
-    if (size > bytes.size() - prefix_size)
+    if (size > file_size - prefix_size)
         throw Error(path.string(), "is truncated, or no safetensors file: says its header has " +
                                        std::to_string(size) + " bytes, and the file has " +
-                                       std::to_string(bytes.size()));
+                                       std::to_string(file_size));
     return static_cast<std::size_t>(size);
 }
 
-// Parses the header; json::parse alone would let the last of two equal keys win.
+// The header, a JSON object; parse_json alone would let the last of two equal keys win.
 json parse_header(const path& path, std::string_view text) {
     std::vector<std::set<std::string>> keys;
+    std::string twice;
     const auto check_keys = [&](int, json::parse_event_t event, json& value) {
         if (event == json::parse_event_t::object_start) keys.emplace_back();
         if (event == json::parse_event_t::object_end) keys.pop_back();
         if (event == json::parse_event_t::key &&
-            !keys.back().insert(value.get<std::string>()).second)
-            throw Error(path.string(), "header has two entries '" + value.get<std::string>() + "'");
+            !keys.back().insert(value.get<std::string>()).second && twice.empty())
+            twice = value.get<std::string>();
         return true;
     };
+    constexpr JsonLimits limits{.size = max_header_size, .depth = 8};  // it takes three levels
     json header;
     try {
-        header = json::parse(text, check_keys);
-    } catch (const json::exception&) {
-        throw Error(path.string(), "is no safetensors file: its header is not JSON");
+        header = parse_json(text, "its header", limits, check_keys);
+    } catch (const Error& error) {
+        throw Error(path.string(), std::string("is no safetensors file: ") + error.what());
     }
+    if (!twice.empty()) throw Error(path.string(), "header has two entries '" + twice + "'");
     if (!header.is_object())
         throw Error(path.string(), "is no safetensors file: its header is no JSON object");
     return header;
@@ -172,9 +171,7 @@ TensorInfo parse_tensor(const std::string& noun, const json& entry, std::size_t 
     if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
         !entry.contains("shape") || !is_size_list(entry["shape"], 0) ||
         !entry.contains("data_offsets") || !is_size_list(entry["data_offsets"], 2))
-        throw Error(noun,
-                    "its header entry is not {dtype, shape, data_offsets}: " +
-                        entry.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 200));
+        throw Error(noun, "its header entry is not {dtype, shape, data_offsets}: " + brief(entry));
     TensorInfo info;
     const auto name = entry["dtype"].get<std::string>();
     const auto* known = std::ranges::find(dtype_names, name, &DtypeName::name);
@@ -186,12 +183,12 @@ TensorInfo parse_tensor(const std::string& noun, const json& entry, std::size_t 
     std::int64_t bytes = static_cast<std::int64_t>(at::elementSize(info.dtype));
     for (const auto side : info.shape)
         if (__builtin_mul_overflow(bytes, side, &bytes))
-            throw Error(noun, "shape " + entry["shape"].dump() + " is too large");
+            throw Error(noun, "shape " + brief(entry["shape"]) + " is too large");
     const auto begin = entry["data_offsets"][0].get<std::uint64_t>();
     const auto end = entry["data_offsets"][1].get<std::uint64_t>();
     if (begin > end || end - begin != static_cast<std::uint64_t>(bytes))
-        throw Error(noun, "offsets " + entry["data_offsets"].dump() + " do not fit dtype " + name +
-                              " and shape " + entry["shape"].dump() + ", which take " +
+        throw Error(noun, "offsets " + brief(entry["data_offsets"]) + " do not fit dtype " + name +
+                              " and shape " + brief(entry["shape"]) + ", which take " +
                               std::to_string(bytes) + " bytes");
     // No overflow: both offsets are below 2^63, and the header is small.
     info.begin = data_begin + begin;
@@ -227,37 +224,44 @@ void check_layout(const path& path, const std::map<std::string, TensorInfo>& ten
                                        " bytes after the last tensor belong to no tensor");
 }
 
-// Tells the kernel about the whole pages in, or touched by, a range of a mapping.
-void advise(const char* begin, std::size_t size, int advice) {
-    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto address = reinterpret_cast<std::uintptr_t>(begin);
-    const auto first = address / page * page;
-    // Only a hint: where it is refused, more memory is used, and nothing else changes.
-    ::madvise(reinterpret_cast<void*>(first), address + size - first, advice);
-}
-
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-    std::size_t size = 0;
-    const int fd = open_regular_file(path, size);
-    auto mapping = std::make_shared<Mapping>();
-    if (size > 0) {
-        void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        const int error = errno;
-        ::close(fd);
-        if (data == MAP_FAILED)
-            throw Error(path.string(), "cannot map: " + std::generic_category().message(error));
-        mapping->data = static_cast<const char*>(data);
-        mapping->size = size;
-    } else {
-        ::close(fd);
+// O_NONBLOCK so that a named pipe is refused below and not waited for.
+SafetensorsFile::OpenFile::OpenFile(const std::filesystem::path& path_)
+    : path(path_), descriptor(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (descriptor < 0)
+        throw Error(path.string(), "cannot read: " + std::generic_category().message(errno));
+    struct stat status {};
+    if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+        ::close(descriptor);
+        throw Error(path.string(), S_ISDIR(status.st_mode) ? "is a folder, not a safetensors file"
+                                                           : "is no regular file");
     }
-    mapping_ = mapping;
+    size = static_cast<std::size_t>(status.st_size);
+}
 
-    const std::string_view bytes(mapping->data, mapping->size);
-    const auto header_size = checked_header_size(path, bytes);
-    const auto header = parse_header(path, bytes.substr(prefix_size, header_size));
+void SafetensorsFile::OpenFile::read(char* to, std::size_t begin, std::size_t count) const {
+    while (count > 0) {
+        const auto got = ::pread(descriptor, to, count, static_cast<off_t>(begin));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            throw Error(path.string(), "cannot read: " + std::generic_category().message(errno));
+        if (got == 0)
+            throw Error(path.string(), "was cut short while it was read: it ended at byte " +
+                                           std::to_string(begin) + ", and had " +
+                                           std::to_string(size));
+        to += got;
+        begin += static_cast<std::size_t>(got);
+        count -= static_cast<std::size_t>(got);
+    }
+}
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
+    const auto file = std::make_shared<const OpenFile>(path);
+    file_ = file;
+    const std::string first = file->bytes(0, std::min(file->size, prefix_size + 1));
+    const auto header_size = checked_header_size(path, first, file->size);
+    const auto header = parse_header(path, file->bytes(prefix_size, header_size));
     const auto data_begin = prefix_size + header_size;
     for (const auto& [name, entry] : header.items()) {
         if (name == "__metadata__")
@@ -266,8 +270,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
             tensors_[name] =
                 parse_tensor(path.string() + ": tensor '" + name + "'", entry, data_begin);
     }
-    check_layout(path, tensors_, data_begin, size);
-    advise(mapping->data, data_begin, MADV_DONTNEED);
+    check_layout(path, tensors_, data_begin, file->size);
 }
 
 const TensorInfo& SafetensorsFile::info(const std::string& name) const {
@@ -281,39 +284,30 @@ std::string SafetensorsFile::read_bytes(const std::string& name, std::size_t off
     const TensorInfo& info = this->info(name);
     const auto total = info.end - info.begin;
     offset = std::min(offset, total);
-    size = std::min(size, total - offset);
-    const char* source = mapping_->data + info.begin + offset;
-    std::string bytes(source, size);
-    advise(source, size, MADV_DONTNEED);
-    return bytes;
+    return file_->bytes(info.begin + offset, std::min(size, total - offset));
 }
 
 Tensor SafetensorsFile::read(const std::string& name, at::ScalarType as) const {
     const TensorInfo& info = this->info(name);
     if (as == at::ScalarType::Undefined) as = info.dtype;
-    const auto stored = at::TensorOptions().dtype(info.dtype);
     Tensor result = at::empty(info.shape, at::TensorOptions().dtype(as));
-    const Tensor flat = result.view(-1);
-
+    if (as == info.dtype) {
+        file_->read(static_cast<char*>(result.data_ptr()), info.begin, info.end - info.begin);
+        return result;
+    }
     // A few megabytes at a time, so that a large tensor is never in memory twice.
-    constexpr std::size_t chunk_size = std::size_t{4} << 20;
-    const auto element = at::elementSize(info.dtype);
-    const char* source = mapping_->data + info.begin;
-    const auto total = info.end - info.begin;
-    if (total > 0) advise(source, total, MADV_WILLNEED);
-    for (std::size_t done = 0; done < total; done += chunk_size) {
-        const auto size = std::min(chunk_size, total - done);
-        const auto first = static_cast<std::int64_t>(done / element);
-        const auto count = static_cast<std::int64_t>(size / element);
-        Tensor part = flat.narrow(0, first, count);
-        if (as == info.dtype) {
-            std::memcpy(part.data_ptr(), source + done, size);
-        } else {  // through a copy, because the file may not align the data
-            const Tensor chunk = at::empty({count}, stored);
-            std::memcpy(chunk.data_ptr(), source + done, size);
-            part.copy_(chunk);
-        }
-        advise(source + done, size, MADV_DONTNEED);
+    constexpr std::int64_t chunk_bytes = std::int64_t{4} << 20;
+    const auto element = static_cast<std::int64_t>(at::elementSize(info.dtype));
+    const std::int64_t most = chunk_bytes / element;
+    const Tensor flat = result.view(-1);
+    const Tensor chunk =
+        at::empty({std::min(most, flat.numel())}, at::TensorOptions().dtype(info.dtype));
+    for (std::int64_t done = 0; done < flat.numel(); done += most) {
+        const std::int64_t count = std::min(most, flat.numel() - done);
+        file_->read(static_cast<char*>(chunk.data_ptr()),
+                    info.begin + static_cast<std::size_t>(done * element),
+                    static_cast<std::size_t>(count * element));
+        flat.narrow(0, done, count).copy_(chunk.narrow(0, 0, count));
     }
     return result;
 }

@@ -25,7 +25,7 @@ struct TensorInfo {
     std::size_t end = 0;
 };
 
-// A safetensors file, memory-mapped read-only. Cheap to open: only the header is read and checked.
+// A safetensors file, held open. Cheap to open: only the header is read and checked.
 class SafetensorsFile {
   public:
     // Throws Error naming the file when it is missing, shorter than its header says, when the
@@ -38,9 +38,9 @@ class SafetensorsFile {
     const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-    // The tensor `name` as a fresh contiguous CPU tensor of dtype `as` (Undefined: as stored). The
-    // pages read for it are given back to the kernel, so that a load's peak memory is the result's.
-    // Throws Error naming file and tensor when there is none of that name.
+    // The tensor `name` as a fresh contiguous CPU tensor of dtype `as` (Undefined: as stored). A
+    // load's peak memory is the result's. Throws Error naming file and tensor when there is none of
+    // that name, and naming the file when it cannot be read or has been cut short since.
     Tensor read(const std::string& name, at::ScalarType as = at::ScalarType::Undefined) const;
 
     // Up to `size` of the tensor's bytes as stored, from byte `offset` of the tensor on. Throws as
@@ -50,9 +50,9 @@ class SafetensorsFile {
   private:
     const TensorInfo& info(const std::string& name) const;
 
-    struct Mapping;
+    struct OpenFile;
     std::filesystem::path path_;
-    std::shared_ptr<const Mapping> mapping_;
+    std::shared_ptr<const OpenFile> file_;
     std::map<std::string, TensorInfo> tensors_;
     std::map<std::string, std::string> metadata_;
 };

@@ -181,16 +181,45 @@ TEST(Safetensors, AbsurdHeaderLengths) {
 }
 
 TEST(Safetensors, HeaderThatIsNoJsonObject) {
-    EXPECT_EQ(why_not(file_bytes("", 8)), "is no safetensors file: its header is not JSON");
-    EXPECT_EQ(why_not(file_bytes("{\"t\":", 8)), "is no safetensors file: its header is not JSON");
-    EXPECT_EQ(why_not(file_bytes("hello, world", 8)),
-              "is no safetensors file: its header is not JSON");
-    EXPECT_EQ(why_not(file_bytes("{\"\xff\":1}", 8)),
-              "is no safetensors file: its header is not JSON");
+    const std::string no_json = "is no safetensors file: its header: is not JSON: wrong at byte ";
+    EXPECT_EQ(why_not(file_bytes("", 8)), no_json + "1");
+    EXPECT_EQ(why_not(file_bytes("{\"t\":", 8)), no_json + "6");
+    EXPECT_EQ(why_not(file_bytes("hello, world", 8)), no_json + "1");
+    EXPECT_EQ(why_not(file_bytes("{\"\xff\":1}", 8)), no_json + "3");
     EXPECT_EQ(why_not(file_bytes("[1,2]", 8)),
               "is no safetensors file: its header is no JSON object");
     EXPECT_EQ(why_not(file_bytes(std::string(1'000'000, '['), 0)),
-              "is no safetensors file: its header is not JSON");
+              "is no safetensors file: its header: is JSON nested more than 8 deep at byte 8");
+}
+
+// Well-formed JSON as deep as a file may be long ended the program where it was copied or written.
+TEST(Safetensors, DeepHeader) {
+    const std::string deep = std::string(199'000, '[') + std::string(199'000, ']');
+    const std::string why = "is no safetensors file: its header: is JSON nested more than 8 deep";
+    EXPECT_EQ(why_not_entry(deep).substr(0, why.size()), why);
+    EXPECT_EQ(
+        why_not(file_bytes(R"({"__metadata__":{"a":)" + deep + "}}", 0)).substr(0, why.size()),
+        why);
+}
+
+// As by a download that starts anew, or a disk that is taken away.
+TEST(Safetensors, FileThatIsCutShortOrReplacedWhileItIsRead) {
+    const TemporaryFolder folder;
+    const auto path = folder.path / "a.safetensors";
+    const Tensor values = at::arange(1 << 20, at::kFloat);
+    write_safetensors(path, {{"a", values}});
+    const SafetensorsFile cut(path);
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - 4096);
+    for (const auto as : {at::kFloat, at::kHalf}) {
+        const auto why = thrown_message<Error>([&] { cut.read("a", as); });
+        EXPECT_EQ(why.find(path.string() + ": was cut short while it was read"), 0u) << why;
+    }
+    EXPECT_THROW(cut.read_bytes("a", values.nbytes() - 8, 8), Error);
+
+    write_safetensors(path, {{"a", values}});
+    const SafetensorsFile replaced(path);
+    write_safetensors(path, {{"a", at::zeros({1})}});
+    EXPECT_TRUE(at::equal(replaced.read("a"), values));
 }
 
 TEST(Safetensors, DuplicateKeys) {
