@@ -62,11 +62,8 @@ Tensor sample_ddim(const SamplerRun& run, Tensor x) {
             t >= stride ? alphas[static_cast<std::size_t>(t - stride)] : final_alpha;
 
         const Tensor output = call_model(run, x, i);
-        Prediction p =
+        const Prediction p =
             read_prediction(config.prediction_type, output, x, std::sqrt(a), std::sqrt(1 - a));
-        if (config.clip_sample.value_or(true)) {
-            p.x0 = p.x0.clamp(-config.clip_sample_range, config.clip_sample_range);
-        }
         const double variance = (1 - a_prev) / (1 - a) * (1 - a / a_prev);
         const double sigma = ddim_eta * std::sqrt(std::max(variance, 0.0));
         const double direction = std::sqrt(std::max(1 - a_prev - sigma * sigma, 0.0));

@@ -31,8 +31,7 @@ void check_solver(const ScheduleConfig& config) {
 // schedule needs its noisiest end cut off.
 std::int64_t usable_range(const ScheduleConfig& config, const std::vector<double>& alphas) {
     const auto is_clipped = [&](double a) {
-        return static_cast<float>(0.5 * std::log(a / (1 - a))) <
-               static_cast<float>(config.lambda_min_clipped);
+        return to_float(0.5 * std::log(a / (1 - a))) < to_float(config.lambda_min_clipped);
     };
     const auto clipped = std::count_if(alphas.begin(), alphas.end(), is_clipped);
     if (clipped == std::ssize(alphas)) {
@@ -74,7 +73,7 @@ Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps) 
         table.sigmas = interpolate_sigmas(all, table.timesteps);
     }
     table.sigmas.push_back(config.final_sigmas_type == FinalSigma::zero ? 0.0 : all.front());
-    for (double& s : table.sigmas) s = static_cast<double>(static_cast<float>(s));
+    for (double& s : table.sigmas) s = to_float(s);
     return table;
 }
 

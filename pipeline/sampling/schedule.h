@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace keepsake::pipeline {
@@ -14,10 +15,16 @@ namespace keepsake::pipeline {
 using at::Tensor;
 
 enum class PredictionType { epsilon, v_prediction, sample };
+// "epsilon", "v_prediction", "sample". parse_prediction throws Error naming the text and the
+// choices.
+PredictionType parse_prediction(std::string_view name);
+std::string_view prediction_name(PredictionType type);
+
 enum class TimestepSpacing { leading, linspace, trailing };
 enum class FinalSigma { zero, sigma_min };
 
-// What scheduler/scheduler_config.json says. Defaults are diffusers' own where the file is silent;
+// What scheduler/scheduler_config.json says, as diffusers' StableDiffusionPipeline takes it.
+// Defaults are diffusers' own where the file is silent;
 // an optional is empty where diffusers' classes differ, so that each sampler takes its own class's.
 // A key that a sampler's class in diffusers does not know has no effect on that sampler.
 struct ScheduleConfig {
@@ -28,15 +35,14 @@ struct ScheduleConfig {
     std::vector<double> trained_betas;     // used instead of the above when not empty
     PredictionType prediction_type = PredictionType::epsilon;
     std::optional<TimestepSpacing> timestep_spacing;  // ddim, pndm: leading; the others: linspace
-    std::int64_t steps_offset = 0;
+    // Whatever the file says: StableDiffusionPipeline sets 1, and turns DDIM's clip_sample off.
+    std::int64_t steps_offset = 1;
     bool rescale_betas_zero_snr =
         false;  // Lin et al., arXiv 2305.08891, algorithm 1; not pndm, lms
 
     // ddim and pndm
     std::optional<bool> set_alpha_to_one;  // ddim: true; pndm: false
     bool skip_prk_steps = false;           // pndm: Stable Diffusion's configs say true
-    std::optional<bool> clip_sample;       // ddim: true; Stable Diffusion's configs say false
-    double clip_sample_range = 1.0;
 
     // euler, lms and dpmpp_2m
     bool use_karras_sigmas = false;                   // Karras et al., arXiv 2206.00364, eq. 5
@@ -60,8 +66,11 @@ struct ScheduleConfig {
     static ScheduleConfig stable_diffusion(PredictionType prediction_type);
 };
 
+// Throws Error naming the key when the betas do not make a schedule.
+void check_betas(const ScheduleConfig& config);
+
 // Product of (1 - beta) up to each timestep: (num_train_timesteps) float32 on CPU, in diffusers'
-// order of operations. Throws Error naming the key when the betas do not make a schedule.
+// order of operations and of rounding, the same on every processor. Throws as check_betas.
 Tensor compute_alphas_cumprod(const ScheduleConfig& config);
 
 // The schedule over the training timesteps.

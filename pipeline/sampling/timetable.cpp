@@ -4,13 +4,10 @@
 #include <cmath>
 
 namespace keepsake::pipeline {
-namespace {
 
 double to_float(double value) {
     return static_cast<double>(static_cast<float>(value));
 }
-
-}  // namespace
 
 std::vector<double> to_doubles(const Tensor& values) {
     const Tensor flat = values.to(at::kCPU, at::kDouble).contiguous();
@@ -30,9 +27,11 @@ std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule)
 }
 
 std::vector<double> training_sigmas(const std::vector<double>& alphas_cumprod) {
-    // In float32 throughout, and by pow, as the reference: rounding shows at a sigma of 4096.
-    const Tensor a = at::tensor(alphas_cumprod, at::kFloat);
-    return to_doubles(((1 - a) / a).pow(0.5));
+    // Rounded to float32 throughout, as the reference: it shows at a sigma of 4096.
+    std::vector<double> sigmas;
+    for (const double a : alphas_cumprod)
+        sigmas.push_back(to_float(std::sqrt(to_float(to_float(1 - a) / a))));
+    return sigmas;
 }
 
 std::vector<double> spaced_timesteps(TimestepSpacing spacing, const SpacedTimesteps& options) {
@@ -102,9 +101,7 @@ std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count)
 }
 
 double sigma_to_timestep(const std::vector<double>& sigmas, double sigma) {
-    const auto log_float = [](double s) {
-        return static_cast<double>(std::log(static_cast<float>(s)));
-    };
+    const auto log_float = [](double s) { return to_float(std::log(to_float(s))); };
     const double wanted = std::log(std::max(sigma, 1e-10));
     std::size_t low = 0;
     while (low + 2 < sigmas.size() && log_float(sigmas[low + 1]) <= wanted) ++low;

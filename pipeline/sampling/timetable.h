@@ -9,6 +9,9 @@
 
 namespace keepsake::pipeline {
 
+// The nearest float32 value. Schedules are computed in double and rounded by this.
+double to_float(double value);
+
 // alphas_cumprod as float32 values in double.
 std::vector<double> to_doubles(const Tensor& values);
 

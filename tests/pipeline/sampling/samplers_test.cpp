@@ -6,9 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::pipeline {
@@ -17,8 +16,7 @@ namespace {
 using nlohmann::json;
 
 json read_json(const std::string& name) {
-    std::ifstream file(std::string(KEEPSAKE_GOLDENS "/") + name);
-    return json::parse(file);
+    return read_json_file(std::string(KEEPSAKE_GOLDENS "/") + name);
 }
 
 const TensorMap& goldens() {
