@@ -1,7 +1,6 @@
 // keepsake info, keepsake tokenize
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/command_options.h"
 #include "editor/photo/image_file.h"
@@ -10,6 +9,8 @@
 #include "editor/session/recipe.h"
 #include "editor/session/session.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/json_file.h"
+#include "pipeline/files/printable_text.h"
 #include "pipeline/model/describe_model.h"
 
 namespace keepsake::editor {
@@ -30,21 +31,26 @@ std::string describe_image(const fs::path& path) {
                        std::to_string(photo.pixels.height) + " pixels, ";
     const std::optional<std::string> chunk = read_image_recipe(path);
     if (!chunk) return text + "carries no recipe\n";
-    const nlohmann::json recipe = nlohmann::json::parse(*chunk, nullptr, false);
+    // A stranger may have written it: ours has four levels and a few thousand bytes.
+    const nlohmann::json recipe =
+        parse_json(*chunk, path.string() + ": its recipe", {.size = 1 << 20, .depth = 16});
     if (!recipe.is_object() || recipe.empty())
         throw Error(path.string(), "its recipe is malformed");
     return text + "made by keepsake " + recipe.begin().key() + " with\n" +
            recipe.begin().value().dump(2) + "\n";
 }
 
-std::string describe(const fs::path& path) {
+std::string describe(const fs::path& path, const Compute& compute) {
     const fs::file_type type = type_at(path);
     if (type == fs::file_type::not_found)
         throw Error(path.string(), "there is no such file or folder");
-    if (type == fs::file_type::directory) {
-        return is_session(path) ? describe_session(path) : pipeline::describe_model(path);
-    }
-    return is_weights_file(path) ? pipeline::describe_model(path) : describe_image(path);
+    const bool folder = type == fs::file_type::directory;
+    if (folder && is_session(path)) return describe_session(path);
+    if (!folder && !is_weights_file(path)) return describe_image(path);
+    pipeline::LoadOptions options;  // as load_session_model's
+    options.prediction_type = compute.prediction;
+    options.default_tokenizer = bundled_tokenizer();
+    return pipeline::describe_model(path, options);
 }
 
 // A model folder's tokenizer, else one beside the checkpoint, else the bundled one.
@@ -68,8 +74,8 @@ void add_info(CLI::App& app, Command& chosen) {
     add_run_options(command, *run);
     command.callback([&chosen, path, run] {
         chosen = [path, run](const Interrupt&) {
-            start_run(*run);
-            std::cout << describe(*path);
+            const Compute compute = start_run(*run);
+            std::cout << printable(describe(*path, compute));
         };
     });
 }

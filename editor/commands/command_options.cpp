@@ -15,6 +15,7 @@
 #include "editor/photo/image_file.h"
 #include "editor/session/recipe.h"
 #include "editor/transfer/export_photo.h"
+#include "pipeline/files/printable_text.h"
 #include "pipeline/model/threads.h"
 
 namespace keepsake::editor {
@@ -39,6 +40,16 @@ nlohmann::json or_null(const std::optional<double>& value) {
     return value ? nlohmann::json(*value) : nlohmann::json();
 }
 
+std::optional<pipeline::PredictionType> prediction(const RunArguments& arguments) {
+    if (!arguments.prediction) return std::nullopt;
+    try {
+        return pipeline::parse_prediction(*arguments.prediction);
+    } catch (const Error&) {
+        throw UsageError("--prediction", "'" + checked_utf8(*arguments.prediction) +
+                                             "' is none of epsilon, v_prediction, sample");
+    }
+}
+
 }  // namespace
 
 void require(bool allowed, const std::string& option, const std::string& why) {
@@ -51,6 +62,10 @@ void add_run_options(CLI::App& command, RunArguments& arguments) {
                     "A diffusers folder or a single .safetensors checkpoint; default: "
                     "$KEEPSAKE_MODEL, else the bundled model")
         ->type_name("PATH");
+    command
+        .add_option("--prediction", arguments.prediction,
+                    "What the model predicts; default: what its files say")
+        ->type_name("epsilon|v_prediction|sample");
     command.add_option("--device", arguments.device, "cpu, cuda or auto (the default)")
         ->type_name("cpu|cuda|auto");
     command
@@ -77,7 +92,8 @@ Compute start_run(const RunArguments& arguments) {
     require(precision == "float32" || precision == "bfloat16" || precision == "auto", "--precision",
             "'" + checked_utf8(precision) + "' is none of float32, bfloat16, auto");
     const at::Device found = find_device(device, "--device cuda");
-    return {found, find_arithmetic(precision, found, "--precision bfloat16"), arguments.threads};
+    return {found, find_arithmetic(precision, found, "--precision bfloat16"), arguments.threads,
+            prediction(arguments)};
 }
 
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
@@ -231,7 +247,7 @@ Monitor terminal_monitor(const RunArguments& arguments, const Interrupt& interru
 }
 
 void print_warning(const std::string& text) {
-    std::fprintf(stderr, "keepsake: warning: %s\n", text.c_str());
+    std::fprintf(stderr, "keepsake: warning: %s\n", printable(text, 4000).c_str());
 }
 
 void print_results(const EditResult& result, bool json) {

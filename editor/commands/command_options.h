@@ -11,9 +11,9 @@
 
 namespace keepsake::editor {
 
-// --model, --device, --precision, --threads, --quiet
+// --model, --prediction, --device, --precision, --threads, --quiet
 struct RunArguments {
-    std::optional<std::string> model;
+    std::optional<std::string> model, prediction;
     std::string device = "auto";
     std::string precision = "float32";
     std::optional<int> threads;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "pipeline/compute/arithmetic.h"
+#include "pipeline/sampling/schedule.h"
 
 namespace keepsake::editor {
 
@@ -20,6 +21,7 @@ struct Compute {
     at::Device device = at::kCPU;
     pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;  // of the U-Net's renders
     std::optional<int> threads;  // none: measured (pipeline/model/threads.h)
+    std::optional<pipeline::PredictionType> prediction;  // none: what the model's files say
 };
 
 // choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().

@@ -181,6 +181,7 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
     pipeline::LoadOptions options;
     options.device = request.compute.device;
     options.arithmetic = request.compute.arithmetic;
+    options.prediction_type = request.compute.prediction;
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
     if (session && model.fingerprint != session->recipe.model.fingerprint) {

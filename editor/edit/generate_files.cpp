@@ -125,6 +125,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     where.model = request.model;
     where.compute = request.compute;
     const Model model = load_session_model(where, nullptr);
+    warn_if_left_alone(model, controls);
 
     Scene scene{model};
     apply(load_model_defaults(model.path).sample, scene.sample);

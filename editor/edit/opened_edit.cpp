@@ -75,6 +75,7 @@ OpenedEdit open_or_begin(const EditRequest& request, const EditControls& control
                           ? reopen(request, std::move(photo), controls)
                           : begin(request, std::move(photo));
     edit.threads = set_threads(request.render.compute.threads, edit.model, edit.recipe.size);
+    warn_if_left_alone(edit.model, controls);
     warn_if_cut(edit.model, "target text", edit.recipe.prompt, controls);
     warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
     return edit;
@@ -97,6 +98,7 @@ OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
     OpenedEdit edit = opened(std::move(photo), std::move(model), std::move(session),
                              std::move(recipe), std::move(images));
     edit.threads = set_threads(request.compute.threads, edit.model, edit.recipe.size);
+    warn_if_left_alone(edit.model, controls);
     warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
     return edit;
 }

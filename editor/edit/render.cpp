@@ -268,6 +268,11 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
                   "\"");
 }
 
+void warn_if_left_alone(const pipeline::Model& model, const EditControls& controls) {
+    if (model.left_alone.empty() || !controls.warn) return;
+    controls.warn(model.path.string() + ": left alone: " + model.left_alone);
+}
+
 RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
     const Conditions conditions =
         encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);

@@ -52,6 +52,9 @@ Monitor part_of(Monitor& whole, const ImageBatch& batch);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
+// Warns of what the model's file holds beside the model.
+void warn_if_left_alone(const pipeline::Model& model, const EditControls& controls);
+
 // What all renders of one tuning and sampling share.
 struct Conditions {
     at::Tensor target, optimised;        // (1, T, D) float32, of the text encoder

@@ -189,11 +189,16 @@ VaeNames vae_names(const std::map<std::string, TensorInfo>& tensors) {
 
 // ------------------------------------------------------------------------------ text encoder
 
+// A whole CLIP has more than its text tower: a vision tower, projections, a temperature.
 void add_clip(LdmLayout& layout, std::string_view name, const std::string& source) {
     if (name.ends_with("position_ids")) return;
     // Some early fine-tunes lack the outer name.
-    const std::string_view outer = name.starts_with("text_model.") ? "" : "text_model.";
-    layout.text_encoder[std::string(outer).append(name)] = {source};
+    const bool bare = name.starts_with("embeddings.") || name.starts_with("encoder.") ||
+                      name.starts_with("final_layer_norm.");
+    if (bare || name.starts_with("text_model."))
+        layout.text_encoder[std::string(bare ? "text_model." : "").append(name)] = {source};
+    else
+        layout.left_alone.push_back(source);
 }
 
 // open_clip's text tower (resblocks of torch's MultiheadAttention). Of 24 layers SD 2.x uses 23.
@@ -232,7 +237,7 @@ void add_open_clip(LdmLayout& layout, std::string_view name, const std::string& 
 
 // What training leaves in a checkpoint beside the weights.
 bool is_left_by_training(std::string_view name) {
-    static constexpr std::array<std::string_view, 17> buffers = {"betas",
+    static constexpr std::array<std::string_view, 19> buffers = {"betas",
                                                                  "alphas_cumprod",
                                                                  "alphas_cumprod_prev",
                                                                  "sqrt_alphas_cumprod",
@@ -248,9 +253,17 @@ bool is_left_by_training(std::string_view name) {
                                                                  "logvar",
                                                                  "scale_factor",
                                                                  "global_step",
-                                                                 "epoch"};
-    return name.starts_with("model_ema.") || name.starts_with("first_stage_model.loss.") ||
+                                                                 "epoch",
+                                                                 "v_pred",
+                                                                 "ztsnr"};
+    return name.starts_with("model_ema.") || name.find(".model_ema.") != name.npos ||
+           name.starts_with("first_stage_model.loss.") ||
            std::ranges::find(buffers, name) != buffers.end();
+}
+
+bool is_low_rank(std::string_view name) {
+    return name.starts_with("lora_") || name.find(".lora_") != name.npos ||
+           name.find(".lora.") != name.npos;
 }
 
 }  // namespace
@@ -262,7 +275,9 @@ LdmLayout read_ldm_layout(const std::map<std::string, TensorInfo>& tensors) {
     for (const auto& [source, info] : tensors) {
         const std::string_view name = source;
         if (is_left_by_training(name)) continue;
-        if (name.starts_with(unet_prefix)) {
+        if (is_low_rank(name)) {
+            layout.left_alone.push_back(source);
+        } else if (name.starts_with(unet_prefix)) {
             layout.unet[unet(name.substr(unet_prefix.size())).value_or(source)] = {source};
         } else if (name.starts_with(vae_prefix)) {
             const auto mapped = vae(name.substr(vae_prefix.size())).value_or(source);
@@ -271,11 +286,12 @@ LdmLayout read_ldm_layout(const std::map<std::string, TensorInfo>& tensors) {
             layout.vae[mapped] = {source, 0, 1, linear};
         } else if (name.starts_with(clip_prefix)) {
             add_clip(layout, name.substr(clip_prefix.size()), source);
-        } else if (name.starts_with(open_clip_prefix)) {
+        } else if (name.starts_with(open_clip_prefix) &&
+                   !name.substr(open_clip_prefix.size()).starts_with("visual.")) {
             layout.open_clip = true;
             add_open_clip(layout, name.substr(open_clip_prefix.size()), source);
         } else {
-            layout.unknown.push_back(source);
+            layout.left_alone.push_back(source);
         }
     }
     return layout;

@@ -22,15 +22,16 @@ struct LdmLayout {
     // By diffusers' names. A name of a component that the layout does not know stands under itself,
     // so that the component names it as surplus.
     std::map<std::string, LdmTensor> text_encoder, unet, vae;
-    // Names of no component and of nothing that training is known to leave behind.
-    std::vector<std::string> unknown;
+    // Names of no component and of nothing that training is known to leave behind; and low-rank
+    // additions, which are a LoRA's wherever they lie.
+    std::vector<std::string> left_alone;
     bool open_clip = false;  // the text encoder is OpenCLIP's: SD 2.x
 };
 
 // Sorts the names of a checkpoint. Passed over: EMA copies (model_ema.*), noise-schedule buffers,
-// position_ids, the autoencoder's training loss, and of OpenCLIP the text projection and the 24th
-// layer, for SD 2.x takes the penultimate layer's output. Source of the rules: diffusers'
-// single_file_utils.
+// position_ids, the autoencoder's training loss, what says how it predicts (v_pred, ztsnr), and of
+// OpenCLIP the text projection and the 24th layer, for SD 2.x takes the penultimate layer's output.
+// Source of the rules: diffusers' single_file_utils.
 LdmLayout read_ldm_layout(const std::map<std::string, TensorInfo>& tensors);
 
 // The shape of `tensor`, given that of its source.

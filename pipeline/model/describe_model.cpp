@@ -88,18 +88,6 @@ std::string widths(const std::vector<std::int64_t>& values) {
     return text;
 }
 
-std::string_view prediction_name(PredictionType type) {
-    switch (type) {
-        case PredictionType::epsilon:
-            return "epsilon";
-        case PredictionType::v_prediction:
-            return "v_prediction";
-        case PredictionType::sample:
-            return "sample";
-    }
-    return "?";
-}
-
 std::string describe(const ModelFiles& files) {
     const auto& encoder = files.text_encoder_config;
     const auto& vae = files.vae_config;
@@ -123,6 +111,7 @@ std::string describe(const ModelFiles& files) {
              files.schedule_source + ")");
     const auto side = std::to_string(unet.sample_size * vae.downscale());
     line(text, "native size", side + "x" + side + " pixels");
+    if (!files.left_alone.empty()) line(text, "left alone", files.left_alone);
     return text;
 }
 
@@ -154,8 +143,13 @@ std::string describe_lora(const SafetensorsFile& file) {
 
 }  // namespace
 
+<<<<<<< HEAD
 std::string describe_model(const std::filesystem::path& path) {
     if (type_at(path) == std::filesystem::file_type::regular) {
+=======
+std::string describe_model(const std::filesystem::path& path, const LoadOptions& options) {
+    if (is_regular_file(path)) {
+>>>>>>> 6a2b889 (Checkpoints: what is of no component is told and left alone; v_pred, ztsnr, modelspec and a yaml beside the file say the prediction, --prediction overrides; info refuses what does not load)
         const SafetensorsFile file(path);
         if (is_lora(file)) return describe_lora(file);
         const bool checkpoint = std::ranges::any_of(file.tensors(), [](const auto& tensor) {
@@ -165,7 +159,9 @@ std::string describe_model(const std::filesystem::path& path) {
             return "safetensors file, no whole model: " + std::to_string(file.tensors().size()) +
                    " tensors\n" + totals(file).text() + "\n";
     }
-    auto text = describe(open_model(path, {}));
+    const ModelFiles files = open_model(path, options);
+    check_loads(files);
+    auto text = describe(files);
     line(text, "fingerprint", model_fingerprint(path));
     return text;
 }

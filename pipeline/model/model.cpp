@@ -60,7 +60,7 @@ std::string fingerprint(const ModelFiles& files) {
 }
 
 // Components that are fine by themselves and do not fit one another.
-void check_fit(const ModelFiles& files, const Tokenizer& tokenizer) {
+void check_fit(const ModelFiles& files) {
     const auto refuse = [&](const std::string& why) { throw Error(files.path.string(), why); };
     const auto& unet = files.unet_config;
     if (unet.in_channels != files.vae_config.latent_channels)
@@ -71,11 +71,15 @@ void check_fit(const ModelFiles& files, const Tokenizer& tokenizer) {
         refuse("the U-Net takes text of width " + std::to_string(unet.cross_attention_dim) +
                " and the text encoder has " +
                std::to_string(files.text_encoder_config.hidden_size));
+}
+
+void check_fit(const ModelFiles& files, const Tokenizer& tokenizer) {
     const auto last_id = std::max({tokenizer.start_id(), tokenizer.end_id(), tokenizer.pad_id()});
     if (last_id >= files.text_encoder_config.vocab_size)
-        refuse("the tokenizer has a token " + std::to_string(last_id) +
-               " and the text encoder only " +
-               std::to_string(files.text_encoder_config.vocab_size) + " tokens");
+        throw Error(files.path.string(), "the tokenizer has a token " + std::to_string(last_id) +
+                                             " and the text encoder only " +
+                                             std::to_string(files.text_encoder_config.vocab_size) +
+                                             " tokens");
 }
 
 Tokenizer load_tokenizer(const ModelFiles& files) {
@@ -106,8 +110,30 @@ ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& opti
         throw Error(path.string(), "no such model folder or checkpoint");
     if (type != std::filesystem::file_type::directory) return open_single_file(path, options);
     auto files = open_diffusers_folder(path);
-    if (options.prediction_type) files.schedule.prediction_type = *options.prediction_type;
+    apply_prediction(files, options);
     return files;
+}
+
+void check_loads(const ModelFiles& files) {
+    if (!files.tokenizer.empty()) check_fit(files, load_tokenizer(files));
+    check_fit(files);
+    // The networks are built of tensors that have a shape and no content.
+    const auto shapes = [](const ComponentFiles& component) {
+        std::map<std::string, Weights::Source> sources;
+        for (const auto& [name, tensor] : component.tensors) {
+            const auto& info = tensor.file->tensors().at(tensor.from.source);
+            const auto shape = ldm_shape(tensor.from, info.shape);
+            sources[name] = {shape, info.dtype, [shape](at::ScalarType as) {
+                                 return at::empty(shape, at::device(at::kMeta).dtype(as));
+                             }};
+        }
+        Weights weights(std::move(sources), component.noun);
+        weights.set_target(at::kFloat, at::kMeta);
+        return weights;
+    };
+    const TextEncoder text_encoder(files.text_encoder_config, shapes(files.text_encoder));
+    const Vae vae(files.vae_config, shapes(files.vae));
+    const UNet unet(files.unet_config, shapes(files.unet));
 }
 
 Model load_model(const std::filesystem::path& path, const LoadOptions& options) {
@@ -116,6 +142,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
     const auto files = open_model(path, options);
     Tokenizer tokenizer = load_tokenizer(files);
     check_fit(files, tokenizer);
+    check_fit(files);
     const auto weights = [&](const ComponentFiles& component) {
         auto result = lazy_weights(component);
         result.set_target(options.dtype, options.device);
@@ -127,6 +154,7 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
     return Model{
         .path = path,
         .fingerprint = fingerprint(files),
+        .left_alone = files.left_alone,
         .tokenizer = std::move(tokenizer),
         .text_encoder = TextEncoder(files.text_encoder_config, weights(files.text_encoder)),
         .vae = Vae(files.vae_config, weights(files.vae)),

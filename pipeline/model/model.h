@@ -29,6 +29,7 @@ struct LoadOptions {
 struct Model {
     std::filesystem::path path;
     std::string fingerprint;  // 16 hex digits: tells this model's weights from another's
+    std::string left_alone;   // what its file holds that is no part of it, for people; else empty
     Tokenizer tokenizer;
     TextEncoder text_encoder;
     Vae vae;
@@ -48,8 +49,10 @@ struct Model {
 //     `*.fp16.safetensors` variants where there is no plain file; sharded with an index file;
 //   - a single `.safetensors` file in the original LDM layout, SD 1.x or 2.x. What such a file does
 //     not say follows diffusers' convert_from_ckpt: SD 1.x predicts epsilon at 512 pixels; SD 2.x
-//     predicts v at 768, or epsilon at 512 if its global_step is 875000. A diffusers
-//     scheduler_config beside it, <stem>.json, says otherwise, and options.prediction_type wins.
+//     predicts v at 768, or epsilon at 512 if its global_step is 875000. Otherwise, the first of
+//     these decides: options.prediction_type; a diffusers scheduler_config beside it, <stem>.json;
+//     stated_prediction() of model_files.h. A tensor `ztsnr` of a model that predicts v says zero
+//     terminal SNR. Tensors of none of the three components are left alone.
 // Weights are read one tensor at a time: peak memory is that of the model. Throws Error naming the
 // file, and for tensors all that do not fit in a component; a pickle checkpoint (.ckpt, .bin, .pt)
 // is refused with how to convert it.

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -34,9 +33,13 @@ struct ModelFiles {
     UNetConfig unet_config;
     ScheduleConfig schedule;
     std::string schedule_source;         // where `schedule` is from, for people
+    std::string left_alone;              // what else the file holds, for people
     std::filesystem::path tokenizer;     // a folder, or empty when there is none
     std::optional<std::int64_t> pad_id;  // instead of the tokenizer's own
 };
+
+// What options.prediction_type overrides.
+void apply_prediction(ModelFiles& files, const LoadOptions& options);
 
 // Both throw Error as load_model does, but look at headers and configs alone.
 ModelFiles open_diffusers_folder(const std::filesystem::path& folder);
@@ -47,10 +50,22 @@ ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& opti
 // The component's tensors, read when they are taken.
 Weights lazy_weights(const ComponentFiles& component);
 
-// A JSON file. Throws Error naming it when it cannot be read or parsed.
-nlohmann::json read_json_file(const std::filesystem::path& path);
+// Throws Error where load_model would, but for the values of the weights, which it does not read;
+// without a tokenizer what concerns it is left out.
+void check_loads(const ModelFiles& files);
 
-// Whether a safetensors file's tensors are a LoRA's, in the naming of kohya or of diffusers (peft).
+// What a checkpoint, or a file beside it, says that the network predicts; `source` is for people.
+struct StatedPrediction {
+    PredictionType type;
+    std::string source;
+};
+// In this order: the configuration file of the original program, <stem>.yaml, beside it; a tensor
+// `v_pred`; modelspec.prediction_type of its metadata. None where nothing says it. Throws Error
+// naming the yaml file where its parameterization is not known.
+std::optional<StatedPrediction> stated_prediction(const SafetensorsFile& file);
+
+// Whether a safetensors file's tensors are a LoRA's, in the naming of kohya or of diffusers (peft),
+// and not a checkpoint's with a LoRA beside it.
 bool is_lora(const SafetensorsFile& file);
 
 }  // namespace keepsake::pipeline

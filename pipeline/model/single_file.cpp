@@ -1,11 +1,14 @@
 // Opens a checkpoint in the original latent-diffusion layout: one file, weights alone. What the
 // weights do not say follows diffusers' convert_from_ckpt.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "pipeline/error.h"
+<<<<<<< HEAD
 #include "pipeline/files/atomic_file.h"
+=======
+#include "pipeline/files/json_file.h"
+>>>>>>> 6a2b889 (Checkpoints: what is of no component is told and left alone; v_pred, ztsnr, modelspec and a yaml beside the file say the prediction, --prediction overrides; info refuses what does not load)
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
@@ -26,10 +29,15 @@ bool any_name(const SafetensorsFile& file, std::string_view part) {
     });
 }
 
-std::string joined(const std::vector<std::string>& names) {
-    std::string text;
-    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text;
+// "7 tensors of no component: a, b, c, d, e, ..."; empty where there is none.
+std::string told(const std::vector<std::string>& names) {
+    constexpr std::size_t most = 5;
+    if (names.empty()) return {};
+    std::string text = std::to_string(names.size()) + (names.size() == 1 ? " tensor" : " tensors") +
+                       " of no component: ";
+    for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
+        text += (i ? ", " : "") + names[i];
+    return names.size() > most ? text + ", ..." : text;
 }
 
 // Says what the file is, where it is no checkpoint that can be loaded.
@@ -47,8 +55,6 @@ void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout) {
             "model.diffusion_model.input_blocks.0.0.weight");
     if (layout.vae.empty()) refuse("has no VAE (first_stage_model.*)");
     if (layout.text_encoder.empty()) refuse("has no text encoder (cond_stage_model.*)");
-    if (!layout.unknown.empty())
-        refuse("tensors that are not part of this model: " + joined(layout.unknown));
 }
 
 ComponentFiles component(const std::shared_ptr<const SafetensorsFile>& file, std::string_view name,
@@ -84,15 +90,30 @@ std::optional<ScheduleConfig> schedule_beside(const path& checkpoint, std::strin
     }
 }
 
-void set_schedule(ModelFiles& files, const SafetensorsFile& file, bool sd2) {
-    if (const auto schedule = schedule_beside(files.path, files.schedule_source)) {
-        files.schedule = *schedule;
-        return;
-    }
+StatedPrediction assumed_prediction(const SafetensorsFile& file, bool sd2) {
     const bool predicts_v = sd2 && global_step(file) != sd2_base_global_step;
-    files.schedule = ScheduleConfig::stable_diffusion(predicts_v ? PredictionType::v_prediction
-                                                                 : PredictionType::epsilon);
-    files.schedule_source = std::string("assumed for SD ") + (sd2 ? "2.x" : "1.x");
+    return {predicts_v ? PredictionType::v_prediction : PredictionType::epsilon,
+            std::string("assumed for SD ") + (sd2 ? "2.x" : "1.x")};
+}
+
+void set_schedule(ModelFiles& files, const SafetensorsFile& file, const LoadOptions& options,
+                  bool sd2) {
+    const auto whole = schedule_beside(files.path, files.schedule_source);
+    if (whole) {
+        files.schedule = *whole;
+    } else {
+        const auto stated = stated_prediction(file).value_or(assumed_prediction(file, sd2));
+        files.schedule = ScheduleConfig::stable_diffusion(stated.type);
+        files.schedule_source = stated.source;
+    }
+    apply_prediction(files, options);
+    if (!whole && file.tensors().contains("ztsnr") &&
+        files.schedule.prediction_type == PredictionType::v_prediction) {
+        files.schedule.rescale_betas_zero_snr = true;
+        // Where the paper says that sampling should begin: with the timestep that is all noise.
+        files.schedule.timestep_spacing = TimestepSpacing::trailing;
+        files.schedule_source += ", zero terminal SNR";
+    }
 }
 
 path find_tokenizer(const path& checkpoint, const LoadOptions& options) {
@@ -103,7 +124,14 @@ path find_tokenizer(const path& checkpoint, const LoadOptions& options) {
 
 }  // namespace
 
+void apply_prediction(ModelFiles& files, const LoadOptions& options) {
+    if (!options.prediction_type) return;
+    files.schedule.prediction_type = *options.prediction_type;
+    files.schedule_source = "as asked for";
+}
+
 bool is_lora(const SafetensorsFile& file) {
+    if (any_name(file, "model.diffusion_model.")) return false;
     return any_name(file, "lora_down") || any_name(file, "lora_A") || any_name(file, "lora.down");
 }
 
@@ -114,6 +142,7 @@ ModelFiles open_single_file(const path& path, const LoadOptions& options) {
 
     ModelFiles files;
     files.path = path;
+    files.left_alone = told(layout.left_alone);
     files.text_encoder = component(file, "text encoder", layout.text_encoder);
     files.vae = component(file, "VAE", layout.vae);
     files.unet = component(file, "U-Net", layout.unet);
@@ -130,8 +159,7 @@ ModelFiles open_single_file(const path& path, const LoadOptions& options) {
     files.kind = std::string("Stable Diffusion ") + (sd2 ? "2.x" : "1.x") +
                  " checkpoint, original LDM layout";
     if (layout.open_clip) files.text_encoder_config.hidden_act = "gelu";
-    set_schedule(files, *file, sd2);
-    if (options.prediction_type) files.schedule.prediction_type = *options.prediction_type;
+    set_schedule(files, *file, options, sd2);
     // As in diffusers, SD 2.x models that predict v are taken for those of 768 pixels. Their
     // attention overflows float16 unless it is computed in float32.
     const bool large = sd2 && files.schedule.prediction_type == PredictionType::v_prediction;

@@ -29,7 +29,7 @@ void append_complaint(std::string& complaints, std::string_view what,
 // Whether every value is finite. aminmax propagates NaN and, unlike isfinite, needs no memory of
 // the tensor's size, which would count against a load's peak.
 bool all_finite(const Tensor& tensor) {
-    if (tensor.numel() == 0 || !tensor.is_floating_point()) return true;
+    if (tensor.numel() == 0 || tensor.is_meta() || !tensor.is_floating_point()) return true;
     const auto [lowest, highest] = at::aminmax(tensor);
     return std::isfinite(lowest.item<double>()) && std::isfinite(highest.item<double>());
 }

@@ -318,7 +318,7 @@ TEST_F(CommandLine, InfoHelpAndVersion) {
           "--seed",    "--sampler", "--steps",          "--guidance",     "--negative",
           "--size",    "--json",    "--threads",        "--device",       "--quiet",
           "--no-full", "--mask",    "--mask-threshold", "--mask-feather", "--strip-gps",
-          "--format",  "--quality", "--precision"}) {
+          "--format",  "--quality", "--precision",      "--prediction"}) {
         EXPECT_NE(help.out.find(option), std::string::npos) << option;
     }
     EXPECT_EQ(run_program({}).status, 2);

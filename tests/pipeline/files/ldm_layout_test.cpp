@@ -52,7 +52,7 @@ TEST_P(LdmLayoutGolden, EqualsTheReferencesConversion) {
     const auto expected = nlohmann::json::parse(read_file(goldens + "/" + GetParam() + ".json"));
     const auto layout = read_ldm_layout(file.tensors());
     EXPECT_EQ(layout.open_clip, GetParam() == "ldm_sd2");
-    EXPECT_EQ(layout.unknown, std::vector<std::string>{});
+    EXPECT_EQ(layout.left_alone, std::vector<std::string>{});
     compare_component(file, layout.unet, expected["unet"], "U-Net");
     compare_component(file, layout.vae, expected["vae"], "VAE");
     compare_component(file, layout.text_encoder, expected["text_encoder"], "text encoder");
@@ -87,8 +87,38 @@ TEST(LdmLayout, NamesThatItDoesNotKnowStayVisible) {
          {"first_stage_model.encoder.extra.weight",
           "first_stage_model.encoder.down.0.attn.0.q.weight", "first_stage_model.other"})
         EXPECT_TRUE(layout.vae.contains(name)) << name;
-    EXPECT_EQ(layout.unknown,
+    EXPECT_EQ(layout.left_alone,
               (std::vector<std::string>{"control_model.time_embed.0.weight", "embedding"}));
+}
+
+TEST(LdmLayout, WhatIsOfNoComponentIsLeftAlone) {
+    const std::vector<std::string> names = {
+        "cond_stage_model.logit_scale",
+        "cond_stage_model.model.visual.conv1.weight",
+        "cond_stage_model.transformer.logit_scale",
+        "cond_stage_model.transformer.text_projection.weight",
+        "cond_stage_model.transformer.vision_model.embeddings.class_embedding",
+        "cond_stage_model.transformer.visual_projection.weight",
+        "control_model.input_blocks.0.0.weight",
+        "denoiser.sigmas",
+        "embedding_manager.string_to_param_dict.a",
+        "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight",
+        "lora_unet_mid_block_attentions_0_proj_in.alpha",
+        "model.diffusion_model.middle_block.1.proj_in.lora_up.weight",
+    };
+    auto tensors = header("ldm_sd1");
+    const auto plain = read_ldm_layout(tensors);
+    for (const auto& name : names) tensors[name] = {};
+    for (const char* silent :
+         {"v_pred", "ztsnr", "model_ema.decay", "first_stage_model.model_ema.num_updates",
+          "cond_stage_model.model_ema.decay"})
+        tensors[silent] = {};
+    const auto layout = read_ldm_layout(tensors);
+    EXPECT_EQ(layout.left_alone, names);
+    EXPECT_FALSE(layout.open_clip);
+    EXPECT_EQ(layout.unet.size(), plain.unet.size());
+    EXPECT_EQ(layout.vae.size(), plain.vae.size());
+    EXPECT_EQ(layout.text_encoder.size(), plain.text_encoder.size());
 }
 
 TEST(LdmLayout, TheTwentyFourthOpenClipLayerIsLeftOut) {

@@ -167,12 +167,112 @@ TEST(SingleFile, TensorsThatDoNotFitAreNamed) {
         expect_contains(why, part);
 }
 
-TEST(SingleFile, TensorsOfNoComponentAreNamed) {
+TEST(SingleFile, TensorsOfNoComponentAreToldAndLeftAlone) {
     auto tensors = golden("ldm_sd1");
+    EXPECT_EQ(CheckpointFile(tensors).load().left_alone, "");
+    const auto fingerprint = CheckpointFile(tensors).load().fingerprint;
     tensors["control_model.x"] = at::zeros({1});
-    tensors["depth.y"] = at::zeros({1});
-    expect_contains(CheckpointFile(tensors).why_not(),
-                    "tensors that are not part of this model: control_model.x, depth.y");
+    CheckpointFile one(tensors);
+    EXPECT_EQ(one.load().left_alone, "1 tensor of no component: control_model.x");
+    EXPECT_EQ(one.load().fingerprint, fingerprint);
+    for (const char* name : {"depth.y", "lora_unet_a.lora_down.weight", "b", "c", "d"})
+        tensors[name] = at::zeros({1});
+    CheckpointFile many(tensors);
+    const std::string told = "6 tensors of no component: b, c, control_model.x, d, depth.y, ...";
+    EXPECT_EQ(many.load().left_alone, told);
+    expect_contains(describe_model(many.file, many.options), "left alone    " + told);
+}
+
+TensorMap with_tensor(TensorMap tensors, const std::string& name) {
+    tensors[name] = at::empty({0});
+    return tensors;
+}
+
+TEST(SingleFile, TensorsThatSayThePrediction) {
+    const CheckpointFile v(with_tensor(golden("ldm_sd1"), "v_pred"));
+    auto config = v.load().schedule.config;
+    EXPECT_EQ(config.prediction_type, PredictionType::v_prediction);
+    EXPECT_FALSE(config.rescale_betas_zero_snr);
+    EXPECT_EQ(v.load().left_alone, "");
+    expect_contains(describe_model(v.file), "v_prediction (its tensor v_pred)");
+
+    CheckpointFile zero(with_tensor(with_tensor(golden("ldm_sd1"), "v_pred"), "ztsnr"));
+    config = zero.load().schedule.config;
+    EXPECT_TRUE(config.rescale_betas_zero_snr);
+    EXPECT_EQ(config.timestep_spacing, TimestepSpacing::trailing);
+    expect_contains(describe_model(zero.file),
+                    "v_prediction (its tensor v_pred, zero terminal SNR)");
+    zero.options.prediction_type = PredictionType::epsilon;  // which all noise tells nothing of
+    EXPECT_FALSE(zero.load().schedule.config.rescale_betas_zero_snr);
+    expect_contains(describe_model(zero.file, zero.options), "epsilon (as asked for)");
+}
+
+TEST(SingleFile, MetadataThatSaysThePrediction) {
+    const auto predicts = [](const std::string& name) {
+        const CheckpointFile checkpoint({});
+        write_safetensors(checkpoint.file, golden("ldm_sd1"),
+                          {{"modelspec.prediction_type", name}});
+        return checkpoint.load().schedule.config.prediction_type;
+    };
+    EXPECT_EQ(predicts("v"), PredictionType::v_prediction);
+    EXPECT_EQ(predicts("v_prediction"), PredictionType::v_prediction);
+    EXPECT_EQ(predicts("epsilon"), PredictionType::epsilon);
+    EXPECT_EQ(predicts("something else"), PredictionType::epsilon);
+    // The tensor is looked for by every program, so it is the one that is right.
+    const CheckpointFile both({});
+    write_safetensors(both.file, with_tensor(golden("ldm_sd1"), "v_pred"),
+                      {{"modelspec.prediction_type", "epsilon"}});
+    EXPECT_EQ(both.load().schedule.config.prediction_type, PredictionType::v_prediction);
+}
+
+TEST(SingleFile, YamlBesideTheFile) {
+    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const auto beside = checkpoint.path / "model.yaml";
+    const auto predicts = [&](const std::string& yaml) {
+        testing::write_bytes(beside, yaml);
+        return checkpoint.load().schedule.config.prediction_type;
+    };
+    const std::string begin = "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n";
+    EXPECT_EQ(predicts(begin + "  params:\r\n    parameterization: \"v\"  # as SD 2\r\n"),
+              PredictionType::v_prediction);
+    expect_contains(describe_model(checkpoint.file), "v_prediction (model.yaml)");
+    EXPECT_EQ(predicts("    parameterization: 'v'"), PredictionType::v_prediction);
+    EXPECT_EQ(predicts("parameterization: eps"), PredictionType::epsilon);
+    EXPECT_EQ(predicts("parameterization: x0"), PredictionType::sample);
+    EXPECT_EQ(predicts("# parameterization: v\nparameterizations: v"), PredictionType::epsilon);
+    testing::write_bytes(beside, "parameterization: flow");
+    EXPECT_EQ(checkpoint.why_not(), beside.string() + ": parameterization is none of eps, v, x0");
+
+    // The original configuration of SD 2.x base says nothing, and that means "eps".
+    const CheckpointFile base(golden("ldm_sd2"));
+    testing::write_bytes(base.path / "model.yaml", begin);
+    EXPECT_EQ(base.load().schedule.config.prediction_type, PredictionType::epsilon);
+    testing::write_bytes(base.path / "model.yaml", "notes: of another program");
+    EXPECT_EQ(base.load().schedule.config.prediction_type, PredictionType::v_prediction);
+}
+
+// What is described is what loads.
+TEST(SingleFile, InfoRefusesWhatDoesNotLoad) {
+    const auto same_end = [](const TensorMap& tensors) {
+        const CheckpointFile checkpoint(tensors);
+        const std::string why = checkpoint.why_not();
+        EXPECT_EQ(
+            thrown_message<Error>([&] { describe_model(checkpoint.file, checkpoint.options); }),
+            why);
+    };
+    auto tensors = golden("ldm_sd1");
+    tensors["model.diffusion_model.label_emb.weight"] = at::zeros({3});
+    tensors["model.diffusion_model.time_embed.0.bias"] = at::zeros({3});
+    same_end(tensors);
+    tensors = golden("ldm_sd1");
+    tensors.erase("first_stage_model.decoder.conv_out.bias");
+    same_end(tensors);
+    tensors = golden("ldm_sd1");
+    auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
+    first = at::zeros({first.size(0), 9, 3, 3});
+    same_end(tensors);
+    // A vocabulary that is too small for the tokenizer.
+    same_end(read_safetensors(KEEPSAKE_GOLDENS "/ldm_sd1.safetensors"));
 }
 
 TEST(SingleFile, MissingComponentsAreNamed) {
