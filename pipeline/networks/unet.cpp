@@ -159,7 +159,7 @@ Tensor UNet::time_embedding(const Tensor& timestep) const {
     const Tensor sine = at::sin(angles), cosine = at::cos(angles);
     const Tensor waves =
         config_.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
-    return at::silu(time2_(at::silu(time1_(waves.to(conv_in_.weight.scalar_type())))));
+    return at::silu(time2_(at::silu(time1_(waves.to(norm_out_.weight.scalar_type())))));
 }
 
 std::vector<const Resnet*> UNet::resnets() const {
@@ -198,7 +198,8 @@ std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
                         const Tensor& encoder_hidden_states, Activations activations) const {
     check_input(config_, sample, timestep, encoder_hidden_states);
-    const at::TensorOptions working = conv_in_.weight.options();
+    // Not a convolution's, which may be kept in half precision.
+    const at::TensorOptions working = norm_out_.weight.options();
     const Tensor context = encoder_hidden_states.to(working);
     const std::vector<Tensor> biases = time_biases(timestep);
     auto time = biases.begin();
@@ -237,7 +238,7 @@ Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
 
 UNet UNet::clone() const {
     TensorMap copies;
-    const at::ScalarType working = conv_in_.weight.scalar_type();
+    const at::ScalarType working = norm_out_.weight.scalar_type();
     for (const auto& [name, tensor] : parameters_)
         copies[name] = tensor.detach().to(working, /*non_blocking=*/false, /*copy=*/true);
     Weights weights = Weights::from_tensors(std::move(copies), "U-Net");

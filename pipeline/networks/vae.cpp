@@ -132,8 +132,9 @@ LatentDistribution Vae::encode(const Tensor& image) const {
         throw Error("image", std::to_string(image.size(3)) + "x" + std::to_string(image.size(2)) +
                                  " pixels: width and height must be multiples of " +
                                  std::to_string(step));
+    // In the dtype of a norm: a convolution may be kept in half precision.
     Tensor x = encoder_.conv_in(
-        image.to(encoder_.conv_in.weight.options()).contiguous(at::MemoryFormat::ChannelsLast));
+        image.to(encoder_.norm_out.weight.options()).contiguous(at::MemoryFormat::ChannelsLast));
     for (const Stage& stage : encoder_.stages) {
         for (const Resnet& resnet : stage.resnets) x = resnet(std::move(x));
         // One row and one column of zeros at the far edges only, as the model was trained.
@@ -149,7 +150,7 @@ Tensor Vae::decode(const Tensor& z) const {
     if (z.dim() != 4 || z.size(1) != config_.latent_channels)
         throw Error("latents",
                     "should be (B, " + std::to_string(config_.latent_channels) + ", h, w)");
-    Tensor x = z.to(decoder_.conv_in.weight.options()).contiguous(at::MemoryFormat::ChannelsLast);
+    Tensor x = z.to(decoder_.norm_out.weight.options()).contiguous(at::MemoryFormat::ChannelsLast);
     if (post_quant_conv_) x = (*post_quant_conv_)(x);
     x = decoder_.mid(decoder_.conv_in(x));
     for (const Stage& stage : decoder_.stages) {

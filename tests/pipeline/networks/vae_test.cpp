@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include "pipeline/compute/kernels.h"
 #include "tests/pipeline/networks/network_golden.h"
 
 namespace keepsake::pipeline {
@@ -122,6 +123,62 @@ TEST(VaeConfig, DetectedFromWeightsIsTheConfigs) {
     }
     EXPECT_CONTAINS(error_of([] { VaeConfig::detect_from_weights(Weights::from_tensors({})); }),
                     "no tensor encoder.conv_in.weight");
+}
+
+// 80 million parameters in float16, which large networks keep. The first convolution of the decoder
+// (16 latent channels) is among those that are kept.
+std::map<std::string, Weights::Source> half_weights(const VaeConfig& config) {
+    std::map<std::string, Weights::Source> sources;
+    const auto add = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+        sources[name] = {shape, at::kHalf,
+                         [shape](at::ScalarType as) { return at::full(shape, 0.01).to(as); }};
+    };
+    const std::int64_t width = config.block_out_channels.front(), latent = config.latent_channels;
+    const auto convolution = [&](const std::string& name, std::int64_t in, std::int64_t out) {
+        add(name + ".weight", {out, in, 3, 3});
+        add(name + ".bias", {out});
+    };
+    const auto resnets = [&](const std::string& prefix, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i)
+            for (const char* part : {"1", "2"}) {
+                const std::string resnet = prefix + ".resnets." + std::to_string(i) + ".";
+                convolution(resnet + "conv" + part, width, width);
+                add(resnet + "norm" + part + ".weight", {width});
+                add(resnet + "norm" + part + ".bias", {width});
+            }
+    };
+    for (const std::string half : {"encoder", "decoder"}) {
+        const bool encoder = half == "encoder";
+        convolution(half + ".conv_in", encoder ? 3 : latent, width);
+        resnets(half + (encoder ? ".down_blocks.0" : ".up_blocks.0"),
+                config.layers_per_block + !encoder);
+        resnets(half + ".mid_block", 2);
+        add(half + ".conv_norm_out.weight", {width});
+        add(half + ".conv_norm_out.bias", {width});
+        convolution(half + ".conv_out", width, encoder ? 2 * latent : 3);
+    }
+    return sources;
+}
+
+TEST(Vae, LargeOneComputesInTheWorkingPrecision) {
+    VaeConfig config;
+    config.latent_channels = 16;
+    config.block_out_channels = {512};
+    config.layers_per_block = 6;
+    config.mid_block_add_attention = config.use_quant_conv = config.use_post_quant_conv = false;
+    const at::NoGradGuard no_grad;
+    const Tensor z = at::linspace(-1, 1, 16 * 9).view({1, 16, 3, 3});
+    const auto decode = [&](bool keep) {
+        Weights weights(half_weights(config), "VAE");
+        if (keep) weights.keep_stored_precision();
+        const Vae vae(config, std::move(weights));
+        const bool kept = vae.parameters().at("decoder.conv_in.weight").scalar_type() == at::kHalf;
+        EXPECT_EQ(kept, keep && kernels::best_kernels());
+        return vae.decode(z);
+    };
+    const Tensor found = decode(true);
+    EXPECT_EQ(found.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::equal(found, decode(false)));
 }
 
 TEST(Vae, BundledWeights) {
