@@ -34,6 +34,7 @@ Tensor read_latents(const fs::path& path, const Model& model) {
         throw Error(path.string(), "its latents are " + shape_text(latents) + ", expected (B, " +
                                        std::to_string(channels) + ", h, w)");
     }
+    pipeline::check_finite(latents, path.string() + ": latents");
     return latents;
 }
 

@@ -58,6 +58,7 @@ Tensor edit_mask(const UNet& unet, const Schedule& schedule, const EditMaskInput
         sum += difference.to(at::kCPU, at::kFloat);
         monitor.step(i + 1, options.samples, "mask");
     }
+    check_finite(sum, "the edit mask");
     return to_unit_range(sum / options.samples);
 }
 

@@ -30,6 +30,13 @@ Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokeniz
     return model.text_encoder(ids);
 }
 
+void check_finite(const Tensor& values, std::string_view what) {
+    if (at::isfinite(values).all().item<bool>()) return;
+    throw Error(what,
+                "has values that are not finite: the model's numbers overflow, or what was "
+                "learned has gone astray (a smaller learning rate helps then)");
+}
+
 Tensor encode_image(const Model& model, const Tensor& image,
                     const std::vector<at::Generator>& generators) {
     const at::NoGradGuard no_grad;
@@ -37,6 +44,7 @@ Tensor encode_image(const Model& model, const Tensor& image,
     std::vector<Tensor> draws;
     for (const at::Generator& generator : generators) draws.push_back(latents.sample(generator));
     const Tensor z = draws.empty() ? latents.mean : at::cat(draws);
+    check_finite(z, "the photo's latents");
     return z.to(at::kFloat) * model.vae.config().scaling_factor;
 }
 
@@ -48,12 +56,14 @@ constexpr std::int64_t large_latents = 4096;  // 512 pixels square
 
 Tensor decode_latents(const Model& model, const Tensor& latents) {
     const at::NoGradGuard no_grad;
+    check_finite(latents, "what was sampled");
     // Decoding a large picture is the moment of the most memory.
     const bool large = latents.size(2) * latents.size(3) >= large_latents;
     if (large) give_back_buffers();
     const Tensor z = latents.to(model.device, model.dtype) / model.vae.config().scaling_factor;
     const Tensor image = model.vae.decode(z).to(at::kCPU, at::kFloat);
     if (large) give_back_buffers();
+    check_finite(image, "the decoded picture");
     return (image / 2 + 0.5).clamp(0, 1).contiguous();
 }
 

@@ -38,7 +38,12 @@ Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokeniz
 Tensor encode_image(const Model& model, const Tensor& image,
                     const std::vector<at::Generator>& generators = {});
 
-// Scaled latents (B, C, h, w) -> (B, 3, 8h, 8w) float32 on CPU, clamped to [0, 1].
+// Throws Error saying that `what` is not finite where a value is not: clamped and rounded it would
+// be a picture of some colour, and a mask of nothing.
+void check_finite(const Tensor& values, std::string_view what);
+
+// Scaled latents (B, C, h, w) -> (B, 3, 8h, 8w) float32 on CPU, clamped to [0, 1]. Throws Error
+// where one of the two is not finite.
 Tensor decode_latents(const Model& model, const Tensor& latents);
 
 // Classifier-free guidance (Ho & Salimans eq. 6) around `unet` in one batched pass; one plain pass

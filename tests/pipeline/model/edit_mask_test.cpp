@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "pipeline/model/generate.h"
 #include "tests/pipeline/networks/network_golden.h"
 #include "tests/pipeline/temporary_folder.h"
@@ -87,6 +89,13 @@ TEST_F(EditMask, RefusesWhatDoesNotFit) {
     EXPECT_NE(message({.samples = 0}).find("sample"), std::string::npos);
     input.latents = input.latents[0];
     EXPECT_NE(message({}).find("latents"), std::string::npos);
+}
+
+// Not a mask of nothing.
+TEST_F(EditMask, PredictionsThatAreNotFiniteAreAnError) {
+    input.target[0][0][0] = std::numeric_limits<float>::quiet_NaN();
+    const std::string why = thrown_message<Error>([&] { mask({.samples = 1}); });
+    EXPECT_EQ(why.find("the edit mask: has values that are not finite"), 0u) << why;
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace keepsake::pipeline {
 namespace {
 
@@ -169,6 +171,37 @@ TEST(Generate, SizeThatIsNoMultipleOfEightIsNamed) {
     } catch (const Error& error) {
         EXPECT_NE(std::string(error.what()).find("100x128"), std::string::npos) << error.what();
     }
+}
+
+// It would be written as black, or as white, and nobody told.
+TEST(Generate, WhatIsNotFiniteIsNoPicture) {
+    const auto why = [](const auto& run) -> std::string {
+        try {
+            run();
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return {};
+    };
+    const Model& model = flowers();
+    const std::int64_t channels = model.vae.config().latent_channels;
+    for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+        Tensor latents = at::zeros({1, channels, 4, 4});
+        latents[0][1][2][3] = value;
+        EXPECT_EQ(why([&] {
+                      decode_latents(model, latents);
+                  }).find("what was sampled: has values that are not finite"),
+                  0u);
+    }
+    // Finite latents, and a decoder that overflows.
+    EXPECT_EQ(why([&] {
+                  decode_latents(model, at::full({1, channels, 4, 4}, 1e38));
+              }).find("the decoded picture: has values that are not finite"),
+              0u);
+    EXPECT_EQ(why([&] {
+                  encode_image(model, at::full({1, 3, 32, 32}, std::nan("")));
+              }).find("the photo's latents: has values"),
+              0u);
 }
 
 }  // namespace
