@@ -44,7 +44,10 @@ void check_shapes(const UNet& unet, const std::string& layer, const Lora& lora) 
     const Tensor& weight = weight_of(unet, layer);
     std::vector<std::int64_t> down = weight.sizes().vec();
     std::vector<std::int64_t> up(down.size(), 1);
-    down[0] = up[1] = lora.down.size(0);
+    // A scalar has no size, and a rank of 0 no scale.
+    const std::int64_t rank = lora.down.dim() > 0 ? lora.down.size(0) : 0;
+    if (rank < 1) throw Error("LoRA", layer + " has no rank");
+    down[0] = up[1] = rank;
     up[0] = weight.size(0);
     if (lora.down.sizes() != down || lora.up.sizes() != up)
         throw Error("LoRA", layer + " does not fit the U-Net's weight");
