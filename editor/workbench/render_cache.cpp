@@ -1,10 +1,9 @@
 #include "editor/workbench/render_cache.h"
 
-#include <cstdio>
-
 #include "editor/photo/image_file.h"
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
+#include "pipeline/files/fingerprint.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -13,17 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* cache_folder = "renders/cache";
-
-// FNV-1a, 64 bits, as 16 hex digits.
-std::string digest(const std::string& text) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (const char c : text) {
-        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-    }
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-    return digits;
-}
 
 // Two photos of one name may have one recipe: their sessions tell them apart.
 std::string memory_key(const fs::path& session, const std::string& key) {
@@ -50,7 +38,7 @@ std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed) {
 }
 
 fs::path cached_render_path(const fs::path& session, const std::string& key) {
-    return session / cache_folder / (digest(key) + ".png");
+    return session / cache_folder / (fingerprint_of(key) + ".png");
 }
 
 Picture RenderCache::find(const fs::path& session, const std::string& key) {

@@ -3,58 +3,41 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <utility>
 
 #include "pipeline/compute/kept_buffers.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/fingerprint.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
 namespace {
 
-// FNV-1a, 64 bits (Fowler, Noll, Vo): not for security, but the same on every machine.
-struct Fingerprint {
-    std::uint64_t hash = 0xcbf29ce484222325;
+void add_part(Fingerprint& fingerprint, std::string_view bytes) {
+    fingerprint.add(bytes);
+    fingerprint.end_part();
+}
 
-    void add(std::string_view bytes) {
-        for (const char byte : bytes) {
-            hash ^= static_cast<unsigned char>(byte);
-            hash *= 0x100000001b3;
-        }
-        hash ^= 0x100;  // so that "ab", "c" is not "a", "bc"
-        hash *= 0x100000001b3;
-    }
-
-    // Three samples of a tensor: reading all of a large model would take seconds, and no training
-    // or merging leaves them all as they were.
-    void add(const std::string& name, const StoredTensor& tensor) {
-        constexpr std::size_t sample_size = 64;
-        const auto& info = tensor.file->tensors().at(tensor.from.source);
-        add(name);
-        add(safetensors_dtype_name(info.dtype));
-        for (const auto side : info.shape) add(std::to_string(side));
-        const auto size = info.end - info.begin;
-        const auto last = size > sample_size ? size - sample_size : 0;
-        for (const auto offset : {std::size_t{0}, last / 2, last})
-            add(tensor.file->read_bytes(tensor.from.source, offset, sample_size));
-    }
-
-    std::string text() const {
-        std::array<char, 17> digits{};
-        std::snprintf(digits.data(), digits.size(), "%016llx",
-                      static_cast<unsigned long long>(hash));
-        return digits.data();
-    }
-};
+// Three samples of a tensor: reading all of a large model would take seconds, and no training or
+// merging leaves them all as they were.
+void add_tensor(Fingerprint& fingerprint, const std::string& name, const StoredTensor& tensor) {
+    constexpr std::size_t sample_size = 64;
+    const auto& info = tensor.file->tensors().at(tensor.from.source);
+    add_part(fingerprint, name);
+    add_part(fingerprint, safetensors_dtype_name(info.dtype));
+    for (const auto side : info.shape) add_part(fingerprint, std::to_string(side));
+    const auto size = info.end - info.begin;
+    const auto last = size > sample_size ? size - sample_size : 0;
+    for (const auto offset : {std::size_t{0}, last / 2, last})
+        add_part(fingerprint, tensor.file->read_bytes(tensor.from.source, offset, sample_size));
+}
 
 std::string fingerprint(const ModelFiles& files) {
     Fingerprint fingerprint;
     for (const auto* component : {&files.text_encoder, &files.vae, &files.unet}) {
-        fingerprint.add("component");
-        for (const auto& [name, tensor] : component->tensors) fingerprint.add(name, tensor);
+        add_part(fingerprint, "component");
+        for (const auto& [name, tensor] : component->tensors) add_tensor(fingerprint, name, tensor);
     }
     return fingerprint.text();
 }

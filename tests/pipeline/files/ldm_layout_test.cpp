@@ -6,20 +6,12 @@
 #include <string_view>
 
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/fingerprint.h"
 
 namespace keepsake::pipeline {
 namespace {
 
 const std::string goldens = KEEPSAKE_GOLDENS;
-
-std::string fnv1a(const Tensor& tensor) {
-    const auto* bytes = static_cast<const unsigned char*>(tensor.const_data_ptr());
-    std::uint64_t hash = 0xcbf29ce484222325;
-    for (std::size_t i = 0; i < tensor.nbytes(); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-    return digits;
-}
 
 // Every tensor that diffusers' converters make must come out of the layout: the same names, shapes
 // and bytes, and none besides.
@@ -38,7 +30,9 @@ void compare_component(const SafetensorsFile& file, const std::map<std::string, 
         EXPECT_EQ(ldm_shape(found->second, file.tensors().at(found->second.source).shape), shape)
             << name;
         EXPECT_TRUE(tensor.is_contiguous()) << name;
-        EXPECT_EQ(fnv1a(tensor), golden["fnv1a"].get<std::string>()) << name;
+        const auto* bytes = static_cast<const char*>(tensor.const_data_ptr());
+        EXPECT_EQ(fingerprint_of({bytes, tensor.nbytes()}), golden["fnv1a"].get<std::string>())
+            << name;
     }
     for (const auto& [name, tensor] : tensors)
         EXPECT_TRUE(expected.contains(name))
