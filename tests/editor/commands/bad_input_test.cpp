@@ -212,6 +212,8 @@ TEST_F(BadInput, WrongUsage) {
     refused({"render", session.string(), "--device", "tpu"}, {"--device", "cpu, cuda, auto"});
     refused({"render", session.string(), "--precision", "half"},
             {"--precision", "'half' is none of float32, bfloat16, auto"});
+    refused({"render", session.string(), "--prediction", "noise"},
+            {"--prediction", "'noise' is none of epsilon, v_prediction, sample"});
     refused({"generate", "x", "--out", "a.bmp"}, {"--out", "a.bmp"});
     refused({"generate", "x", "--strength", "0.5"}, {"--strength: is only for --image"});
     refused({"generate", "x", "--image", "a.png", "--strength", "1.5"}, {"--strength"});

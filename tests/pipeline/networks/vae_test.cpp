@@ -130,8 +130,9 @@ TEST(VaeConfig, DetectedFromWeightsIsTheConfigs) {
 std::map<std::string, Weights::Source> half_weights(const VaeConfig& config) {
     std::map<std::string, Weights::Source> sources;
     const auto add = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
-        sources[name] = {shape, at::kHalf,
-                         [shape](at::ScalarType as) { return at::full(shape, 0.01).to(as); }};
+        sources[name] = {shape, at::kHalf, [shape](at::ScalarType as) {
+                             return at::full(shape, 0.01, at::kHalf).to(as);
+                         }};
     };
     const std::int64_t width = config.block_out_channels.front(), latent = config.latent_channels;
     const auto convolution = [&](const std::string& name, std::int64_t in, std::int64_t out) {

@@ -105,7 +105,7 @@ TEST(ScheduleConfig, ReadsWhatDiffusersWritesOfDpmSolver) {
     EXPECT_EQ(config.lambda_min_clipped, -std::numeric_limits<double>::infinity());
     EXPECT_EQ(config.beta_end, 0.02);
     EXPECT_EQ(config.prediction_type, PredictionType::v_prediction);
-    EXPECT_EQ(make_timetable(Sampler::dpmpp_2m, Schedule(config), 20).timesteps.front(), 951);
+    EXPECT_EQ(make_timetable(Sampler::dpmpp_2m, Schedule(config), 20).timesteps.front(), 941);
 }
 
 TEST(ScheduleConfig, OnlyOneNumberMayBeInfinite) {
