@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
 
 namespace keepsake::editor {

@@ -143,13 +143,8 @@ std::string describe_lora(const SafetensorsFile& file) {
 
 }  // namespace
 
-<<<<<<< HEAD
-std::string describe_model(const std::filesystem::path& path) {
-    if (type_at(path) == std::filesystem::file_type::regular) {
-=======
 std::string describe_model(const std::filesystem::path& path, const LoadOptions& options) {
-    if (is_regular_file(path)) {
->>>>>>> 6a2b889 (Checkpoints: what is of no component is told and left alone; v_pred, ztsnr, modelspec and a yaml beside the file say the prediction, --prediction overrides; info refuses what does not load)
+    if (type_at(path) == std::filesystem::file_type::regular) {
         const SafetensorsFile file(path);
         if (is_lora(file)) return describe_lora(file);
         const bool checkpoint = std::ranges::any_of(file.tensors(), [](const auto& tensor) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/model/model_files.h"
 

@@ -4,11 +4,8 @@
 #include <set>
 
 #include "pipeline/error.h"
-<<<<<<< HEAD
 #include "pipeline/files/atomic_file.h"
-=======
 #include "pipeline/files/json_file.h"
->>>>>>> 6a2b889 (Checkpoints: what is of no component is told and left alone; v_pred, ztsnr, modelspec and a yaml beside the file say the prediction, --prediction overrides; info refuses what does not load)
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
