@@ -31,7 +31,9 @@ constexpr std::array view_buttons = {
 
 // A dot at the button's corner while a mask is in use.
 void note_mask(const Frame& frame) {
-    if (frame.document.region.settings.mode == editor::RegionMode::none) return;
+    const editor::RegionView& region = frame.document.region;
+    if (region.settings.mode == editor::RegionMode::none) return;
+    if (region.settings.mode == editor::RegionMode::words && !region.words) return;
     const ImVec2 max = ImGui::GetItemRectMax(), min = ImGui::GetItemRectMin();
     ImGui::GetWindowDrawList()->AddCircleFilled({max.x - frame.px(6), min.y + frame.px(7)},
                                                 frame.px(3), colour::accent);

@@ -96,7 +96,9 @@ void mask_note(Frame& frame) {
     const editor::ExportKind kind = frame.state.exporting.kind;
     const bool whole =
         kind == editor::ExportKind::photo || kind == editor::ExportKind::before_after;
-    if (frame.document.region.settings.mode == editor::RegionMode::none) return;
+    const editor::RegionView& region = frame.document.region;
+    if (region.settings.mode == editor::RegionMode::none) return;
+    if (region.settings.mode == editor::RegionMode::words && !region.words) return;
     faint_text(frame, whole ? "The edit is kept to the mask."
                             : "Without the mask: this shows what the model made.");
 }

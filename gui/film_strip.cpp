@@ -23,12 +23,26 @@ struct Rail {
     }
 };
 
+// The strengths that are mostly best: around the chosen one, where there is one.
+struct Useful {
+    double first, last;
+};
+
+Useful useful_range(const Frame& frame) {
+    constexpr double around = 0.15;
+    if (const auto chosen = frame.document.chosen_eta) {
+        return {std::max(0.0, *chosen - around), std::min(largest_eta, *chosen + around)};
+    }
+    const editor::ModelView& model = *frame.document.model;
+    return {std::max(0.0, model.useful_first), std::min(largest_eta, model.useful_last)};
+}
+
 void draw_thumbnails(Frame& frame, const Rect& place) {
     const float cell = place.width() / (last_tenth + 1);
     const float gap = frame.px(3);
     const float side = std::min(cell - gap, place.height());
     ImDrawList& list = *ImGui::GetWindowDrawList();
-    const editor::ModelView& model = *frame.document.model;
+    const Useful range = useful_range(frame);
     for (int tenth = 0; tenth <= last_tenth; ++tenth) {
         const double eta = tenth / 10.0;
         const float centre = place.min.x + (static_cast<float>(tenth) + 0.5F) * cell;
@@ -43,7 +57,7 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
         const editor::Render* render = editor::exact_render(frame.document, eta);
         list.AddRectFilled(rect.min, rect.max, IM_COL32(40, 40, 42, 255));
         if (render) draw_filling(frame, list, render->square, rect);
-        const bool useful = eta >= model.useful_first - 1e-9 && eta <= model.useful_last + 1e-9;
+        const bool useful = eta >= range.first - 1e-9 && eta <= range.last + 1e-9;
         if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
         const bool near = std::lround(frame.state.eta * 10) == tenth;
         if (near || hovered) {
@@ -55,13 +69,16 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
 
 void draw_rail(Frame& frame, const Rail& rail) {
     ImDrawList& list = *ImGui::GetWindowDrawList();
-    const editor::ModelView& model = *frame.document.model;
+    const Useful range = useful_range(frame);
     const float half = frame.px(2.5F);
     list.AddRectFilled({rail.left, rail.y - half}, {rail.right, rail.y + half},
                        IM_COL32(70, 70, 74, 255), half);
-    list.AddRectFilled({rail.x_of(std::max(0.0, model.useful_first)), rail.y - half},
-                       {rail.x_of(std::min(largest_eta, model.useful_last)), rail.y + half},
-                       colour::accent_faint, half);
+    list.AddRectFilled({rail.x_of(range.first), rail.y - half},
+                       {rail.x_of(range.last), rail.y + half}, colour::accent_faint, half);
+    if (const auto chosen = frame.document.chosen_eta) {
+        const float x = rail.x_of(*chosen);
+        list.AddLine({x, rail.y - 3 * half}, {x, rail.y + 3 * half}, colour::accent, frame.px(2));
+    }
     list.AddCircleFilled({rail.x_of(frame.state.eta), rail.y}, frame.px(8), colour::accent);
 }
 
@@ -86,15 +103,16 @@ void draw_labels(Frame& frame, const Rect& place, const Rail& rail) {
     };
     char strength[32];
     std::snprintf(strength, sizeof strength, "strength %.2f", frame.state.eta);
-    const editor::ModelView& model = *frame.document.model;
     const float value_x = rail.x_of(frame.state.eta), half = frame.px(70);
     text(value_x, colour::accent, strength);
     // The fixed labels give way to the value.
-    const float useful =
-        (rail.x_of(model.useful_first) + rail.x_of(std::min(largest_eta, model.useful_last))) / 2;
+    const Useful range = useful_range(frame);
+    const float useful = (rail.x_of(range.first) + rail.x_of(range.last)) / 2;
     if (value_x > rail.left + half * 1.5F) text(rail.left, colour::faint, "your photo");
     if (value_x < rail.right - half * 1.5F) text(rail.right, colour::faint, "your words");
-    if (std::abs(value_x - useful) > half * 1.5F) text(useful, colour::faint, "mostly best here");
+    if (std::abs(value_x - useful) > half * 1.5F)
+        text(useful, colour::faint,
+             frame.document.chosen_eta ? "your words arrive" : "mostly best here");
     ImGui::PopFont();
 }
 

@@ -22,6 +22,9 @@ struct Choice {
     const char *label, *hint;
 };
 constexpr std::array choices = {
+    Choice{RegionMode::words, "By itself",
+           "Where your words belong in the photo, if the model is sure of it; else the whole "
+           "square."},
     Choice{RegionMode::none, "The whole square", "No mask: the edit reaches all of the square."},
     Choice{RegionMode::automatic, "Found automatically",
            "Only where your words change what the model sees. A good start to paint on."},
@@ -68,7 +71,7 @@ void slider(Frame& frame, const char* name, double& value, std::array<double, 2>
 
 void edge(Frame& frame) {
     RegionSettings settings = region_settings(frame);
-    ImGui::BeginDisabled(settings.mode == RegionMode::none);
+    ImGui::BeginDisabled(settings.mode == RegionMode::none || settings.mode == RegionMode::words);
     title(frame, "Threshold", percent(settings.threshold));
     slider(frame, "mask threshold", settings.threshold, {0.02, 0.98});
     tooltip(frame,

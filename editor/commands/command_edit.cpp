@@ -17,6 +17,7 @@ struct RenderArguments {
     OutputArguments output;
     std::optional<std::string> eta;
     std::optional<double> noise_share;
+    std::optional<std::string> way;
     std::string out;
 };
 
@@ -39,9 +40,17 @@ void add_render_options(CLI::App& command, RenderArguments& arguments) {
                     "A folder for the images and the contact sheet, or one image file when one "
                     "--eta and one --seed are given; default: the session's renders/")
         ->type_name("PATH");
-    command.add_option("--eta", arguments.eta,
-                       "X or A:B:N: interpolation weight, or N evenly spaced from A to B; 0 is the "
-                       "reconstruction, 1 the target text");
+    command.add_option(
+        "--eta", arguments.eta,
+        "auto, X or A:B:N: strength, or N evenly spaced from A to B; 0 is the photo. "
+        "auto, the default: those in which something happens, and the name of the "
+        "smallest at which the words have arrived; of one image, that one");
+    command
+        .add_option("--way", arguments.way,
+                    "How a strength becomes a picture: words (the fast mode's; the words pull, the "
+                    "photo's layout stays) or line (Imagic's own, from the photo's embedding to "
+                    "the text's)")
+        ->type_name("words|line");
     command.add_option("--noise-share", arguments.noise_share,
                        "0..1: how much of what sampling starts from is the seed's noise. The rest "
                        "is the photo's own, which keeps its structure; 1: noise alone, as the "
@@ -97,12 +106,19 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
     add_render_options(command, arguments.render);
 }
 
+Way checked_way(const std::string& text) {
+    require(text == "words" || text == "line", "--way",
+            "'" + checked_utf8(text) + "' is none of words, line");
+    return parse_way(text);
+}
+
 RenderRequest render_request(const RenderArguments& arguments) {
     RenderRequest request;
-    if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);
+    if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);  // none: auto
     request.seeds = parse_seeds(arguments.sample.seed);
     request.sample = sample_overrides(arguments.sample);
     request.sample.noise_share = arguments.noise_share;
+    if (arguments.way) request.way = checked_way(*arguments.way);
     const double share = arguments.noise_share.value_or(1);
     require(share >= 0 && share <= 1, "--noise-share", "is not between 0 and 1");
     request.output = output_request(arguments.output);

@@ -150,11 +150,13 @@ void add_output_options(CLI::App& command, OutputArguments& arguments) {
     command.add_flag("--full,!--no-full", arguments.full,
                      "Write the photo itself at its own size (default), or the model's square");
     command
-        .add_option("--mask", arguments.mask,
-                    "auto, none or a picture: where the edit may change the photo; default none. "
-                    "A picture has the photo's size or is a square; white is inside, black and "
-                    "transparent outside")
-        ->type_name("auto|none|FILE");
+        .add_option(
+            "--mask", arguments.mask,
+            "words, auto, none or a picture: where the edit may change the photo. words, the "
+            "default: where they belong, if the model is sure of it. A picture has the photo's "
+            "size or is a square; white is inside, black and "
+            "transparent outside")
+        ->type_name("words|auto|none|FILE");
     command.add_option("--mask-threshold", arguments.mask_threshold,
                        "0..1: what is darker in the mask is outside; default 0.5");
     command.add_option("--mask-feather", arguments.mask_feather,
@@ -174,10 +176,12 @@ OutputRequest output_request(const OutputArguments& arguments) {
     output.full = arguments.full;
     output.strip_gps = arguments.strip_gps;
     output.quality = arguments.quality;
-    require(!arguments.mask.empty(), "--mask", "is empty; give auto, none or a picture");
-    if (arguments.mask == "auto") {
+    require(!arguments.mask.empty(), "--mask", "is empty; give words, auto, none or a picture");
+    if (arguments.mask == "none") {
+        output.mask = MaskSource::none;
+    } else if (arguments.mask == "auto") {
         output.mask = MaskSource::automatic;
-    } else if (arguments.mask != "none") {
+    } else if (arguments.mask != "words") {
         output.mask = MaskSource::file;
         output.mask_file = arguments.mask;
     }
@@ -193,7 +197,7 @@ OutputRequest output_request(const OutputArguments& arguments) {
         require(has_photo_extension("image" + *output.extension), "--format",
                 "'" + checked_utf8(*arguments.format) + "' is none of jpg, png, tif, webp");
     }
-    const bool only_full = output.mask == MaskSource::none && !output.extension &&
+    const bool only_full = output.mask == OutputRequest{}.mask && !output.extension &&
                            !output.quality && !output.strip_gps;
     require(output.full || only_full, "--no-full",
             "writes the model's square, to which --mask, --format, --quality and --strip-gps do "
@@ -201,7 +205,8 @@ OutputRequest output_request(const OutputArguments& arguments) {
     return output;
 }
 
-EtaRange parse_eta_option(const std::string& text) {
+std::optional<EtaRange> parse_eta_option(const std::string& text) {
+    if (text == "auto") return std::nullopt;
     try {
         return parse_eta(checked_utf8(text));
     } catch (const Error& error) {
@@ -214,7 +219,7 @@ Destination parse_destination(const std::string& out, const RenderRequest& reque
     std::error_code code;  // what is wrong with it is said where it is written
     if (out.empty() || !has_photo_extension(path) || std::filesystem::is_directory(path, code))
         return {path, false};
-    require(request.eta && request.eta->count == 1 && request.seeds.size() == 1, "--out",
+    require((!request.eta || request.eta->count == 1) && request.seeds.size() == 1, "--out",
             "'" + checked_utf8(out) +
                 "' is one image: give one --eta and one --seed, or a folder for several images");
     return {path, true};
@@ -250,6 +255,31 @@ void print_warning(const std::string& text) {
     std::fprintf(stderr, "keepsake: warning: %s\n", printable(text, 4000).c_str());
 }
 
+namespace {
+
+// On the error stream: the names of the files alone are the result.
+void tell_chosen(const EditResult& result) {
+    if (!result.chosen) return;
+    for (const RenderedImage& image : result.images) {
+        if (!image.eta || std::abs(*image.eta - *result.chosen) > 1e-9) continue;
+        std::cerr << "keepsake: ";
+        if (result.words_taken) {
+            std::cerr << "the words arrive at strength " << *result.chosen << ": "
+                      << image.file.string() << std::endl;
+        } else {
+            std::cerr << "by the model's own judgement the words do not arrive up to strength 1; "
+                         "nearest: "
+                      << image.file.string()
+                      << ". Look at the others, try --eta 1.2:2:5, or other words: the model may "
+                         "not know these"
+                      << std::endl;
+        }
+        return;
+    }
+}
+
+}  // namespace
+
 void print_results(const EditResult& result, bool json) {
     for (const RenderedImage& image : result.images) {
         if (!json) {
@@ -271,10 +301,15 @@ void print_results(const EditResult& result, bool json) {
         line["loss"]["finetune"] = {{"before", or_null(losses.finetune_before)},
                                     {"after", or_null(losses.finetune_after)}};
         line["threads"] = result.threads;
+        if (result.chosen) {
+            line["chosen"] = *result.chosen;
+            line["words_taken"] = result.words_taken;
+        }
         if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
         std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     }
     if (!json && !result.sheet.empty()) std::cout << result.sheet.string() << "\n";
+    if (!json) tell_chosen(result);
 }
 
 }  // namespace keepsake::editor

@@ -45,7 +45,7 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text);
 // --full, --no-full, --mask, --mask-threshold, --mask-feather, --strip-gps, --format, --quality
 struct OutputArguments {
     bool full = OutputRequest{}.full;
-    std::string mask = "none";
+    std::string mask = "words";
     std::optional<double> mask_threshold, mask_feather;
     bool strip_gps = false;
     std::optional<std::string> format;
@@ -55,7 +55,7 @@ void add_output_options(CLI::App& command, OutputArguments& arguments);
 OutputRequest output_request(const OutputArguments& arguments);  // throws UsageError
 
 // --eta and --out of edit and render. One file is possible where one eta and one seed are given.
-EtaRange parse_eta_option(const std::string& text);
+std::optional<EtaRange> parse_eta_option(const std::string& text);
 Destination parse_destination(const std::string& out, const RenderRequest& request);
 
 Crop parse_crop(const std::string& text);  // "x,y,w,h"

@@ -27,6 +27,7 @@ struct Destination {
 
 // Where the edit may reach in the photo.
 enum class MaskSource {
+    words,      // where the words belong, if the model is sure of it, else the whole working square
     none,       // the whole working square
     automatic,  // where the model's predictions differ (auto_mask.h)
     file,       // a picture (export_photo.h, load_mask)
@@ -35,7 +36,7 @@ enum class MaskSource {
 // What the image files are.
 struct OutputRequest {
     bool full = true;  // the photo itself, at its own size; else the model's square, as a PNG
-    MaskSource mask = MaskSource::none;
+    MaskSource mask = MaskSource::words;
     std::filesystem::path mask_file;
     double mask_threshold = EditRegion{}.threshold;
     double mask_feather = EditRegion{}.feather;
@@ -47,7 +48,9 @@ struct OutputRequest {
 // What is rendered. Fields that are not given: `edit` takes the model's defaults, `render` samples
 // as the session's last edit did.
 struct RenderRequest {
-    std::optional<EtaRange> eta;
+    std::optional<EtaRange> eta;  // none: those in which something happens, the chosen one among
+                                  // them; of one image, the chosen one
+    std::optional<Way> way;       // none: of `edit` the mode's, of `render` the session's
     std::vector<std::uint64_t> seeds = {0};
     SampleOverrides sample;
     Destination out;
@@ -92,6 +95,10 @@ struct EditResult {
     StageSeconds seconds;
     LossSummary losses;
     int threads = 1;  // that computed
+    // Where no strength was asked for, of the words' way: the smallest at which the picture is what
+    // the words say, by the model's own judgement (words_judge.h), and whether it is at any.
+    std::optional<double> chosen;
+    bool words_taken = false;
 };
 
 struct EditControls {

@@ -130,8 +130,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     if (start) start_again(*start, photo, model, defaults, recipe);
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
-    recipe.sample = default_sample(defaults, recipe.mode);
-    apply(request.render.sample, recipe.sample);
+    sample_as_asked(request.render, defaults, recipe);
     return recipe;
 }
 
@@ -139,8 +138,20 @@ pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode)
     pipeline::SampleOptions sample;
     if (mode == Mode::fast) sample.noise_share = optimize::fast_options().noise_share;
     apply(defaults.sample, sample);
+    // The photo comes back best without guidance, and the words pull by themselves.
+    if (mode == Mode::fast) sample.guidance_scale = 1;
     sample.noise_share = tuning_defaults(defaults, mode).noise_share.value_or(sample.noise_share);
     return sample;
+}
+
+void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults, Recipe& recipe) {
+    recipe.way = request.way.value_or(recipe.mode == Mode::fast ? Way::words : Way::line);
+    recipe.sample = default_sample(defaults, recipe.mode);
+    if (recipe.way == Way::line) apply(defaults.sample, recipe.sample);
+    // A negative text is what guidance leads away from.
+    else if (!request.sample.negative_prompt.value_or("").empty())
+        recipe.sample.guidance_scale = 2;
+    apply(request.sample, recipe.sample);
 }
 
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {

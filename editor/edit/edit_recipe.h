@@ -16,6 +16,10 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
 // The sampling of a mode where nothing else is asked for.
 pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode);
 
+// How `recipe`, of which the mode is settled, samples where the request does not say otherwise: the
+// mode's way and the model's defaults.
+void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults, Recipe& recipe);
+
 // The etas in which edits of this mode mostly lie.
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode);
 

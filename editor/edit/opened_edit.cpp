@@ -15,14 +15,25 @@ struct Images {
     Destination out;
 };
 
-// The folder is made and found to be writable, and so is every name. The etas are what the user
-// asked for, else the model's default, else the paper's.
+// What the user asked for, else what suits the way, else the model's default, else the paper's.
+// Empty: one image, of the strength that will be chosen.
+std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults,
+                            const Recipe& recipe) {
+    if (request.eta) return eta_values(*request.eta);
+    const bool judged = recipe.way == Way::words;  // adds the chosen one
+    if (request.out.is_file) return judged ? std::vector<double>{} : std::vector<double>{1.0};
+    return eta_values(judged ? words_strip : eta_range(defaults, recipe.mode));
+}
+
+// The folder is made and found to be writable, and so is every name.
 Images images_of(const RenderRequest& request, const fs::path& session, const Recipe& recipe,
                  const Photo& photo, const ModelDefaults& defaults) {
-    Images images{eta_values(request.eta.value_or(eta_range(defaults, recipe.mode))), request.out};
+    Images images{etas_of(request, defaults, recipe), request.out};
     if (images.out.path.empty()) images.out = {own_folder(session, "renders"), false};
     prepare_destination(images.out);
-    check_names(image_names(images.out, request.output, recipe, photo), images.etas, request.seeds);
+    const std::vector<double> chosen = {usual_strength};
+    check_names(image_names(images.out, request.output, recipe, photo),
+                images.etas.empty() ? chosen : images.etas, request.seeds);
     return images;
 }
 
@@ -44,8 +55,7 @@ OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& c
     pipeline::Model model = load_session_model(request.render, &session);
     const ModelDefaults defaults = load_model_defaults(model.path);
     Recipe recipe = session.recipe;
-    recipe.sample = default_sample(defaults, recipe.mode);
-    apply(request.render.sample, recipe.sample);
+    sample_as_asked(request.render, defaults, recipe);
     Images images = images_of(request.render, session.folder, recipe, photo, defaults);
     warn_if_newer(session, controls);
     if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe);
@@ -90,6 +100,7 @@ OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
     }
     warn_if_newer(session, controls);
     Recipe recipe = session.recipe;
+    recipe.way = request.way.value_or(recipe.way);
     apply(request.sample, recipe.sample);
     pipeline::Model model = load_session_model(request, &session);
     const ModelDefaults defaults = load_model_defaults(model.path);

@@ -9,10 +9,12 @@
 #include <cstring>
 #include <map>
 
+#include "editor/edit/words_judge.h"
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/auto_mask.h"
+#include "editor/transfer/edit_region.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
@@ -45,10 +47,15 @@ ImageNames names_of(const RenderJob& job) {
 }
 
 // Which part of the working square the edit may change.
-EditRegion region_of(const RenderJob& job, Monitor& monitor) {
+EditRegion region_of(const RenderJob& job, const Conditions& conditions, Monitor& monitor) {
     EditRegion region{{}, job.output.mask_threshold, job.output.mask_feather};
     switch (job.output.mask) {
         case MaskSource::none:
+            break;
+        case MaskSource::words:
+            if (conditions.words && conditions.words->region) {
+                return kept_region(*conditions.words->region);
+            }
             break;
         case MaskSource::automatic:
             region.mask = auto_mask(job.model, job.tuning, job.square, {}, monitor);
@@ -60,10 +67,13 @@ EditRegion region_of(const RenderJob& job, Monitor& monitor) {
     return region;
 }
 
-std::string mask_text(const OutputRequest& output) {
+std::string mask_text(const RenderJob& job) {
+    const OutputRequest& output = job.output;
     switch (output.mask) {
         case MaskSource::none:
             return "none";
+        case MaskSource::words:
+            return job.recipe.way == Way::words ? "words" : "none";
         case MaskSource::automatic:
             return "auto";
         case MaskSource::file:
@@ -75,8 +85,7 @@ std::string mask_text(const OutputRequest& output) {
 std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
     EditRender render{job.recipe, eta, seed};
     if (job.output.full) {
-        render.full = {true, mask_text(job.output), job.output.mask_threshold,
-                       job.output.mask_feather};
+        render.full = {true, mask_text(job), job.output.mask_threshold, job.output.mask_feather};
     }
     return to_chunk(render);
 }
@@ -110,6 +119,12 @@ std::vector<PictureKey> images_of(const RenderJob& job) {
         for (const double eta : job.etas) keys.push_back({seed, eta});
     }
     return keys;
+}
+
+// In order, once.
+void add_eta(std::vector<double>& etas, double eta) {
+    const auto same = [&](double other) { return std::abs(other - eta) < 1e-9; };
+    if (std::ranges::none_of(etas, same)) etas.insert(std::ranges::upper_bound(etas, eta), eta);
 }
 
 void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
@@ -163,9 +178,9 @@ fs::path write_sheet(const RenderJob& job, const Pictures& made) {
 }  // namespace
 
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const pipeline::SampleOptions& sample, const Pixels& square,
-                             Monitor& monitor) {
-    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}};
+                             const Recipe& recipe, const Pixels& square, Monitor& monitor) {
+    const pipeline::SampleOptions& sample = recipe.sample;
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}};
     if (sample.guidance_scale > 1) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
     }
@@ -176,11 +191,30 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
         const pipeline::UNet* tuned = tuning.unet ? &*tuning.unet : nullptr;
         conditions.inverted = pipeline::invert_latents(model, photo, sample, monitor, tuned);
     }
+    if (recipe.way == Way::words) {
+        conditions.words = words_pull(model, tuning, square, monitor);
+    }
     return conditions;
 }
 
-std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
-                                    Monitor& monitor) {
+namespace {
+
+// Of each key the final latents, in one batch.
+at::Tensor words_latents(const PictureJob& job, const std::vector<PictureKey>& keys,
+                         Monitor& monitor) {
+    const Conditions& conditions = job.conditions;
+    pipeline::EditTask task = edit_task(job.model, job.tuning, *conditions.words, job.recipe.size);
+    task.uncond = conditions.uncond;
+    task.inverted = conditions.inverted;
+    std::vector<pipeline::EditPicture> pictures;
+    for (const PictureKey& key : keys) {
+        pictures.push_back({key.seed, key.eta * full_pull});
+    }
+    return pipeline::generate_edits(job.model, task, pictures, job.recipe.sample, {}, monitor);
+}
+
+at::Tensor line_latents(const PictureJob& job, const std::vector<PictureKey>& keys,
+                        Monitor& monitor) {
     const pipeline::Model& model = job.model;
     pipeline::GenerateInput input;
     std::vector<at::Tensor> noise, cond;
@@ -197,15 +231,25 @@ std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<Pic
     input.uncond = job.conditions.uncond;
     input.inverted = job.conditions.inverted;
     const pipeline::UNet* tuned = job.tuning.unet ? &*job.tuning.unet : nullptr;
+    return pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
+}
+
+}  // namespace
+
+std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                    Monitor& monitor) {
     const at::Tensor latents =
-        pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
+        job.conditions.words ? words_latents(job, keys, monitor) : line_latents(job, keys, monitor);
     std::vector<Pixels> pictures;
-    for (const at::Tensor& image : pipeline::decode_latents(model, latents).split(1))
+    for (const at::Tensor& image : pipeline::decode_latents(job.model, latents).split(1))
         pictures.push_back(to_pixels(image));
     return pictures;
 }
 
 std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe) {
+    if (recipe.way == Way::words) {
+        return pipeline::edits_at_once(model, recipe.sample, recipe.size, recipe.size);
+    }
     return pipeline::pictures_at_once(model, recipe.sample, recipe.size, recipe.size);
 }
 
@@ -273,15 +317,22 @@ void warn_if_left_alone(const pipeline::Model& model, const EditControls& contro
     controls.warn(model.path.string() + ": left alone: " + model.left_alone);
 }
 
-RenderedFiles render_images(const RenderJob& job, Monitor& monitor) {
+RenderedFiles render_images(RenderJob job, Monitor& monitor) {
     const Conditions conditions =
-        encode_conditions(job.model, job.tuning, job.recipe.sample, job.square, monitor);
-    const EditRegion region = job.output.full ? region_of(job, monitor) : EditRegion{};
+        encode_conditions(job.model, job.tuning, job.recipe, job.square, monitor);
+    const EditRegion region = job.output.full ? region_of(job, conditions, monitor) : EditRegion{};
+    RenderedFiles files;
+    if (job.judged && conditions.words) {
+        const Judgement judgement =
+            judge_words(job.model, job.tuning, *conditions.words, job.square, monitor);
+        files.chosen = judgement.strength;
+        files.words_taken = judgement.taken;
+        add_eta(job.etas, judgement.strength);
+    }
     const PictureJob pictures{job.model, job.tuning, job.recipe, conditions};
     const std::vector<PictureKey> keys = pictures_of(job), images = images_of(job);
     const std::size_t most = pictures_at_once(job.model, job.recipe);
 
-    RenderedFiles files;
     Pictures made;
     for (const ImageBatch& batch : image_batches(keys.size(), most)) {
         const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(batch.first);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "editor/edit/edit.h"
+#include "editor/edit/words_pull.h"
 
 namespace keepsake::editor {
 
@@ -16,11 +17,15 @@ struct RenderJob {
     std::vector<std::uint64_t> seeds;
     Destination out;  // its path is not empty
     const OutputRequest& output;
+    bool judged = false;  // the words' way: the strength at which they have arrived is found and
+                          // rendered too
 };
 
 struct RenderedFiles {
     std::vector<RenderedImage> images;
-    std::filesystem::path sheet;  // empty when `out` is one file
+    std::filesystem::path sheet;   // empty when `out` is one file
+    std::optional<double> chosen;  // as EditResult has it
+    bool words_taken = false;
 };
 
 // Makes the folder and checks that it can be written, so that nobody waits an hour for a tuning
@@ -60,11 +65,12 @@ struct Conditions {
     at::Tensor target, optimised;        // (1, T, D) float32, of the text encoder
     at::Tensor uncond;                   // (1, T, D); undefined with guidance 1
     std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone
+    std::optional<WordsPull> words;      // where the recipe goes the words' way
 };
-// square: the working square that was learned. Throws Cancelled.
+// square: the working square that was learned. The recipe's way and sampling are used. Throws
+// Cancelled.
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const pipeline::SampleOptions& sample, const Pixels& square,
-                             Monitor& monitor);
+                             const Recipe& recipe, const Pixels& square, Monitor& monitor);
 
 // Pictures of a tuning that is finished or under way (before stage B the model's own network draws
 // them), size x size pixels of `recipe`.
@@ -82,8 +88,9 @@ struct PictureKey {
     auto operator<=>(const PictureKey&) const = default;
 };
 
-// Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch. Each picture
-// is what it is alone. Throws Cancelled.
+// Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch, or the
+// words' way (pipeline/model/generate_edits.h), where an eta of 1 pulls by full_pull. Each
+// picture is what it is alone. Throws Cancelled.
 std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
                                     Monitor& monitor);
 // The most that are rendered in one batch (pipeline::pictures_at_once).
@@ -93,6 +100,6 @@ std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe)
 // in a folder the contact sheet <photo>-sheet.png, for which eta 0 is rendered too, as it is for
 // images at the photo's own size. Rendered in batches, each image written when its batch is done.
 // Throws Error naming a file that cannot be written, and Cancelled; what was written stays.
-RenderedFiles render_images(const RenderJob& job, Monitor& monitor);
+RenderedFiles render_images(RenderJob job, Monitor& monitor);
 
 }  // namespace keepsake::editor

@@ -111,7 +111,14 @@ void serialize(Archive& archive, Recipe& recipe) {
             cereal::make_nvp("seed", recipe.seed), cereal::make_nvp("start", recipe.start),
             cereal::make_nvp("embedding", embedding), cereal::make_nvp("finetune", finetune),
             cereal::make_nvp("sample", recipe.sample));
-    if constexpr (Archive::is_loading::value) recipe.mode = parse_mode(mode);
+    // Left out where it is the line, as in recipes that are older than it.
+    std::string way(way_name(recipe.way));
+    if (Archive::is_loading::value || recipe.way != Way::line)
+        archive(cereal::make_nvp("way", way));
+    if constexpr (Archive::is_loading::value) {
+        recipe.mode = parse_mode(mode);
+        recipe.way = parse_way(way);
+    }
 }
 
 template <class Archive>
@@ -188,11 +195,14 @@ void add_names(const json& fields, const std::string& prefix, std::string& names
     }
 }
 
-// A recipe with the field that is left out where it is 1.
-json with_noise_share(json recipe) {
+// A recipe with the fields that are left out where they are as they always were.
+json with_all_fields(json recipe) {
     const json::json_pointer sample("/keepsake/sample"), share("/keepsake/sample/noise_share");
     if (recipe.contains(sample) && recipe[sample].is_object() && !recipe.contains(share))
         recipe[share] = 1.0;
+    const json::json_pointer whole("/keepsake"), way("/keepsake/way");
+    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(way))
+        recipe[way] = way_name(Way::line);
     return recipe;
 }
 
@@ -241,6 +251,16 @@ Mode parse_mode(std::string_view name) {
     if (name == "fast") return Mode::fast;
     if (name == "paper") return Mode::paper;
     throw Error("mode", "'" + std::string(name) + "' is none of fast, paper");
+}
+
+std::string_view way_name(Way way) {
+    return way == Way::words ? "words" : "line";
+}
+
+Way parse_way(std::string_view name) {
+    if (name == "words") return Way::words;
+    if (name == "line") return Way::line;
+    throw Error("way", "'" + std::string(name) + "' is none of words, line");
 }
 
 std::string checked_utf8(const std::string& text) {
@@ -304,8 +324,8 @@ Recipe recipe_from_json(const std::string& text, const std::string& source) {
     try {
         json found = parse_json(text, source);
         const std::uint64_t found_version = take_version(found);
-        found = with_noise_share(std::move(found));
-        const json expected = with_noise_share(json::parse(write_json(root, Recipe{})));
+        found = with_all_fields(std::move(found));
+        const json expected = with_all_fields(json::parse(write_json(root, Recipe{})));
         std::string newer;
         if (found_version > version && found.is_object()) {
             json unknown = take_unknown(found, expected);
@@ -344,6 +364,7 @@ std::string tuning_tag(const Recipe& recipe) {
     tuning.model.path.clear();
     tuning.photo.clear();
     tuning.sample = {};
+    tuning.way = Way::line;
     std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits
     for (const char c : write_json(root, tuning) + "\n") {
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;

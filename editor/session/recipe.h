@@ -17,6 +17,14 @@ enum class Mode { fast, paper };
 std::string_view mode_name(Mode mode);
 Mode parse_mode(std::string_view name);  // throws Error naming the text and the choices
 
+// How a strength becomes a picture.
+enum class Way {
+    line,   // Imagic's equation 3: on the line from e_opt to the target text's embedding
+    words,  // pipeline/model/generate_edits.h: the words pull, the photo's layout stays
+};
+std::string_view way_name(Way way);
+Way parse_way(std::string_view name);  // throws Error naming the text and the choices
+
 // The weights a recipe was made with. The path is a hint, the fingerprint decides.
 struct ModelReference {
     std::string path;
@@ -38,6 +46,7 @@ struct Recipe {
     std::string start;       // tuning_tag of the session it started from; empty: from the model
     optimize::StageOptions embedding = optimize::paper_embedding_options();
     optimize::StageOptions finetune = optimize::paper_finetune_options();
+    Way way = Way::line;  // of recipes that are older than the other one
     pipeline::SampleOptions sample;
     // What a newer Keepsake's file has besides (its version and the fields that this one does not
     // know), as JSON: it is kept when the file is written again. Empty: nothing.

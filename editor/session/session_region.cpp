@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array mode_names = {"none", "auto", "painted"};
+constexpr std::array mode_names = {"none", "auto", "painted", "words"};
 
 constexpr const char* settings_file = "mask.json";
 
@@ -66,6 +66,8 @@ FullRender noted_region(const RegionSettings& settings) {
     switch (settings.mode) {
         case RegionMode::none:
             break;
+        case RegionMode::words:
+            return {true, "words", EditRegion{}.threshold, EditRegion{}.feather};
         case RegionMode::automatic:
             return {true, "auto", settings.threshold, settings.feather};
         case RegionMode::painted:
@@ -108,7 +110,7 @@ SavedRegion load_region(const fs::path& session, const Photo& photo, const Crop&
     }
     if (saved.settings.mode == RegionMode::painted && !saved.painted) {
         if (saved.fault.empty()) saved.fault = painted_path(session).string() + ": is missing";
-        saved.settings.mode = RegionMode::none;
+        saved.settings.mode = RegionSettings{}.mode;
     }
     if (!saved.fault.empty()) {
         saved.fault = "The mask of this session cannot be read and is left out. " + saved.fault;
@@ -128,7 +130,8 @@ std::string describe_region(const fs::path& session) {
     } catch (const Error& error) {
         return "mask: " + std::string(error.what()) + "\n";
     }
-    if (settings.mode == RegionMode::none) return {};
+    if (settings.mode == RegionMode::words) return {};
+    if (settings.mode == RegionMode::none) return "mask: none; --mask none\n";
     const bool painted = settings.mode == RegionMode::painted;
     std::ostringstream text;
     text << "mask: " << (painted ? "painted" : "automatic") << "; --mask "

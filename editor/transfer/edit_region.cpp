@@ -17,6 +17,8 @@ SharedMask chosen_mask(const RegionView& region) {
             return region.automatic;
         case RegionMode::painted:
             return region.painted;
+        case RegionMode::words:
+            return region.words;
     }
     return nullptr;
 }
@@ -24,7 +26,13 @@ SharedMask chosen_mask(const RegionView& region) {
 EditRegion edit_region(const RegionView& region) {
     const SharedMask mask = chosen_mask(region);
     if (!mask) return {};
+    if (region.settings.mode == RegionMode::words) return kept_region(*mask);
     return {*mask, region.settings.threshold, region.settings.feather};
+}
+
+EditRegion kept_region(const Mask& words) {
+    constexpr double feather = 0.015;  // the region already ends at the photo's own edges
+    return {words, EditRegion{}.threshold, feather};
 }
 
 // No larger than the crop: a square photo's mask is then never taken for one of the whole photo

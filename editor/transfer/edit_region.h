@@ -11,10 +11,11 @@ enum class RegionMode {
     none,       // the whole square
     automatic,  // found from the model's predictions (auto_mask.h)
     painted,    // by a brush
+    words,      // where the words belong (words_region.h), if the model is sure; else all of it
 };
 
 struct RegionSettings {
-    RegionMode mode = RegionMode::none;
+    RegionMode mode = RegionMode::words;
     double threshold = EditRegion{}.threshold;
     double feather = EditRegion{}.feather;
     bool operator==(const RegionSettings&) const = default;
@@ -26,6 +27,7 @@ using SharedMask = std::shared_ptr<const Mask>;
 struct RegionView {
     RegionSettings settings;
     SharedMask automatic;  // null: not found yet
+    SharedMask words;      // null: not known, or the model is not sure
     SharedMask painted;    // null: nothing was painted yet; kept while another mode is chosen
     SharedMask weights;    // for an overlay: 0 untouched, 255 edited in full; null: all of it is
     bool reaches_nothing = false;             // by `weights`
@@ -35,6 +37,9 @@ struct RegionView {
 
 // The mask that these settings choose; null: none, or the automatic one is not found yet.
 SharedMask chosen_mask(const RegionView& region);
+
+// The region where the words belong, as exports keep it.
+EditRegion kept_region(const Mask& words);
 
 // What it means for the photo.
 EditRegion edit_region(const RegionView& region);

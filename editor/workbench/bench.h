@@ -97,7 +97,7 @@ bool wants_render(const Bench& bench);
 // that are done, of equally far ones that nearest to `middle`.
 std::vector<double> strip_etas(double middle);
 // The eta that is shown first.
-double first_eta(const ModelDefaults& defaults);
+double first_eta();
 
 // The session's recipe with this sampling.
 Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample);

@@ -51,9 +51,8 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
     view.modes = offered_modes();
     view.samplers = offered_samplers();
     if (!loaded) return std::make_shared<const ModelView>(view);
-    const EtaRange range = eta_range(loaded->defaults, Mode::fast);
-    view.useful_first = range.first;
-    view.useful_last = range.last;
+    view.useful_first = words_strip.first + 0.2;
+    view.useful_last = words_strip.last;
     view.count_tokens = [tokenizer = loaded->model.tokenizer](const std::string& text) {
         const pipeline::Tokenized tokens = tokenizer(text);
         return TokenCount{tokens.text_tokens, tokenizer.max_length() - 2, tokens.cut_text};
@@ -70,7 +69,7 @@ EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
     bench.photo = std::move(photo);
     EditDraft draft = defaults.empty() ? EditDraft{} : defaults.front();
     draft.prompt = prompt;
-    bench.look = {draft.sample, first_eta(bench.defaults), 0};
+    bench.look = {draft.sample, first_eta(), 0};
     show_photo(bench, draft);
     return draft;
 }
@@ -83,9 +82,8 @@ void open_photo(Bench& bench, const OpenRequest& request) {
 
 }  // namespace
 
-double first_eta(const ModelDefaults& defaults) {
-    const EtaRange range = eta_range(defaults, Mode::fast);
-    return std::round((range.first + range.last) / 2 * 10) / 10;
+double first_eta() {
+    return usual_strength;
 }
 
 void forget_session(Bench& bench) {

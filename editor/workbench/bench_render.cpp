@@ -39,6 +39,40 @@ optimize::Tuning load_finished(const Bench& bench) {
     }
 }
 
+// A mask as a picture of the cache, and back.
+Picture grey_picture(const Mask& mask) {
+    Pixels grey{mask.width, mask.height, {}};
+    for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
+    return std::make_shared<const Pixels>(std::move(grey));
+}
+
+SharedMask mask_of(const Picture& grey) {
+    if (!grey) return nullptr;
+    Mask mask{grey->width, grey->height, {}};
+    for (std::size_t i = 0; i < grey->rgb.size(); i += 3) mask.values.push_back(grey->rgb[i]);
+    return std::make_shared<const Mask>(std::move(mask));
+}
+
+std::string mask_key(const Recipe& recipe) {
+    return R"({"mask":"auto","tuning":")" + tuning_tag(recipe) + "\"}";
+}
+
+std::string words_key(const Recipe& recipe) {
+    return R"({"mask":"words","tuning":")" + tuning_tag(recipe) + "\"}";
+}
+
+// Shows the region and keeps it beside the renders, so that one who opens the session again and
+// renders nothing exports the same.
+void keep_words_region(Bench& bench) {
+    const WordsPull& words = *bench.conditions->words;
+    if (!words.region) return;
+    bench.cache.add(bench.session->folder, words_key(bench.session->recipe),
+                    grey_picture(*words.region));
+    bench.board.change([&](Document& document) {
+        document.region.words = std::make_shared<const Mask>(*words.region);
+    });
+}
+
 // Renders what the cache does not have; of a tuning that is read when it is first needed.
 std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, Monitor& monitor) {
     std::vector<Render> renders;
@@ -52,7 +86,8 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     if (!bench.conditions) {
         bench.conditions =
-            encode_conditions(*bench.model, *bench.tuning, recipe.sample, *bench.square, monitor);
+            encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
+        if (bench.conditions->words) keep_words_region(bench);
     }
     const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
     for (const ImageBatch& batch :
@@ -124,24 +159,6 @@ void render_variations(Bench& bench, Monitor& monitor) {
     });
 }
 
-// A mask as a picture of the cache, and back.
-Picture grey_picture(const Mask& mask) {
-    Pixels grey{mask.width, mask.height, {}};
-    for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
-    return std::make_shared<const Pixels>(std::move(grey));
-}
-
-SharedMask mask_of(const Picture& grey) {
-    if (!grey) return nullptr;
-    Mask mask{grey->width, grey->height, {}};
-    for (std::size_t i = 0; i < grey->rgb.size(); i += 3) mask.values.push_back(grey->rgb[i]);
-    return std::make_shared<const Mask>(std::move(mask));
-}
-
-std::string mask_key(const Recipe& recipe) {
-    return R"({"mask":"auto","tuning":")" + tuning_tag(recipe) + "\"}";
-}
-
 bool can_find_mask(const Bench& bench) {
     return bench.wants_mask && bench.session && next_stage(*bench.session) == Stage::done;
 }
@@ -160,7 +177,7 @@ void find_mask(Bench& bench, Monitor& monitor) {
 // One by one: each makes the slider finer at once, and whoever moves it again, which stops the
 // render under way, finds all but that one.
 void render_strip(Bench& bench, Monitor& monitor) {
-    for (const double eta : strip_etas(first_eta(bench.defaults))) {
+    for (const double eta : strip_etas(first_eta())) {
         if (has_render(bench, eta)) continue;
         const Render render = rendered(bench, {{bench.look.seed, eta}}, monitor).front();
         bench.board.change([&](Document& document) { insert_render(document.renders, render); });
@@ -232,7 +249,7 @@ void look_at(Bench& bench, const LookRequest& request) {
 void show_look(Bench& bench) {
     std::vector<Render> renders;
     if (bench.session && next_stage(*bench.session) == Stage::done) {
-        for (const double eta : strip_etas(first_eta(bench.defaults))) {
+        for (const double eta : strip_etas(first_eta())) {
             const Render render = cached(bench, eta, bench.look.seed);
             if (render.square) insert_render(renders, render);
         }
@@ -277,6 +294,9 @@ void show_region(Bench& bench) {
     region.settings = saved.settings;
     region.painted = saved.painted;
     region.automatic = mask_of(bench.cache.find(bench.session->folder, mask_key(recipe)));
+    if (recipe.way == Way::words) {
+        region.words = mask_of(bench.cache.find(bench.session->folder, words_key(recipe)));
+    }
     bench.board.change([&](Document& document) { document.region = region; });
     if (region.settings.mode == RegionMode::automatic) want_mask(bench);
     if (!saved.fault.empty()) bench.board.tell(Notice::Kind::fault, saved.fault);
@@ -297,7 +317,9 @@ void want_nothing(Bench& bench) {
     bench.board.change([](Document& document) {
         RegionView& region = document.region;
         region.finding = false;
-        if (region.settings.mode == RegionMode::automatic) region.settings.mode = RegionMode::none;
+        if (region.settings.mode == RegionMode::automatic) {
+            region.settings.mode = RegionSettings{}.mode;
+        }
     });
 }
 

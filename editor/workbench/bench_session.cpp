@@ -120,8 +120,7 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =
         std::make_shared<const Pixels>(session_square(folder, *opened.photo->file, recipe));
-    const ModelDefaults& defaults = opened.model ? opened.model->defaults : bench.defaults;
-    opened.look = {opened.draft.sample, first_eta(defaults), 0};
+    opened.look = {opened.draft.sample, first_eta(), 0};
     if (history) {
         opened.history = std::move(*history);
     } else {
@@ -193,7 +192,7 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         bench.session.emplace(std::move(session));
         bench.square = std::make_shared<const Pixels>(std::move(square));
         remember(bench, bench.session->folder);
-        bench.look.eta = first_eta(bench.defaults);
+        bench.look.eta = first_eta();
     }
     if (to_json(recipe) != to_json(bench.session->recipe)) {
         save_session_recipe(*bench.session, recipe);
@@ -202,6 +201,7 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
     bench.board.change([&](Document& document) {
         document.draft = draft;
         if (same) return;
+        document.chosen_eta.reset();
         document.renders.clear();
         document.variations.clear();
         document.shown = {};

@@ -5,6 +5,7 @@
 
 #include "editor/edit/clock.h"
 #include "editor/edit/tune.h"
+#include "editor/edit/words_judge.h"
 #include "editor/workbench/bench.h"
 
 namespace keepsake::editor {
@@ -76,9 +77,10 @@ class Previews {
         Recipe recipe = sampled_recipe(bench_, bench_.look.sample);
         recipe.sample.steps = std::min(recipe.sample.steps, most_preview_steps);
         recipe.sample.noise_share = 1;  // an inversion would cost as much again
+        recipe.way = Way::line;         // likewise what the words' way looks for first
         Monitor silent({}, monitor_.stop());
         const Conditions conditions =
-            encode_conditions(*bench_.model, tuning, recipe.sample, *bench_.square, silent);
+            encode_conditions(*bench_.model, tuning, recipe, *bench_.square, silent);
         const double eta = bench_.look.eta;
         const PictureJob job{*bench_.model, tuning, recipe, conditions};
         const auto square = std::make_shared<const Pixels>(
@@ -96,6 +98,26 @@ class Previews {
     double cost_ = 0;
     Clock::time_point last_ = Clock::now();
 };
+
+// The first picture that a person sees is the edit, unless they chose another strength meanwhile.
+void choose_strength(Bench& bench, Monitor& monitor) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    if (recipe.way != Way::words || bench.look.eta != first_eta()) return;
+    bench.conditions =
+        encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
+    const Judgement judgement =
+        judge_words(*bench.model, *bench.tuning, *bench.conditions->words, *bench.square, monitor);
+    bench.look.eta = judgement.strength;
+    bench.board.change([&](Document& document) {
+        document.chosen_eta.reset();
+        if (judgement.taken) document.chosen_eta = judgement.strength;
+    });
+    if (!judgement.taken) {
+        bench.board.tell(Notice::Kind::note,
+                         "By the model's own judgement the words do not arrive: try more strength, "
+                         "or other words; the model may not know these.");
+    }
+}
 
 }  // namespace
 
@@ -132,6 +154,7 @@ void tune_session(Bench& bench, Monitor& monitor) {
     }
     bench.conditions.reset();
     bench.wants_tuning = false;
+    choose_strength(bench, reporting);
     show_session(bench);
     look_at(bench, bench.look);
 }

@@ -159,11 +159,13 @@ struct Document {
     std::shared_ptr<const LossCurves> losses;
     Preview preview;
 
-    Picture working_square;       // the photo as the model sees it
-    std::vector<Render> renders;  // of the seed and sampling shown, by rising eta
-    Comparison shown;             // the exact render of `eta` and `seed`, when there is one
-    Detail detail;                // of `shown`
-    RegionView region;            // of the session
+    Picture working_square;            // the photo as the model sees it
+    std::vector<Render> renders;       // of the seed and sampling shown, by rising eta
+    std::optional<double> chosen_eta;  // of this tuning, where the words have arrived by the
+                                       // model's own judgement; none: not judged, or they have not
+    Comparison shown;                  // the exact render of `eta` and `seed`, when there is one
+    Detail detail;                     // of `shown`
+    RegionView region;                 // of the session
     std::vector<Variation> variations;
     double variations_eta = 0;
 

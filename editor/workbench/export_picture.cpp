@@ -50,7 +50,9 @@ const Render& reconstruction(const Document& document) {
 // Throws Error while the mask that is chosen is not found.
 EditRegion region_of(const Document& document) {
     const RegionView& region = document.region;
-    if (region.settings.mode != RegionMode::none && !chosen_mask(region)) {
+    const bool needs_mask = region.settings.mode == RegionMode::automatic ||
+                            region.settings.mode == RegionMode::painted;
+    if (needs_mask && !chosen_mask(region)) {
         throw Error("export", "the mask is not found yet; wait a moment, or choose another");
     }
     return edit_region(region);

@@ -41,7 +41,7 @@ struct PlacedEdit {
 
 // What undo goes back to.
 struct PaintedState {
-    RegionMode mode = RegionMode::none;
+    RegionMode mode = RegionSettings{}.mode;
     SharedMask painted;
 };
 

@@ -14,6 +14,11 @@ Linear take_projection(Weights& weights, const std::string& prefix, const Transf
                : Linear::from_pointwise(weights, prefix, shape.channels, shape.channels);
 }
 
+// The rows of `of` that `layout` names; all as they are where it is undefined.
+Tensor laid_out(const Tensor& of, const Tensor& layout) {
+    return layout.defined() ? of.index_select(0, layout) : of;
+}
+
 }  // namespace
 
 ContextKeys::Pair ContextKeys::get(const Linear& k, const Linear& v, const Tensor& context) {
@@ -42,8 +47,8 @@ CrossAttention::CrossAttention(Weights& weights, const std::string& prefix,
       heads(shape.heads),
       upcast(shape.upcast) {}
 
-Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
-                                  const Tensor& residual) const {
+Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
+                                  const Tensor& layout) const {
     const at::ScalarType dtype = x.scalar_type();
     const at::ScalarType inner = upcast ? at::kFloat : dtype;
     const auto attend = [&](const Tensor& query, const Tensor& key, const Tensor& value) {
@@ -56,9 +61,9 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context,
     if (itself && !q.lora && !k.lora && !v.lora && can_fuse(x, q.fused()) &&
         can_fuse(x, k.fused()) && can_fuse(x, v.fused())) {
         const std::vector<Tensor> all = run_together({q.fused(), k.fused(), v.fused()}, x);
-        return attend(all[0], all[1], all[2]);
+        return attend(laid_out(all[0], layout), laid_out(all[1], layout), all[2]);
     }
-    if (itself) return attend(q(x), k(x), v(x));
+    if (itself) return attend(laid_out(q(x), layout), laid_out(k(x), layout), v(x));
     const ContextKeys::Pair text = keys->get(k, v, context);
     return attend(q(x), text.k, text.v);
 }
@@ -73,9 +78,10 @@ TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,
       geglu(weights, prefix + ".ff.net.0.proj", shape.channels, 8 * shape.channels),
       out(weights, prefix + ".ff.net.2", 4 * shape.channels, shape.channels) {}
 
-Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context) const {
+Tensor TransformerBlock::operator()(const Tensor& x, const Tensor& context,
+                                    const Tensor& layout) const {
     const Tensor h = norm1(x);
-    Tensor sum = self(h, h, x);
+    Tensor sum = self(h, h, x, layout);
     sum = cross(norm2(sum), context, sum);
     return out(linear_geglu(geglu, norm3(sum)), sum);
 }
@@ -88,9 +94,9 @@ Transformer::Transformer(Weights& weights, const std::string& prefix, const Tran
         blocks.emplace_back(weights, prefix + ".transformer_blocks." + std::to_string(i), shape);
 }
 
-Tensor Transformer::operator()(const Tensor& x, const Tensor& context) const {
+Tensor Transformer::operator()(const Tensor& x, const Tensor& context, const Tensor& layout) const {
     Tensor tokens = to_tokens(norm_linear(norm, proj_in, x));
-    for (const TransformerBlock& block : blocks) tokens = block(tokens, context);
+    for (const TransformerBlock& block : blocks) tokens = block(tokens, context, layout);
     return from_tokens(proj_out(tokens, to_tokens(x)), x);
 }
 

@@ -49,8 +49,9 @@ struct CrossAttention {
     CrossAttention(Weights& weights, const std::string& prefix, const TransformerShape& shape,
                    std::int64_t context_channels);
     // x: (B, N, channels); context: (B, M, context_channels) -> residual + attention, (B, N,
-    // channels).
-    Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual) const;
+    // channels). layout: see UNet, without a gradient and of self-attention alone.
+    Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
+                      const Tensor& layout = {}) const;
 };
 
 struct TransformerBlock {
@@ -58,8 +59,8 @@ struct TransformerBlock {
     CrossAttention self, cross;
     Linear geglu, out;  // the feed-forward: Shazeer, arXiv 2002.05202, GEGLU
     TransformerBlock(Weights& weights, const std::string& prefix, const TransformerShape& shape);
-    // x: (B, N, channels); context: (B, T, context_channels) -> (B, N, channels).
-    Tensor operator()(const Tensor& x, const Tensor& context) const;
+    // x: (B, N, channels); context: (B, T, context_channels) -> (B, N, channels). layout: see UNet.
+    Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& layout = {}) const;
 };
 
 struct Transformer {
@@ -68,8 +69,9 @@ struct Transformer {
     std::vector<TransformerBlock> blocks;
     Transformer() = default;
     Transformer(Weights& weights, const std::string& prefix, const TransformerShape& shape);
-    // x: (B, channels, H, W); context: (B, T, context_channels) -> (B, channels, H, W).
-    Tensor operator()(const Tensor& x, const Tensor& context) const;
+    // x: (B, channels, H, W); context: (B, T, context_channels) -> (B, channels, H, W). layout: see
+    // UNet.
+    Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& layout = {}) const;
 };
 
 }  // namespace keepsake::pipeline

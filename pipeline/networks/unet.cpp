@@ -41,6 +41,7 @@ void check_input(const UNetConfig& config, const Tensor& sample, const Tensor& t
 struct Step {
     const Resnet& resnet;
     const Transformer* transformer = nullptr;
+    Tensor layout = {};
 };
 
 // in: the time bias; x; on the way up what was skipped, which is joined to x; last, where there is
@@ -48,7 +49,7 @@ struct Step {
 Tensor compute(const Step& step, const std::vector<Tensor>& in) {
     const bool joins = in.size() > (step.transformer ? 3 : 2);
     const Tensor y = step.resnet(joins ? at::cat({in[1], in[2]}, 1) : in[1], in[0]);
-    return step.transformer ? (*step.transformer)(y, in.back()) : y;
+    return step.transformer ? (*step.transformer)(y, in.back(), step.layout) : y;
 }
 
 Tensor compute_checkpointed(const Step& step, const std::vector<Tensor>& in) {
@@ -197,6 +198,21 @@ std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
 
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
                         const Tensor& encoder_hidden_states, Activations activations) const {
+    return run(sample, timestep, encoder_hidden_states, {}, activations);
+}
+
+Tensor UNet::with_layout(const Tensor& sample, const Tensor& timestep,
+                         const Tensor& encoder_hidden_states, const Tensor& layout) const {
+    if (layout.defined() && (layout.dim() != 1 || layout.size(0) != sample.size(0))) {
+        throw Error("layout", "expected one row for each of the " + std::to_string(sample.size(0)) +
+                                  " pictures, found " + c10::str(layout.sizes()));
+    }
+    const at::NoGradGuard no_grad;
+    return run(sample, timestep, encoder_hidden_states, layout, Activations::kept);
+}
+
+Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& encoder_hidden_states,
+                 const Tensor& layout, Activations activations) const {
     check_input(config_, sample, timestep, encoder_hidden_states);
     // Not a convolution's, which may be kept in half precision.
     const at::TensorOptions working = norm_out_.weight.options();
@@ -204,30 +220,30 @@ Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
     const std::vector<Tensor> biases = time_biases(timestep);
     auto time = biases.begin();
     const bool recomputes = activations == Activations::recomputed && at::GradMode::is_enabled();
-    const auto run = [&](const Step& step, std::vector<Tensor> in) {
+    const auto go = [&](const Step& step, std::vector<Tensor> in) {
         in.insert(in.begin(), *time++);
         if (step.transformer) in.push_back(context);
         return recomputes ? compute_checkpointed(step, in) : compute(step, in);
     };
-    const auto step_of = [](const Stage& stage, std::size_t i) {
-        return Step{stage.resnets[i],
-                    stage.transformers.empty() ? nullptr : &stage.transformers[i]};
+    const auto step_of = [&](const Stage& stage, std::size_t i) {
+        return Step{stage.resnets[i], stage.transformers.empty() ? nullptr : &stage.transformers[i],
+                    layout};
     };
 
     Tensor x = conv_in_(sample.to(working).contiguous(at::MemoryFormat::ChannelsLast));
     std::vector<Tensor> skips = {x};
     for (const Stage& stage : down_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i)
-            skips.push_back(x = run(step_of(stage, i), {x}));
+            skips.push_back(x = go(step_of(stage, i), {x}));
         if (stage.resample) skips.push_back(x = (*stage.resample)(x));
     }
 
-    x = run({mid0_, &mid_transformer_}, {x});
-    x = run({mid1_}, {x});
+    x = go({mid0_, &mid_transformer_, layout}, {x});
+    x = go({mid1_}, {x});
 
     for (const Stage& stage : up_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = run(step_of(stage, i), {x, skips.back()});
+            x = go(step_of(stage, i), {x, skips.back()});
             skips.pop_back();
         }
         // To the size of the next skip, which is not twice this one where the way down rounded up.

@@ -64,6 +64,12 @@ class UNet {
     Tensor operator()(const Tensor& sample, const Tensor& timestep,
                       const Tensor& encoder_hidden_states,
                       Activations activations = Activations::kept) const;
+    // The same without a gradient, where the queries and keys of every self-attention are those of
+    // other pictures of the batch: row i attends as row layout[i] does, over its own values, and so
+    // keeps that picture's layout (the injection of Plug-and-Play, Tumanyan et al., arXiv
+    // 2211.12572, section 4.2). layout: (B) int64; undefined: every row as itself.
+    Tensor with_layout(const Tensor& sample, const Tensor& timestep,
+                       const Tensor& encoder_hidden_states, const Tensor& layout) const;
 
     const UNetConfig& config() const { return config_; }
     Arithmetic arithmetic() const { return conv_in_.arithmetic; }
@@ -82,6 +88,8 @@ class UNet {
         std::vector<Transformer> transformers;  // empty, or one per resnet
         std::optional<Conv2d> resample;
     };
+    Tensor run(const Tensor& sample, const Tensor& timestep, const Tensor& encoder_hidden_states,
+               const Tensor& layout, Activations activations) const;
     Resnet take_resnet(Weights& weights, const std::string& prefix, std::int64_t in,
                        std::int64_t out) const;
     Transformer take_transformer(Weights& weights, const std::string& prefix,

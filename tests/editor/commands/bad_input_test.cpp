@@ -207,7 +207,9 @@ TEST_F(BadInput, WrongUsage) {
     refused({"render", session.string(), "--steps", "many"}, {"--steps", "many"});
     refused({"render", session.string(), "--guidance", "nan"}, {"--guidance"});
     refused({"render", session.string(), "--seed", "1,x"}, {"--seed", "1,x"});
-    refused({"render", session.string(), "--out", "a.png"}, {"--out", "one --eta"});
+    refused({"render", session.string(), "--seed", "1,2", "--out", "a.png"},
+            {"--out", "one --seed"});
+    refused({"render", session.string(), "--way", "far"}, {"--way", "words, line"});
     refused({"render", session.string(), "--threads", "0"}, {"--threads"});
     refused({"render", session.string(), "--device", "tpu"}, {"--device", "cpu, cuda, auto"});
     refused({"render", session.string(), "--precision", "half"},

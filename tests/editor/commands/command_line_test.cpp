@@ -185,7 +185,7 @@ TEST_F(CommandLine, ModelDefaultsAreUsed) {
                      "finetune": {"steps": 1, "rank": 2}, "eta": "0.25:0.75:3"},
             "sample": {"sampler": "euler", "steps": 3, "guidance_scale": 2}})");
     const ProgramRun run = run_program({"edit", photo.string(), "a red rose", "--out", out.string(),
-                                        "--json", "--quiet", "--steps", "2"},
+                                        "--json", "--quiet", "--steps", "2", "--way", "line"},
                                        {.environment = {{"KEEPSAKE_MODEL", model.string()}}});
     ASSERT_EQ(run.status, 0) << run.err;
     const std::vector<json> lines = json_lines(run.out);

@@ -65,12 +65,13 @@ std::string name_of(const pipeline::SampleOptions& sample) {
            std::to_string(sample.noise_share) + ", ddim_eta " + std::to_string(sample.ddim_eta);
 }
 
-void expect_same_alone(int size, const pipeline::SampleOptions& sample) {
+void expect_same_alone(int size, const pipeline::SampleOptions& sample, Way way = Way::line) {
     SCOPED_TRACE(name_of(sample));
     Monitor silent;
-    const Recipe recipe = make_recipe(size, sample);
+    Recipe recipe = make_recipe(size, sample);
+    recipe.way = way;
     const Conditions conditions =
-        encode_conditions(model(), tuning(), sample, square_of(size), silent);
+        encode_conditions(model(), tuning(), recipe, square_of(size), silent);
     const PictureJob job{model(), tuning(), recipe, conditions};
     const std::vector<PictureKey> keys = {{1, 0}, {1, 0.6}, {7, 0.6}};
     const std::vector<Pixels> together = render_pictures(job, keys, silent);
@@ -103,6 +104,7 @@ TEST_F(RenderBatches, EachPictureIsWhatItIsAlone) {
                 sample.negative_prompt = "a white daisy";
                 sample.noise_share = share;
                 expect_same_alone(64, sample);
+                if (share < 1) expect_same_alone(64, sample, Way::words);
             }
         }
     }

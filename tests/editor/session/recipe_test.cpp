@@ -48,6 +48,24 @@ TEST(Recipe, SurvivesJsonExactly) {
     EXPECT_EQ(read.crop, recipe.crop);
 }
 
+// Recipes are older than the words' way; they meant the line, and keep their tags.
+TEST(Recipe, OlderOnesGoByTheLine) {
+    Recipe recipe = unusual();
+    recipe.way = Way::line;
+    EXPECT_EQ(to_json(recipe).find("\"way\""), std::string::npos);
+    EXPECT_EQ(recipe_from_json(to_json(recipe), "old").way, Way::line);
+    const std::string tag = tuning_tag(recipe);
+    recipe.way = Way::words;
+    EXPECT_EQ(recipe_from_json(to_json(recipe), "new").way, Way::words);
+    EXPECT_EQ(tuning_tag(recipe), tag) << "how it is sampled is no part of a tuning";
+    json wrong = json::parse(to_json(recipe));
+    wrong["keepsake"]["way"] = "magic";
+    EXPECT_NE(thrown_message<Error>([&] {
+                  recipe_from_json(wrong.dump(), "wrong");
+              }).find("'magic' is none of words, line"),
+              std::string::npos);
+}
+
 // Recipes are older than the share of the noise; they meant noise alone, and their sessions' files
 // carry the tag of a recipe without it.
 TEST(Recipe, WithoutTheShareOfTheNoiseItIsNoiseAlone) {
@@ -270,7 +288,7 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
     EXPECT_EQ(defaults.paper.eta->count, 4);
     EXPECT_FALSE(defaults.fast.eta);
     EXPECT_EQ(default_sample(defaults, Mode::fast).noise_share, 0.75);
-    EXPECT_EQ(default_sample(defaults, Mode::fast).guidance_scale, 3);
+    EXPECT_EQ(default_sample(defaults, Mode::fast).guidance_scale, 1) << "of the words' way";
     EXPECT_EQ(default_sample(defaults, Mode::paper).noise_share, 1);
     EXPECT_LT(default_sample({}, Mode::fast).noise_share, 1);
     EXPECT_EQ(finetune.rank, 0);

@@ -87,7 +87,7 @@ TEST_F(SessionRegion, ComesBackAsItWasSaved) {
 TEST_F(SessionRegion, DamageIsSaidAndLeftOut) {
     const auto fault_has = [&](const std::string& part) {
         const SavedRegion saved = load();
-        EXPECT_EQ(saved.settings.mode, RegionMode::none);
+        EXPECT_EQ(saved.settings.mode, RegionMode::words);
         EXPECT_NE(saved.fault.find(part), std::string::npos) << saved.fault;
     };
     save_region_settings(folder.path, {RegionMode::painted, 0.5, 0.1});

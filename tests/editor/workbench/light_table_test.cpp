@@ -180,7 +180,7 @@ TEST_F(LightTableTest, StrokesAreUndoneOneByOne) {
     EXPECT_EQ(turned->values, editor::inverted(*second).values);
     for (int i = 0; i < 3; ++i) worker->send(MaskRequest{MaskRequest::Kind::undo});
     const auto none = wait("nothing", [](const Document& d) { return !d.region.painted; });
-    EXPECT_EQ(none->region.settings.mode, RegionMode::none);
+    EXPECT_EQ(none->region.settings.mode, RegionMode::words);
     EXPECT_FALSE(none->region.can_undo);
     EXPECT_TRUE(none->region.can_redo);
     // Results have a history of their own.
@@ -213,7 +213,7 @@ TEST_F(LightTableTest, ADamagedMaskIsSaidAndTheSessionOpens) {
         return d.shown.after != nullptr && d.notice.number > 0;
     });
     EXPECT_NE(document->notice.text.find("mask.png"), std::string::npos) << document->notice.text;
-    EXPECT_EQ(document->region.settings.mode, RegionMode::none);
+    EXPECT_EQ(document->region.settings.mode, RegionMode::words);
 }
 
 TEST_F(LightTableTest, TheMaskHoldsForAnotherTextOnTheSameSquare) {

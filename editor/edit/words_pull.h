@@ -1,0 +1,35 @@
+// What the words' way of stage C needs to know of an edit before its first picture
+// (pipeline/model/generate_edits.h): where the words belong, and which network is asked about them.
+#pragma once
+
+#include <optional>
+
+#include "editor/session/option_overrides.h"
+#include "editor/transfer/full_resolution.h"
+#include "optimize/imagic/imagic.h"
+#include "pipeline/model/generate_edits.h"
+#include "pipeline/model/model.h"
+
+namespace keepsake::editor {
+
+struct WordsPull {
+    pipeline::UNet network;      // the one that is asked about the words
+    std::optional<Mask> region;  // where they belong; none: everywhere, or nobody knows
+};
+
+// The pull of strength 1: most edits arrive below it (docs/fast-mode.md).
+inline constexpr double full_pull = 4.5;
+// The strengths in which something happens.
+inline constexpr EtaRange words_strip = {0.2, 1.0, 5};
+// What is shown where nothing was judged yet, or the words did not arrive at any strength.
+inline constexpr double usual_strength = 0.6;
+
+// Depends on the tuning alone, not on how it is sampled. Throws Cancelled.
+WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
+                     const Pixels& square, Monitor& monitor);
+
+// size: pixels along a side of the working square.
+pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const WordsPull& words, int size);
+
+}  // namespace keepsake::editor
