@@ -18,7 +18,7 @@ ProgramRun info(const std::filesystem::path& path) {
 ProgramRun info_of_recipe(const std::string& recipe) {
     const TemporaryFolder folder;
     const editor::Pixels pixels{1, 1, {1, 2, 3}};
-    editor::write_image(folder.path / "a.png", pixels, recipe);
+    editor::write_image(folder.path / "a.png", pixels, {.recipe = recipe});
     return info(folder.path / "a.png");
 }
 
@@ -56,7 +56,8 @@ TEST(Info, NamesOfAModelsFilesWithEscapes) {
     std::filesystem::rename(folder.path / unet_weights, folder.path / "unet" / name);
     replace_file(folder.path / "unet/diffusion_pytorch_model.safetensors.index.json", "");
     std::string map;
-    for (const auto& [tensor, info] : pipeline::SafetensorsFile(flowers / unet_weights).tensors())
+    const pipeline::SafetensorsFile weights(flowers / unet_weights);
+    for (const auto& [tensor, info] : weights.tensors())
         map += (map.empty() ? "\"" : ",\"") + tensor + R"(":"\u001b[2J\u009b.safetensors")";
     write_file_atomically(folder.path / "unet/diffusion_pytorch_model.safetensors.index.json",
                           R"({"weight_map":{)" + map + "}}");
