@@ -1,6 +1,9 @@
 #include "editor/transfer/edit_region.h"
 
 #include <algorithm>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+#include <utility>
 
 namespace keepsake::editor {
 namespace {
@@ -31,8 +34,17 @@ EditRegion edit_region(const RegionView& region) {
 }
 
 EditRegion kept_region(const Mask& words) {
-    constexpr double feather = 0.015;  // the region already ends at the photo's own edges
-    return {words, EditRegion{}.threshold, feather};
+    // The region ends at the photo's own edges; the rim of mixed colours there belongs to both
+    // sides and is edited, too, over which the edit fades.
+    constexpr double rim = 0.016, feather = 0.015;
+    const int reach = static_cast<int>(std::lround(rim * words.width));
+    Mask wider = words;
+    const cv::Mat from(words.height, words.width, CV_8UC1,
+                       const_cast<std::uint8_t*>(words.values.data()));  // only read
+    cv::Mat to(words.height, words.width, CV_8UC1, wider.values.data());
+    const cv::Size size(2 * reach + 1, 2 * reach + 1);
+    cv::dilate(from, to, cv::getStructuringElement(cv::MORPH_ELLIPSE, size));
+    return {std::move(wider), EditRegion{}.threshold, feather};
 }
 
 // No larger than the crop: a square photo's mask is then never taken for one of the whole photo

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "editor/transfer/edit_region.h"
 #include "pipeline/model/generate.h"
 #include "tests/editor/test_edit.h"
 #include "tests/editor/test_model.h"
@@ -65,6 +66,17 @@ TEST(WordsRegion, WhereThereIsNothingToFindItLetsGo) {
     EXPECT_FALSE(words_region(model(), untuned("a photo of a red daisy", "a photo of a daisy"),
                               grey, {.samples = 1}, silent)
                      .mask);
+}
+
+// The rim of mixed colours is edited, too, and nothing farther out.
+TEST(WordsRegion, ExportsKeepToItAndItsRim) {
+    Mask mask{128, 128, std::vector<std::uint8_t>(128 * 128, 0)};
+    mask.values[64 * 128 + 64] = 255;
+    const EditRegion kept = kept_region(mask);
+    EXPECT_EQ(kept.mask->values[64 * 128 + 62], 255);
+    EXPECT_EQ(kept.mask->values[66 * 128 + 64], 255);
+    EXPECT_EQ(kept.mask->values[64 * 128 + 67], 0);
+    EXPECT_EQ(std::ranges::count(kept.mask->values, 255), 17);
 }
 
 TEST(LatentMask, IsTheShareOfEachLatentALittleWidened) {
