@@ -17,7 +17,7 @@ ProgramRun info(const std::filesystem::path& path) {
 
 ProgramRun info_of_recipe(const std::string& recipe) {
     const TemporaryFolder folder;
-    const editor::Pixels pixels{1, 1, {1, 2, 3}};
+    const editor::Pixels pixels{16, 16, std::vector<std::uint8_t>(16 * 16 * 3, 7)};
     editor::write_image(folder.path / "a.png", pixels, {.recipe = recipe});
     return info(folder.path / "a.png");
 }

@@ -206,7 +206,7 @@ TEST(Recipe, MalformedIsAnErrorThatNamesTheFile) {
     for (const char* text : {"", "{", "[]", "null", "\xff\xfe"}) {
         EXPECT_EQ(thrown_message<Error>([&] {
                       recipe_from_json(text, "my/recipe.json");
-                  }).find("my/recipe.json: is not a recipe"),
+                  }).find("my/recipe.json: is not "),
                   0u)
             << text;
     }
