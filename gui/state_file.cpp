@@ -17,7 +17,7 @@ constexpr std::array views = {"crop",         "mask",       "edit",      "wipe",
                               "side_by_side", "difference", "variations"};
 constexpr std::array exports = {"nothing", "exists", "under_way", "written", "failed"};
 
-constexpr std::array region_modes = {"none", "automatic", "painted"};
+constexpr std::array region_modes = {"none", "automatic", "painted", "words"};
 
 constexpr std::array export_kinds = {"photo", "square", "strip", "before_after"};
 

@@ -43,6 +43,13 @@ export PATH="$folder/bin:$PATH" KEEPSAKE_MODEL="$folder/assets/models/flowers"
 count=0
 while IFS= read -r line; do
     echo "+ $line"
+    # Its stand-in has a vocabulary of 120 tokens, so that all but CLIP's own tokenizer fits.
+    if [[ $line == "keepsake info v1-5-pruned"* ]]; then
+        ! bash -euc "$line" </dev/null >stdout 2>stderr || fail "not refused: $line"
+        grep -q "only 120 tokens" stderr || fail "another reason from: $line"$'\n'"$(cat stderr)"
+        count=$((count + 1))
+        continue
+    fi
     bash -euc "$line" </dev/null >stdout 2>stderr ||
         fail "status $? from: $line"$'\n'"$(cat stderr)"
     [ -s stdout ] || fail "nothing on stdout from: $line"

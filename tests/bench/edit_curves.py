@@ -69,7 +69,7 @@ def pixels(path, size=None):
 def run_edit(options, photo, text, mode):
     name = f"{photo.stem}-{text.split()[-2]}-{mode}"
     command = [
-        options.keepsake, "edit", photo, text, "--mode", mode, "--eta", "0:2:11", "--no-full", "--json",
+        options.keepsake, "edit", photo, text, "--mode", mode, "--way", "line", "--eta", "0:2:11", "--no-full", "--json",
         "--quiet", "--session", options.out / f"{name}.keepsake", "--out", options.out / name,
     ]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()

@@ -47,7 +47,7 @@ def make_session(options, folder):
     session = folder / "daisy.keepsake"
     run([options.keepsake, "edit", str(ROOT / "assets/photos/daisy-19813618946.jpg"),
          "a photo of a red daisy", "--mode", "fast", "--embedding-steps", "2", "--finetune-steps",
-         "8", "--model", options.model, "--session", str(session), "--eta", "1",
+         "8", "--way", "line", "--model", options.model, "--session", str(session), "--eta", "1",
          "--out", str(folder / "first.png"), "--quiet"])
     return session
 
