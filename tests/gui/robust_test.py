@@ -22,7 +22,8 @@ from drop import drop, open_display
 from edit_test import expect
 
 TEXT = "a photo of a red daisy"
-SHORT = ["--embedding-steps", "2", "--finetune-steps", "2", "--steps", "2", "--eta", "0.9", "--quiet"]
+# 0.6: the strength on which the window opens a session.
+SHORT = ["--embedding-steps", "2", "--finetune-steps", "2", "--steps", "2", "--eta", "0.6", "--quiet"]
 
 # Its name, what ImageMagick makes it with, and the square that the window proposes: x, y, side.
 PHOTOS = [
