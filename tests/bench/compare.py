@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keepsake beside diffusers and OpenVINO: same weights, same photo, same threads, one run.
+"""Keepsake beside diffusers, OpenVINO and stable-diffusion.cpp: same weights, photo and threads.
 
 Usage: tests/bench/compare.py --all | --rows A,B | --quick   [options, see --help]
 
@@ -31,7 +31,8 @@ from programs import HEADER
 SKIPPED = 77  # what CTest takes for "skipped"
 EDIT_ROWS = ["edit", "edit-again"]
 # The one that needs most of the machine comes last, when all other programs have ended.
-LARGE_ROWS = ["sd15-unet", "sd15-unet-bfloat16", "sd15-lora", "sd15-render", "sd15-full"]
+LARGE_ROWS = ["sd15-unet", "sd15-unet-bfloat16", "sd15-cpp", "sd15-lora", "sd15-render",
+              "sd15-full"]
 ROWS = [*PARTS, "recomputed", "memory", *EDIT_ROWS, *LARGE_ROWS]
 
 
@@ -103,7 +104,7 @@ def print_edit_rows(options, python):
 
 def print_large_rows(options, python):
     large = Large(options, python)
-    for name, rows in zip(LARGE_ROWS, (large.unet_rows, large.rounded_unet_rows,
+    for name, rows in zip(LARGE_ROWS, (large.unet_rows, large.rounded_unet_rows, large.sdcpp_rows,
                                        large.lora_rows, large.render_rows, large.full_rows)):
         if name in options.rows:
             print_rows(rows())

@@ -1,5 +1,6 @@
 """The rows of Stable Diffusion 1.5's size (random weights, 512 x 512): speed of the U-Net beside
-OpenVINO and diffusers, and what the program's three jobs need of memory."""
+OpenVINO and diffusers, a picture beside stable-diffusion.cpp's, and what the program's three jobs
+need of memory."""
 
 import pathlib
 import shutil
@@ -11,9 +12,10 @@ from edit_rows import PHOTO, TEXT
 from programs import Program, Row, Side, measure, run, timing_row
 
 MODEL = environment.ROOT / "build" / "bench-sd15"
+CHECKPOINT = environment.ROOT / "build" / "bench-sd15.safetensors"
 # Peak resident memory at most, and what a job must find free to be tried at all, GiB.
 BARS = {"render": 5, "lora": 8, "lora-recomputed": 5, "full": 19, "full-recomputed": 17.5}
-NEEDED = {"unet": 16, "render": 7, "lora": 11, "lora-recomputed": 7, "full": 20,
+NEEDED = {"unet": 16, "sdcpp": 7, "render": 7, "lora": 11, "lora-recomputed": 7, "full": 20,
           "full-recomputed": 19}
 PAIRS = 3  # a call takes 10 s and more; compare.py --pairs can only make it fewer
 # One step of each stage: Adam's state and gradients are there, and another step needs no more.
@@ -36,7 +38,7 @@ class Large:
         free = environment.available_gib()
         if free >= NEEDED[job]:
             return None
-        bar = f"<= {BARS[job]} GiB" if job in BARS else ">= 1 x"
+        bar = f"<= {BARS[job]} GiB" if job in BARS else ">= 1.1 x"
         return Row(what, f"not measured: {NEEDED[job]} GiB must be free, {free:.0f} are", bar=bar)
 
     def unet_rows(self, part="unet-2"):
@@ -66,9 +68,9 @@ class Large:
         for program in {id(side.program): side.program for side in sides}.values():
             program.close()
         ours.close()
-        has_bar = lambda side: side.name == "OpenVINO" and not rounded
+        bars = {} if rounded else {"OpenVINO": 1.1}
         return [
-            timing_row(what, times[0], (side.name, theirs), 1 if has_bar(side) else None, calls)
+            timing_row(what, times[0], (side.name, theirs), bars.get(side.name), calls)
             for side, theirs in zip(sides, times[1:])
         ]
 
@@ -111,6 +113,33 @@ class Large:
             self.memory_row("full", what, lambda: self.edit("paper", "off")[0]),
             self.memory_row("full-recomputed", f"{what}, --checkpointing on",
                             lambda: self.edit("paper", "on")[0]),
+        ]
+
+    def sdcpp_rows(self):
+        """A picture from words by stable-diffusion.cpp, whole processes by turns: what it takes
+        from one checkpoint on disk to the file."""
+        what = "generate in 4 steps, guidance 7.5, SD 1.5 layout at 512x512, one .safetensors file"
+        lacking = self.lacks_memory("sdcpp", what)
+        if lacking:
+            return [lacking]
+        if environment.lacking(self.python, ["stable_diffusion_cpp"]):
+            return [Row(what, "not measured", "stable-diffusion.cpp: not installed "
+                        "(stable-diffusion-cpp-python)", bar=">= 1.5 x")]
+        if not CHECKPOINT.exists():
+            subprocess.run([self.python, environment.BENCH / "ldm_model.py", CHECKPOINT], check=True)
+        ours = [self.options.keepsake, "generate", TEXT, "--steps", "4", "--guidance", "7.5",
+                "--sampler", "euler", "--size", "512", "--model", CHECKPOINT, "--threads",
+                self.options.threads, "--quiet", "--out", self.folder / "ours.png"]
+        theirs = [self.python, environment.BENCH / "sdcpp_peer.py", CHECKPOINT,
+                  self.folder / "theirs.png", TEXT, "4", self.options.threads]
+        rounds = [[run(command, self.options.environment) for command in (ours, theirs)]
+                  for _ in range(min(PAIRS, self.options.pairs))]
+        seconds = [[done.seconds for done in side] for side in zip(*rounds)]
+        peaks = [max(done.peak_gib for done in side) for side in zip(*rounds)]
+        return [
+            timing_row(what, seconds[0], ("stable-diffusion.cpp", seconds[1]), 1.5, 1),
+            Row(f"peak memory: {what} (1 process each)", f"{peaks[0]:.2f} GiB",
+                f"stable-diffusion.cpp: {peaks[1]:.2f} GiB", f"{peaks[1] / peaks[0]:.2f} x"),
         ]
 
     def render_rows(self):
