@@ -10,7 +10,25 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/debian_places.cmake)
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The Keepsake authors <keepsake@localhost>")
+# Whoever makes the package answers for it: named as Debian's own tools do, else as in Git.
+if(DEFINED ENV{DEBEMAIL})
+  set(maintainer "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+else()
+  execute_process(COMMAND git config user.name WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    OUTPUT_VARIABLE maintainer_name OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  execute_process(COMMAND git config user.email WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    OUTPUT_VARIABLE maintainer_email OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(NOT maintainer_email)
+    cmake_host_system_information(RESULT host QUERY FQDN)
+    set(maintainer_email "root@${host}")
+  endif()
+  set(maintainer "${maintainer_name} <${maintainer_email}>")
+endif()
+string(STRIP "${maintainer}" maintainer)
+if(maintainer MATCHES "^<")
+  string(PREPEND maintainer "Keepsake's packager ")
+endif()
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER "${maintainer}")
 set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
 # Packs and installs in a tenth of the time that xz takes, for a tenth more bytes.
 set(CPACK_DEBIAN_COMPRESSION_TYPE zstd)
