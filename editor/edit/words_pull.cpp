@@ -7,8 +7,9 @@ namespace keepsake::editor {
 
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
                      const Pixels& square, Monitor& monitor) {
-    return {optimize::words_network(model.unet, tuning),
-            words_region(model, tuning, square, {}, monitor).mask};
+    const pipeline::UNet asked = optimize::words_network(model.unet, tuning);
+    const WordsRegionOptions options;
+    return {asked, words_region(model, asked, tuning, square, options, monitor).mask};
 }
 
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,

@@ -16,36 +16,14 @@ using cv::Mat;
 
 constexpr int cut_rounds = 3;
 
-struct Pass {
-    const pipeline::UNet& unet;
-    const at::Tensor& source;
-    double strength;
-};
-
-// The sum of the maps, each with a mean of 1: (h, w) float32 on CPU.
-at::Tensor sum_of_maps(const pipeline::Model& model, const optimize::Tuning& tuning,
-                       const Pixels& square, const WordsRegionOptions& options, Monitor& monitor) {
-    const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
-    const at::Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
-    const pipeline::UNet& tuned = tuning.unet ? *tuning.unet : model.unet;
-    const Pass passes[] = {
-        {model.unet, none, 0.85},
-        {model.unet, none, 0.7},
-        {tuned, none, 0.85},
-        {tuned, none, 0.7},
-        {tuned, tuning.optimised_embedding, 0.85},
-        {tuned, tuning.optimised_embedding, 0.7},
-    };
+// How far the words pull, in shares of each strength's mean: (h, w) float32 on CPU.
+at::Tensor pull_map(const pipeline::UNet& asked, const pipeline::Schedule& schedule,
+                    const pipeline::EditMaskInput& input, const WordsRegionOptions& options,
+                    Monitor& monitor) {
     at::Tensor sum;
-    std::int64_t done = 0;
-    for (const Pass& pass : passes) {
-        Monitor part([&](const Progress&) {
-            monitor.step(++done, static_cast<std::int64_t>(std::size(passes)) * options.samples,
-                         "region");
-        });
+    for (const double strength : options.pull_strengths) {
         const at::Tensor map = pipeline::edit_mask(
-            pass.unet, model.schedule, {latents, tuning.target_embedding, pass.source},
-            {pass.strength, options.samples, options.seed}, part);
+            asked, schedule, input, {strength, options.pull_samples, options.map.seed}, monitor);
         const double mean = map.mean().item<double>();
         const at::Tensor scaled = mean > 0 ? map / mean : map;
         sum = sum.defined() ? sum + scaled : scaled;
@@ -53,18 +31,29 @@ at::Tensor sum_of_maps(const pipeline::Model& model, const optimize::Tuning& tun
     return sum.contiguous();
 }
 
-// At the square's size, softened, 1 at its 95th percentile.
+// At the square's size, softened.
 Mat softened(const at::Tensor& map, const Mat& square, double blur) {
-    at::Tensor values = map.clone();
+    at::Tensor values = map.contiguous().clone();
     const Mat coarse(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32FC1,
                      values.mutable_data_ptr<float>());
     Mat fine;
     cv::resize(coarse, fine, square.size(), 0, 0, cv::INTER_CUBIC);
     cv::GaussianBlur(fine, fine, {}, blur * square.cols);
-    std::vector<float> sorted(fine.begin<float>(), fine.end<float>());
-    const auto at = sorted.begin() + static_cast<std::ptrdiff_t>(0.95 * double(sorted.size() - 1));
-    std::nth_element(sorted.begin(), at, sorted.end());
-    return *at > 0 ? Mat(fine / *at) : fine;
+    return fine;
+}
+
+double quantile(std::vector<float> values, double share) {
+    const auto at = values.begin() + std::llround(share * double(values.size() - 1));
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+}
+
+// Its 5th percentile at 0 and its 95th at 1; all zero where those are the same.
+Mat between_percentiles(const Mat& map) {
+    const std::vector<float> values(map.begin<float>(), map.end<float>());
+    const double low = quantile(values, 0.05), high = quantile(values, 0.95);
+    if (!(high > low)) return Mat::zeros(map.size(), CV_32FC1);
+    return (map - low) / (high - low);
 }
 
 // 255 where the photo's colours go with the map's core.
@@ -92,17 +81,28 @@ double contrast_of(const Mat& map, const Mat& inside) {
 
 }  // namespace
 
-WordsRegion words_region(const pipeline::Model& model, const optimize::Tuning& tuning,
-                         const Pixels& square, const WordsRegionOptions& options,
-                         Monitor& monitor) {
+WordsRegion words_region(const pipeline::Model& model, const pipeline::UNet& asked,
+                         const optimize::Tuning& tuning, const Pixels& square,
+                         const WordsRegionOptions& options, Monitor& monitor) {
     const Mat photo = unit_mat(square);
-    const Mat map =
-        softened(sum_of_maps(model, tuning, square, options, monitor), photo, options.blur);
-    const Mat inside = cut_out(map, photo, options.core);
+    const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
+    std::int64_t done = 0;
+    const auto noises =
+        options.map.samples + std::ssize(options.pull_strengths) * options.pull_samples;
+    Monitor part([&](const Progress&) { monitor.step(++done, noises, "region"); });
+
+    const at::Tensor looked = pipeline::words_map(
+        model.unet, model.schedule, {latents, tuning.target_embedding}, options.map, part);
+    const Mat inside =
+        cut_out(between_percentiles(softened(looked, photo, options.blur)), photo, options.core);
     const double covers = double(cv::countNonZero(inside)) / double(inside.total());
     WordsRegion region;
     if (covers < options.least || covers > options.most) return region;
-    region.contrast = contrast_of(map, inside);
+
+    const at::Tensor pull =
+        pull_map(asked, model.schedule,
+                 {latents, tuning.target_embedding, tuning.optimised_embedding}, options, part);
+    region.contrast = contrast_of(softened(pull, photo, options.blur), inside);
     if (region.contrast < options.sure) return region;
     region.mask = Mask{
         square.width, square.height, {inside.begin<std::uint8_t>(), inside.end<std::uint8_t>()}};

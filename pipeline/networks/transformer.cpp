@@ -1,6 +1,9 @@
 #include "pipeline/networks/transformer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <c10/core/GradMode.h>
+
+#include <cmath>
 
 namespace keepsake::pipeline {
 
@@ -68,6 +71,16 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& context, const 
     return attend(q(x), text.k, text.v);
 }
 
+Tensor CrossAttention::shares(const Tensor& x, const Tensor& context) const {
+    const at::NoGradGuard no_grad;
+    const auto split = [&](const Tensor& t) {  // (B, n, channels) -> (B, heads, n, channels a head)
+        return t.to(at::kFloat).unflatten(2, {heads, -1}).transpose(1, 2);
+    };
+    const Tensor query = split(q(x)), key = split(k(context));
+    const double scale = 1 / std::sqrt(static_cast<double>(query.size(3)));
+    return at::softmax(at::matmul(query * scale, key.transpose(2, 3)), -1).mean(1);
+}
+
 TransformerBlock::TransformerBlock(Weights& weights, const std::string& prefix,
                                    const TransformerShape& shape)
     : norm1(weights, prefix + ".norm1", shape.channels),
@@ -98,6 +111,17 @@ Tensor Transformer::operator()(const Tensor& x, const Tensor& context, const Ten
     Tensor tokens = to_tokens(norm_linear(norm, proj_in, x));
     for (const TransformerBlock& block : blocks) tokens = block(tokens, context, layout);
     return from_tokens(proj_out(tokens, to_tokens(x)), x);
+}
+
+Tensor Transformer::shares(const Tensor& x, const Tensor& context) const {
+    const at::NoGradGuard no_grad;
+    const TransformerBlock& block = blocks.front();
+    const Tensor tokens = to_tokens(norm_linear(norm, proj_in, x));
+    const Tensor h = block.norm1(tokens);
+    const Tensor seen = block.self(h, h, tokens);
+    return block.cross.shares(block.norm2(seen), context)
+        .transpose(1, 2)
+        .unflatten(2, {x.size(2), x.size(3)});
 }
 
 }  // namespace keepsake::pipeline

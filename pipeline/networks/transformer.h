@@ -52,6 +52,9 @@ struct CrossAttention {
     // channels). layout: see UNet, without a gradient and of self-attention alone.
     Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& residual,
                       const Tensor& layout = {}) const;
+    // How much each place of x looks at each token of the context, without a gradient: the mean
+    // over the heads, (B, N, M) float32, whose rows add up to 1.
+    Tensor shares(const Tensor& x, const Tensor& context) const;
 };
 
 struct TransformerBlock {
@@ -72,6 +75,8 @@ struct Transformer {
     // x: (B, channels, H, W); context: (B, T, context_channels) -> (B, channels, H, W). layout: see
     // UNet.
     Tensor operator()(const Tensor& x, const Tensor& context, const Tensor& layout = {}) const;
+    // CrossAttention::shares of its first block, (B, T, H, W) float32.
+    Tensor shares(const Tensor& x, const Tensor& context) const;
 };
 
 }  // namespace keepsake::pipeline

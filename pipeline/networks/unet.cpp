@@ -1,7 +1,9 @@
 #include "pipeline/networks/unet.h"
 
+#include <ATen/core/grad_mode.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -211,8 +213,27 @@ Tensor UNet::with_layout(const Tensor& sample, const Tensor& timestep,
     return run(sample, timestep, encoder_hidden_states, layout, Activations::kept);
 }
 
+Tensor UNet::text_shares(const Tensor& sample, const Tensor& timestep,
+                         const Tensor& encoder_hidden_states) const {
+    check_input(config_, sample, timestep, encoder_hidden_states);
+    constexpr double wanted = 16;
+    const double side = static_cast<double>(std::max(sample.size(2), sample.size(3)));
+    const Transformer* watched = nullptr;
+    double least = 0;
+    for (std::size_t i = 0; i < up_.size(); ++i) {
+        if (up_[i].transformers.empty()) continue;
+        const double away = std::abs(std::log2(side / wanted) - double(up_.size() - 1 - i));
+        if (watched && away >= least) continue;
+        watched = &up_[i].transformers.front();
+        least = away;
+    }
+    if (!watched) throw Error("U-Net", "no level of its way up looks at the text");
+    const at::NoGradGuard no_grad;
+    return run(sample, timestep, encoder_hidden_states, {}, Activations::kept, watched);
+}
+
 Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& encoder_hidden_states,
-                 const Tensor& layout, Activations activations) const {
+                 const Tensor& layout, Activations activations, const Transformer* watched) const {
     check_input(config_, sample, timestep, encoder_hidden_states);
     // Not a convolution's, which may be kept in half precision.
     const at::TensorOptions working = norm_out_.weight.options();
@@ -243,7 +264,12 @@ Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& enc
 
     for (const Stage& stage : up_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {
-            x = go(step_of(stage, i), {x, skips.back()});
+            const Step step = step_of(stage, i);
+            if (watched && step.transformer == watched) {
+                x = go({step.resnet}, {x, skips.back()});
+                return watched->shares(x, context);
+            }
+            x = go(step, {x, skips.back()});
             skips.pop_back();
         }
         // To the size of the next skip, which is not twice this one where the way down rounded up.

@@ -71,6 +71,15 @@ class UNet {
     Tensor with_layout(const Tensor& sample, const Tensor& timestep,
                        const Tensor& encoder_hidden_states, const Tensor& layout) const;
 
+    // Where the picture looks at each token of the text: CrossAttention::shares of the first
+    // transformer of that level of the way up whose map is nearest to 16 places a side (where the
+    // attention of Stable Diffusion's networks says what is what: Hertz et al., arXiv 2208.01626,
+    // section 3). Arguments as above -> (B, T, h', w') float32, adding up to 1 over T. Without a
+    // gradient. Throws Error naming an input whose shape does not fit, or the U-Net where no
+    // level of the way up has a transformer.
+    Tensor text_shares(const Tensor& sample, const Tensor& timestep,
+                       const Tensor& encoder_hidden_states) const;
+
     const UNetConfig& config() const { return config_; }
     Arithmetic arithmetic() const { return conv_in_.arithmetic; }
     // Every weight by its diffusers name; the tensors are the layers' own, so requires_grad_() and
@@ -88,8 +97,10 @@ class UNet {
         std::vector<Transformer> transformers;  // empty, or one per resnet
         std::optional<Conv2d> resample;
     };
+    // watched: a transformer whose shares are asked for; the pass ends there, with them.
     Tensor run(const Tensor& sample, const Tensor& timestep, const Tensor& encoder_hidden_states,
-               const Tensor& layout, Activations activations) const;
+               const Tensor& layout, Activations activations,
+               const Transformer* watched = nullptr) const;
     Resnet take_resnet(Weights& weights, const std::string& prefix, std::int64_t in,
                        std::int64_t out) const;
     Transformer take_transformer(Weights& weights, const std::string& prefix,

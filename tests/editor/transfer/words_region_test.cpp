@@ -26,6 +26,12 @@ optimize::Tuning untuned(const char* target, const char* source) {
     return tuning;
 }
 
+WordsRegion found(const optimize::Tuning& tuning, const Pixels& square, Monitor& monitor) {
+    WordsRegionOptions options;
+    options.map.samples = options.pull_samples = 2;
+    return words_region(model(), model().unet, tuning, square, options, monitor);
+}
+
 // The share of the region between two distances from the middle, in shares of the side.
 double ring_share(const Mask& mask, double from, double to) {
     int inside = 0, count = 0;
@@ -45,8 +51,7 @@ TEST(WordsRegion, IsTheFlowerAndEndsAtItsEdge) {
     const Pixels square = testing::daisy_pixels(128, 128);
     Monitor silent;
     const WordsRegion region =
-        words_region(model(), untuned("a photo of a red daisy", "a photo of a white daisy"), square,
-                     {.samples = 2}, silent);
+        found(untuned("a photo of a red daisy", "a photo of a white daisy"), square, silent);
     ASSERT_TRUE(region.mask) << region.contrast;
     EXPECT_EQ(region.mask->width, 128);
     EXPECT_TRUE(std::ranges::all_of(region.mask->values,
@@ -60,12 +65,10 @@ TEST(WordsRegion, WhereThereIsNothingToFindItLetsGo) {
     Monitor silent;
     const Pixels square = testing::daisy_pixels(128, 128);
     // The same words before and after, and no words at all.
-    EXPECT_FALSE(words_region(model(), untuned("", ""), square, {.samples = 1}, silent).mask);
+    EXPECT_FALSE(found(untuned("", ""), square, silent).mask);
     // A picture of one colour has no edge to end at.
     Pixels grey{128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 128)};
-    EXPECT_FALSE(words_region(model(), untuned("a photo of a red daisy", "a photo of a daisy"),
-                              grey, {.samples = 1}, silent)
-                     .mask);
+    EXPECT_FALSE(found(untuned("a photo of a red daisy", "a photo of a daisy"), grey, silent).mask);
 }
 
 // The rim of mixed colours is edited, too, and nothing farther out.

@@ -31,6 +31,16 @@ TEST_P(UNetGolden, OutputAndGradients) {
     expect_gradients(unet.parameters(), golden);
 }
 
+TEST_P(UNetGolden, SharesOfTheText) {
+    const NetworkGolden golden(GetParam());
+    const Tensor expected =
+        read_safetensors(std::string(KEEPSAKE_GOLDENS) + "/text_shares.safetensors").at(GetParam());
+    const Tensor shares =
+        unet_of(golden).text_shares(golden["sample"], golden["timestep"], golden["context"]);
+    EXPECT_LE(relative_error(shares, expected), tolerance);
+    EXPECT_LE(relative_error(shares.sum(1), at::ones_like(shares.select(1, 0))), 1e-5);
+}
+
 TEST_P(UNetGolden, WithoutGradients) {
     const NetworkGolden golden(GetParam());
     const UNet unet = unet_of(golden);
