@@ -85,7 +85,9 @@ int run_command_line(int argc, const char* const* argv) {
     add_generate(app, chosen);
     add_info(app, chosen);
     add_tokenize(app, chosen);
-    const std::string choices = "one of edit, render, generate, info, tokenize (keepsake --help)";
+    add_compare(app, chosen);
+    const std::string choices =
+        "one of edit, render, generate, info, tokenize, compare (keepsake --help)";
     if (argc < 2) return report("command: is missing; " + choices, wrong_usage);
     const std::string command = argv[1];
     if (!command.starts_with("-") &&

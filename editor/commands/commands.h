@@ -24,5 +24,6 @@ void add_render(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_tokenize(CLI::App& app, Command& chosen);
+void add_compare(CLI::App& app, Command& chosen);
 
 }  // namespace keepsake::editor
