@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "optimize/training/clipping.h"
 #include "pipeline/compute/free_memory.h"
 #include "pipeline/compute/kept_buffers.h"
 
@@ -86,7 +87,10 @@ void run_steps(const TrainingRecipe& recipe, const StageOptions& options, Traini
     while (state.steps < options.steps) {
         const double loss = backward(recipe, recipe.draw(state.steps), activations);
         check_finite(loss, recipe.name, state.steps);
-        adam.step(rate_at(options, state.steps));
+        if (recipe.max_gradient_norm > 0) clip_gradients(recipe.learns, recipe.max_gradient_norm);
+        const double rate = recipe.rate ? recipe.rate(state.steps) : rate_at(options, state.steps);
+        if (recipe.weight_decay > 0) decay_weights(recipe.learns, rate * recipe.weight_decay);
+        adam.step(rate);
         state.losses.training.push_back(loss);
         // With its last step a stage hands over no optimiser state: what is saved from here on
         // belongs to the next one.

@@ -36,6 +36,11 @@ struct TrainingRecipe {
     // Must depend on the step alone (training/draws.h), which is counted from 0: so a training that
     // was stopped goes on with the same numbers.
     std::function<StepSamples(std::int64_t step)> draw;
+    // The learning rate of a step. None: that of the stage's options (training/rates.h).
+    std::function<double(std::int64_t step)> rate;
+    // Decoupled from the gradients, as AdamW's (training/clipping.h). 0: plain Adam.
+    double weight_decay = 0;
+    double max_gradient_norm = 0;      // training/clipping.h; 0: gradients are not clipped
     std::int64_t samples_at_once = 1;  // the most of a step that are computed together
     // Bytes of activations that `samples` keep for their backward pass
     // (pipeline/networks/activation_bytes.h). None: nothing is ever recomputed automatically.

@@ -1,0 +1,301 @@
+// Learning from pictures against diffusers' U-Net, transformers' text encoder and torch:
+// tests/goldens/make_learning_goldens.py.
+#include "optimize/learn/pictures.h"
+
+#include <gtest/gtest.h>
+
+#include "optimize/training/rounds.h"
+#include "optimize/training/streams.h"
+#include "pipeline/files/safetensors.h"
+#include "tests/pipeline/temporary_folder.h"
+
+namespace keepsake::optimize {
+namespace {
+
+using pipeline::Schedule;
+using pipeline::ScheduleConfig;
+using pipeline::TextEncoder;
+using pipeline::TextEncoderConfig;
+using pipeline::UNet;
+using pipeline::UNetConfig;
+using pipeline::Weights;
+using testing::thrown_message;
+
+TensorMap group(const TensorMap& all, const std::string& prefix) {
+    TensorMap some;
+    for (const auto& [name, tensor] : all)
+        if (name.starts_with(prefix)) some[name.substr(prefix.size())] = tensor.clone();
+    return some;
+}
+
+UNet tiny_unet() {
+    UNetConfig config;
+    config.sample_size = 8;
+    config.block_out_channels = {16, 32};
+    config.down_attention = {false, true};
+    config.up_attention = {true, false};
+    config.layers_per_block = 1;
+    config.num_heads = {2, 4};
+    config.cross_attention_dim = 16;
+    config.norm_num_groups = 8;
+    const TensorMap all =
+        pipeline::read_safetensors(KEEPSAKE_GOLDENS "/imagic_epsilon.safetensors");
+    return UNet(config, Weights::from_tensors(group(all, "unet."), "tiny"));
+}
+
+TextEncoder tiny_text(const TensorMap& golden) {
+    TextEncoderConfig config;
+    config.vocab_size = 40;
+    config.hidden_size = 16;
+    config.intermediate_size = 24;
+    config.num_hidden_layers = 2;
+    config.num_attention_heads = 2;
+    config.max_position_embeddings = 9;
+    return TextEncoder(config, Weights::from_tensors(group(golden, "text."), "tiny"));
+}
+
+struct Fixture {
+    const TensorMap golden = pipeline::read_safetensors(KEEPSAKE_GOLDENS "/pictures.safetensors");
+    const UNet unet = tiny_unet();
+    const TextEncoder text = tiny_text(golden);
+    const Schedule schedule{ScheduleConfig::stable_diffusion(pipeline::PredictionType::epsilon)};
+    PictureTask task{unet,     text,
+                     schedule, [this](const std::string& caption) { return ids_of(caption); },
+                     {},       42};
+
+    Fixture() {
+        const std::vector<std::vector<std::string>> captions = {
+            {"1"}, {"1", "2"}, {"2"}, {"3"}, {"4"}};
+        for (std::int64_t i = 0; i < 5; ++i) {
+            LearnPicture picture;
+            picture.latents = golden.at("latents").slice(0, i, i + 1);
+            picture.captions = captions[static_cast<std::size_t>(i)];
+            task.pictures.push_back(picture);
+        }
+    }
+    Fixture(const Fixture&) = delete;
+
+    Tensor ids_of(const std::string& caption) const {
+        const std::int64_t row = caption.empty() ? 0 : std::stoll(caption);
+        return golden.at("ids").slice(0, row, row + 1);
+    }
+    // The reference's, which starts from a LoRA that is not zero.
+    LearnedPictures with_golden_loras() const {
+        LearnedPictures learned;
+        learned.loras = pipeline::loras_from_tensors(group(golden, "lora.unet."), "golden");
+        learned.text_loras =
+            pipeline::loras_from_tensors(group(golden, "lora.text_encoder."), "golden");
+        return learned;
+    }
+    PictureOptions lora_options() const {
+        PictureOptions options;
+        options.stage.steps = 10;
+        options.schedule.rate = 3e-3;
+        options.stage.batch_size = 2;
+        options.weight_decay = 1e-2;
+        options.max_gradient_norm = 1;
+        options.text_encoder = true;
+        options.prior_weight = 0.7;
+        return options;
+    }
+    PictureOptions caption_options() const {
+        PictureOptions options;
+        options.stage.steps = 3;
+        options.schedule.rate = 1e-3;
+        options.stage.batch_size = 2;
+        options.weight_decay = 1e-2;
+        options.max_gradient_norm = 1;
+        options.accumulation = 2;
+        options.min_snr_gamma = 5;
+        options.noising.offset = 0.1;
+        options.caption_dropout = 0.5;
+        options.all_weights = true;
+        return options;
+    }
+    void make_prior() { task.pictures[3].is_prior = task.pictures[4].is_prior = true; }
+};
+
+void expect_losses(const StageLosses& found, const Tensor& wanted) {
+    ASSERT_EQ(static_cast<std::int64_t>(found.training.size()), wanted.size(0));
+    for (std::size_t i = 0; i < found.training.size(); ++i)
+        EXPECT_NEAR(found.training[i] / wanted[static_cast<std::int64_t>(i)].item<double>(), 1,
+                    2e-4)
+            << "step " << i;
+}
+
+// The bound is on a tensor's whole movement: Adam divides by a gradient's own size, so that a
+// number with next to no gradient may move anyhow.
+void expect_moved(const Tensor& before, const Tensor& found, const Tensor& wanted,
+                  const std::string& name) {
+    const double movement = (wanted - before).norm().item<double>();
+    EXPECT_GT(movement, 0) << name;
+    EXPECT_LT((found - wanted).norm().item<double>(), 2e-2 * movement) << name;
+}
+
+TEST(LearnPictures, TenStepsOfALoraWithPriorAreTheReferences) {
+    Fixture f;
+    f.make_prior();
+    LearnedPictures learned = f.with_golden_loras();
+    learn_pictures(f.task, f.lora_options(), learned);
+    expect_losses(learned.losses, f.golden.at("lora.losses"));
+    const TensorMap before = group(f.golden, "lora.");
+    const TensorMap after = learning_tensors(learned, f.lora_options());
+    std::size_t compared = 0;
+    for (const auto& [name, wanted] : group(f.golden, "lora_after.")) {
+        expect_moved(before.at(name), after.at(name), wanted, name);
+        ++compared;
+    }
+    EXPECT_EQ(compared, after.size());
+}
+
+TEST(LearnPictures, ThreeStepsOfAllWeightsAreTheReferences) {
+    Fixture f;
+    LearnedPictures learned;
+    learn_pictures(f.task, f.caption_options(), learned);
+    expect_losses(learned.losses, f.golden.at("all.losses"));
+    for (const auto& [name, wanted] : group(f.golden, "all_after."))
+        expect_moved(f.unet.parameters().at(name), learned.unet->parameters().at(name), wanted,
+                     name);
+}
+
+// Copies, as a file would hold them.
+TensorMap copies(const TensorMap& tensors) {
+    TensorMap result;
+    for (const auto& [name, tensor] : tensors) result[name] = tensor.detach().clone();
+    return result;
+}
+
+void expect_same(const LearnedPictures& a, const LearnedPictures& b,
+                 const PictureOptions& options) {
+    const TensorMap of_a = learning_tensors(a, options), of_b = learning_tensors(b, options);
+    ASSERT_EQ(of_a.size(), of_b.size());
+    for (const auto& [name, tensor] : of_a) EXPECT_TRUE(at::equal(tensor, of_b.at(name))) << name;
+    for (const auto& [name, tensor] : a.averages)
+        EXPECT_TRUE(at::equal(tensor, b.averages.at(name))) << name;
+    EXPECT_EQ(a.losses.training, b.losses.training);
+}
+
+// Stopped after `step` and gone on with from copies, as from a file.
+void expect_resumes(const PictureTask& task, const PictureOptions& options, std::int64_t step) {
+    LearnedPictures whole;
+    learn_pictures(task, options, whole);
+    LearnedPictures stopped;
+    LearnControls controls;
+    std::stop_source stop;
+    Monitor monitor([](const Progress&) {}, stop.get_token());
+    controls.monitor = &monitor;
+    controls.after_step = [&] {
+        if (stopped.steps == step) stop.request_stop();
+    };
+    EXPECT_THROW(learn_pictures(task, options, stopped, controls), Cancelled);
+    EXPECT_EQ(stopped.steps, step);
+
+    LearnedPictures resumed;
+    prepare_learning(task, options, resumed);
+    const TensorMap saved = copies(learning_tensors(stopped, options));
+    for (const auto& [name, tensor] : learning_tensors(resumed, options))
+        tensor.data().copy_(saved.at(name));
+    resumed.steps = stopped.steps;
+    resumed.optimiser = copies(stopped.optimiser);
+    resumed.averages = copies(stopped.averages);
+    resumed.losses = stopped.losses;
+    learn_pictures(task, options, resumed);
+    expect_same(whole, resumed, options);
+    EXPECT_EQ(whole.losses.after, resumed.losses.after);
+}
+
+TEST(LearnPictures, GoesOnWithTheSameNumbers) {
+    Fixture f;
+    PictureOptions options = f.caption_options();
+    options.stage.steps = 7;
+    options.ema.emplace();
+    options.stage.draws = Draws::stratified;
+    expect_resumes(f.task, options, 4);
+    f.make_prior();
+    PictureOptions loras = f.lora_options();
+    loras.lora.rank = 2;
+    expect_resumes(f.task, loras, 3);
+}
+
+TEST(LearnPictures, WhatWasPretrainedStaysAndStartsTheSame) {
+    Fixture f;
+    const TensorMap unet = copies(f.unet.parameters()), text = copies(f.text.parameters());
+    for (const bool all : {false, true}) {
+        PictureOptions options = f.lora_options();
+        options.all_weights = all;
+        options.stage.steps = 2;
+        LearnedPictures learned;
+        prepare_learning(f.task, options, learned);
+        const double before = evaluate_pictures(f.task, {});
+        EXPECT_NEAR(evaluate_pictures(f.task, learned), before, 1e-6);
+        learn_pictures(f.task, options, learned);
+        EXPECT_NE(evaluate_pictures(f.task, learned), before);
+        for (const auto& [name, tensor] : unet)
+            EXPECT_TRUE(at::equal(tensor, f.unet.parameters().at(name))) << name;
+        for (const auto& [name, tensor] : text)
+            EXPECT_TRUE(at::equal(tensor, f.text.parameters().at(name))) << name;
+    }
+}
+
+TEST(LearnPictures, EvaluatesOnTheWay) {
+    Fixture f;
+    PictureOptions options = f.caption_options();
+    options.stage.steps = 5;
+    LearnedPictures learned;
+    LearnControls controls;
+    controls.evaluate_every = 2;
+    int calls = 0;
+    controls.after_evaluation = [&] { ++calls; };
+    learn_pictures(f.task, options, learned, controls);
+    EXPECT_EQ(calls, 2);
+    ASSERT_EQ(learned.evaluations.size(), 2u);
+    EXPECT_EQ(learned.evaluations[1].step, 4);
+    EXPECT_NE(learned.evaluations[0].loss, learned.evaluations[1].loss);
+}
+
+TEST(LearnPictures, WhatCannotBeLearnedIsNamed) {
+    Fixture f;
+    LearnedPictures learned;
+    const auto refused = [&](const PictureOptions& options) {
+        return thrown_message<Error>([&] { learn_pictures(f.task, options, learned); });
+    };
+    PictureOptions options = f.lora_options();
+    options.lora.rank = 0;
+    EXPECT_EQ(refused(options), "LoRA rank: 0 is not positive");
+    options = f.lora_options();
+    options.caption_dropout = 2;
+    EXPECT_EQ(refused(options), "caption dropout: is not between 0 and 1");
+    f.task.pictures[0].captions.clear();
+    EXPECT_EQ(refused(f.lora_options()), "picture: has no caption");
+    f.task.pictures.clear();
+    EXPECT_EQ(refused(f.lora_options()), "pictures: there are none to learn from");
+}
+
+TEST(Rounds, EachPictureAsOftenAsItIsRepeated) {
+    Rounds rounds({{0, 1, 1, 2}, {}, {3, 4, 4}}, 2, 7, streams::picture_order);
+    EXPECT_EQ(rounds.batches(), 4);
+    std::vector<std::vector<std::int64_t>> orders;
+    for (std::int64_t round = 0; round < 3; ++round) {
+        std::map<std::int64_t, int> counts;
+        orders.emplace_back();
+        for (std::int64_t i = 0; i < 4; ++i) {
+            const auto batch = rounds.batch(4 * round + i);
+            EXPECT_EQ(batch.front() < 3, batch.back() < 3) << "a batch of two groups";
+            for (const std::int64_t picture : batch) {
+                ++counts[picture];
+                orders.back().push_back(picture);
+            }
+        }
+        EXPECT_EQ(counts, (std::map<std::int64_t, int>{{0, 1}, {1, 2}, {2, 1}, {3, 1}, {4, 2}}));
+    }
+    EXPECT_NE(orders[0], orders[1]);
+    // Any of them by itself.
+    Rounds again({{0, 1, 1, 2}, {}, {3, 4, 4}}, 2, 7, streams::picture_order);
+    const auto late = again.batch(9);
+    EXPECT_EQ(late, rounds.batch(9));
+    EXPECT_THROW(Rounds({{}}, 2, 7, streams::picture_order), Error);
+    EXPECT_THROW(Rounds({{1}}, 0, 7, streams::picture_order), Error);
+}
+
+}  // namespace
+}  // namespace keepsake::optimize
