@@ -105,14 +105,25 @@ std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
 void add_sample_options(CLI::App& command, SampleArguments& arguments) {
     command.add_option("--seed", arguments.seed, "N[,N...]: each seed is one image; default 0")
         ->type_name("N[,N]");
-    command.add_option("--sampler", arguments.sampler, "ddim, pndm, lms, euler, dpmpp_2m")
-        ->type_name("ddim|pndm|lms|euler|dpmpp_2m");
+    command
+        .add_option("--sampler", arguments.sampler,
+                    pipeline::sampler_names(", ") +
+                        "; lcm and tcd are for models and LoRA files made for few steps")
+        ->type_name(pipeline::sampler_names("|"));
     command.add_option("--steps", arguments.steps, "Sampling steps");
+    command
+        .add_option("--spacing", arguments.spacing,
+                    "Which timesteps the steps are: leading, linspace or trailing (which begins at "
+                    "the last, as files for few steps of ddim want it); default: what the model's "
+                    "files say. lcm and tcd have their own")
+        ->type_name("leading|linspace|trailing");
     command.add_option("--guidance", arguments.guidance,
                        "Guidance scale; 1 turns classifier-free guidance off");
     command.add_option("--negative", arguments.negative, "What the image should not be");
     command.add_option("--ddim-eta", arguments.ddim_eta,
                        "DDIM's own eta, 0 (deterministic) to 1; other samplers have none");
+    command.add_option("--tcd-eta", arguments.tcd_eta,
+                       "TCD's own eta, 0 (deterministic) to 1; default 0.3");
     command.add_flag("--json", arguments.json, "One JSON line on stdout per image");
 }
 
@@ -122,20 +133,31 @@ SampleOverrides sample_overrides(const SampleArguments& arguments) {
         try {
             overrides.sampler = pipeline::parse_sampler(*arguments.sampler);
         } catch (const Error&) {
-            throw UsageError("--sampler", "'" + checked_utf8(*arguments.sampler) +
-                                              "' is none of ddim, pndm, lms, euler, dpmpp_2m");
+            throw UsageError("--sampler", "'" + checked_utf8(*arguments.sampler) + "' is none of " +
+                                              pipeline::sampler_names(", "));
+        }
+    }
+    if (arguments.spacing) {
+        try {
+            overrides.spacing = pipeline::parse_spacing(*arguments.spacing);
+        } catch (const Error&) {
+            throw UsageError("--spacing", "'" + checked_utf8(*arguments.spacing) +
+                                              "' is none of leading, linspace, trailing");
         }
     }
     overrides.steps = arguments.steps;
     overrides.guidance_scale = arguments.guidance;
     if (arguments.negative) overrides.negative_prompt = checked_utf8(*arguments.negative);
     overrides.ddim_eta = arguments.ddim_eta;
+    overrides.tcd_eta = arguments.tcd_eta;
     require(overrides.steps.value_or(1) >= 1, "--steps", "is less than 1");
     require(std::isfinite(overrides.guidance_scale.value_or(1)) &&
                 overrides.guidance_scale.value_or(1) >= 0,
             "--guidance", "is no number from 0 up");
     const double ddim_eta = overrides.ddim_eta.value_or(0);
     require(ddim_eta >= 0 && ddim_eta <= 1, "--ddim-eta", "is not between 0 and 1");
+    const double tcd_eta = overrides.tcd_eta.value_or(0);
+    require(tcd_eta >= 0 && tcd_eta <= 1, "--tcd-eta", "is not between 0 and 1");
     return overrides;
 }
 

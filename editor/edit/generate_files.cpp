@@ -162,7 +162,10 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
     // The pictures of a file of noise draw what more they need from one generator, by turns.
-    if (noise && scene.sample.ddim_eta > 0) most = images;
+    const pipeline::SampleOptions& sample = scene.sample;
+    if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta)) {
+        most = images;
+    }
     for (const ImageBatch& of_images : image_batches(images, most)) {
         const Batch batch = batch_of(request, noise, of_images);
         Monitor part = part_of(monitor, of_images);

@@ -127,10 +127,14 @@ void read_sample(const json* object, const std::string& file, SampleOverrides& s
     fields.take("guidance_scale", sample.guidance_scale);
     fields.take("negative_prompt", sample.negative_prompt);
     fields.take("ddim_eta", sample.ddim_eta);
+    fields.take("tcd_eta", sample.tcd_eta);
+    std::optional<std::string> spacing;
+    fields.take("spacing", spacing);
     fields.finish();
     require<int>(
         sample.steps, [](const auto& v) { return v >= 1; }, "sample.steps", file);
     if (sampler) sample.sampler = pipeline::parse_sampler(*sampler);
+    if (spacing) sample.spacing = pipeline::parse_spacing(*spacing);
 }
 
 ModelDefaults read_defaults(const json& content, const std::string& file) {
@@ -205,6 +209,8 @@ void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options) {
     options.negative_prompt = overrides.negative_prompt.value_or(options.negative_prompt);
     options.ddim_eta = overrides.ddim_eta.value_or(options.ddim_eta);
     options.noise_share = overrides.noise_share.value_or(options.noise_share);
+    options.tcd_eta = overrides.tcd_eta.value_or(options.tcd_eta);
+    if (overrides.spacing) options.spacing = overrides.spacing;
 }
 
 }  // namespace keepsake::editor

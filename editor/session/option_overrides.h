@@ -39,13 +39,16 @@ struct SampleOverrides {
     std::optional<std::string> negative_prompt;
     std::optional<double> ddim_eta;
     std::optional<double> noise_share;
+    std::optional<double> tcd_eta;
+    std::optional<pipeline::TimestepSpacing> spacing;
 };
 
 // keepsake.json in a model folder, or <checkpoint's stem>.keepsake.json beside a single file:
 // {"paper": {"embedding": {"steps", "learning_rate", "batch_size"}, "finetune": {likewise, "rank"},
 //            "eta": "0.6:1.2:4", "noise_share": 1},
 //  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
-//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta"}};
+//  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta",
+//             "tcd_eta", "spacing"}};
 // every key may be left out.
 struct TuningDefaults {
     StageOverrides embedding, finetune;

@@ -82,7 +82,16 @@ void serialize(Archive& archive, SampleOptions& options) {
     // Left out where it is 1, as in recipes that are older than it: their tags stay what they were.
     if (Archive::is_loading::value || options.noise_share != 1)
         archive(cereal::make_nvp("noise_share", options.noise_share));
-    if constexpr (Archive::is_loading::value) options.sampler = parse_sampler(sampler);
+    // Likewise, where they say something.
+    if (Archive::is_loading::value || options.sampler == Sampler::tcd)
+        archive(cereal::make_nvp("tcd_eta", options.tcd_eta));
+    std::string spacing(options.spacing ? spacing_name(*options.spacing) : "");
+    if (Archive::is_loading::value || options.spacing)
+        archive(cereal::make_nvp("spacing", spacing));
+    if constexpr (Archive::is_loading::value) {
+        options.sampler = parse_sampler(sampler);
+        if (!spacing.empty()) options.spacing = parse_spacing(spacing);
+    }
 }
 
 }  // namespace keepsake::pipeline
@@ -197,9 +206,14 @@ void add_names(const json& fields, const std::string& prefix, std::string& names
 
 // A recipe with the fields that are left out where they are as they always were.
 json with_all_fields(json recipe) {
-    const json::json_pointer sample("/keepsake/sample"), share("/keepsake/sample/noise_share");
-    if (recipe.contains(sample) && recipe[sample].is_object() && !recipe.contains(share))
-        recipe[share] = 1.0;
+    const json::json_pointer sample("/keepsake/sample");
+    const pipeline::SampleOptions defaults;
+    if (recipe.contains(sample) && recipe[sample].is_object()) {
+        json all{
+            {"noise_share", defaults.noise_share}, {"tcd_eta", defaults.tcd_eta}, {"spacing", ""}};
+        all.update(recipe[sample]);
+        recipe[sample] = std::move(all);
+    }
     const json::json_pointer whole("/keepsake"), way("/keepsake/way");
     if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(way))
         recipe[way] = way_name(Way::line);

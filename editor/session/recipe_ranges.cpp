@@ -48,6 +48,7 @@ void check_ranges(const Recipe& recipe) {
     require(std::isfinite(sample.guidance_scale) && sample.guidance_scale >= 0,
             "sample.guidance_scale", "is no number from 0 up");
     require(is_share(sample.ddim_eta), "sample.ddim_eta", "is not from 0 to 1");
+    require(is_share(sample.tcd_eta), "sample.tcd_eta", "is not from 0 to 1");
     require(is_share(sample.noise_share), "sample.noise_share", "is not from 0 to 1");
 }
 

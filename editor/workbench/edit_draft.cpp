@@ -36,13 +36,15 @@ bool same_tuning(const EditDraft& a, const EditDraft& b) {
 }
 
 EditDraft draft_of(const Recipe& recipe) {
-    return {recipe.prompt,
-            {std::string(mode_name(recipe.mode)), recipe.crop, recipe.size, recipe.seed,
-             recipe.embedding.steps, recipe.embedding.learning_rate, recipe.finetune.steps,
-             recipe.finetune.learning_rate},
-            {std::string(pipeline::sampler_name(recipe.sample.sampler)), recipe.sample.steps,
-             recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta,
-             recipe.sample.noise_share}};
+    return {
+        recipe.prompt,
+        {std::string(mode_name(recipe.mode)), recipe.crop, recipe.size, recipe.seed,
+         recipe.embedding.steps, recipe.embedding.learning_rate, recipe.finetune.steps,
+         recipe.finetune.learning_rate},
+        {std::string(pipeline::sampler_name(recipe.sample.sampler)), recipe.sample.steps,
+         recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta,
+         recipe.sample.noise_share, recipe.sample.tcd_eta,
+         std::string(recipe.sample.spacing ? pipeline::spacing_name(*recipe.sample.spacing) : "")}};
 }
 
 std::vector<std::string> offered_modes() {
@@ -75,7 +77,8 @@ EditRequest request_of(const EditDraft& draft) {
     request.finetune.learning_rate = draft.tuning.finetune_rate;
     const pipeline::SampleOptions sample = sample_options(draft.sample);
     request.render.sample = {sample.sampler,         sample.steps,    sample.guidance_scale,
-                             sample.negative_prompt, sample.ddim_eta, sample.noise_share};
+                             sample.negative_prompt, sample.ddim_eta, sample.noise_share,
+                             sample.tcd_eta,         sample.spacing};
     return request;
 }
 
@@ -84,6 +87,8 @@ void check_sample(const SampleDraft& draft) {
     require(draft.steps >= 1, "sampling steps", std::to_string(draft.steps) + " is less than 1");
     require_rate(draft.guidance, "guidance");
     require(draft.ddim_eta >= 0 && draft.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
+    require(draft.tcd_eta >= 0 && draft.tcd_eta <= 1, "TCD noise", "is not between 0 and 1");
+    if (!draft.spacing.empty()) pipeline::parse_spacing(draft.spacing);
     require(draft.noise_share >= 0 && draft.noise_share <= 1, "fresh noise",
             "is not between 0 and 1");
 }
@@ -94,7 +99,11 @@ pipeline::SampleOptions sample_options(const SampleDraft& draft) {
             .guidance_scale = draft.guidance,
             .negative_prompt = checked_utf8(draft.negative),
             .ddim_eta = draft.ddim_eta,
-            .noise_share = draft.noise_share};
+            .noise_share = draft.noise_share,
+            .tcd_eta = draft.tcd_eta,
+            .spacing = draft.spacing.empty()
+                           ? std::nullopt
+                           : std::optional(pipeline::parse_spacing(draft.spacing))};
 }
 
 }  // namespace keepsake::editor

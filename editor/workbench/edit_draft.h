@@ -36,6 +36,8 @@ struct SampleDraft {
     std::string negative;
     double ddim_eta = 0;
     double noise_share = 1;
+    double tcd_eta = 0;
+    std::string spacing;  // empty: as the model's files say
     bool operator==(const SampleDraft&) const = default;
 };
 

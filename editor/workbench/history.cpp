@@ -45,6 +45,8 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     sample.negative = entry.at("negative").get<std::string>();
     sample.ddim_eta = entry.at("ddim_eta").get<double>();
     sample.noise_share = entry.value("noise_share", sample.noise_share);
+    sample.tcd_eta = entry.value("tcd_eta", pipeline::SampleOptions{}.tcd_eta);
+    sample.spacing = entry.value("spacing", sample.spacing);
     check_sample(sample);
     return item;
 }
@@ -110,7 +112,9 @@ void save_history(const fs::path& session, const History& history) {
                         {"guidance", sample.guidance},
                         {"negative", checked_utf8(sample.negative)},
                         {"ddim_eta", sample.ddim_eta},
-                        {"noise_share", sample.noise_share}});
+                        {"noise_share", sample.noise_share},
+                        {"tcd_eta", sample.tcd_eta},
+                        {"spacing", sample.spacing}});
     }
     write_file_atomically(
         own_file(session, history_file),

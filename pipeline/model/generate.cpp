@@ -13,6 +13,12 @@
 
 namespace keepsake::pipeline {
 
+Schedule schedule_for(const Model& model, const SampleOptions& options) {
+    Schedule schedule = model.schedule;
+    if (options.spacing) schedule.config.timestep_spacing = options.spacing;
+    return schedule;
+}
+
 at::Generator make_generator(std::uint64_t seed) {
     return at::detail::createCPUGenerator(seed);
 }
@@ -67,6 +73,10 @@ Tensor decode_latents(const Model& model, const Tensor& latents) {
     return (image / 2 + 0.5).clamp(0, 1).contiguous();
 }
 
+int passes_of(const UNet& unet, double guidance_scale) {
+    return guidance_scale > 1 && !unet.takes_guidance() ? 2 : 1;
+}
+
 namespace {
 
 // An embedding (1 or B, T, D) for a batch of `batch`.
@@ -81,11 +91,12 @@ Tensor for_batch(const Tensor& embedding, std::int64_t batch) {
 
 Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double guidance_scale) {
     const at::ScalarType dtype = cond.scalar_type();
-    const bool guided = guidance_scale > 1.0;
+    const bool guided = passes_of(unet, guidance_scale) > 1;
     if (guided && !uncond.defined()) {
         throw Error("guidance", "needs the embedding of the negative prompt");
     }
-    return [&unet, cond = std::move(cond), uncond = std::move(uncond), guided, guidance_scale,
+    const UNet told = unet.takes_guidance() ? unet.guided_by(guidance_scale - 1) : unet;
+    return [unet = told, cond = std::move(cond), uncond = std::move(uncond), guided, guidance_scale,
             dtype, context = Tensor()](const Tensor& x, double t) mutable {
         const at::NoGradGuard no_grad;
         const Tensor timestep = at::full({1}, t, x.options().dtype(at::kFloat));
@@ -124,16 +135,19 @@ std::size_t pictures_at_once(const Model& model, const SampleOptions& options, s
         kernels::best_kernels() && model.dtype == at::kFloat && model.device.is_cpu();
     if (!alike) return 1;
     const std::int64_t unit = model.vae.config().downscale();
-    const std::int64_t passes = options.guidance_scale > 1 ? 2 : 1;
+    const std::int64_t passes = passes_of(model.unet, options.guidance_scale);
     const std::int64_t picture = passes * (width / unit) * (height / unit);
     return static_cast<std::size_t>(std::clamp<std::int64_t>(most / picture, 1, most));
 }
 
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet) {
-    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    const Schedule schedule = schedule_for(model, options);
+    const Timetable timetable = make_timetable(options.sampler, schedule, options.steps,
+                                               input.init_latents ? input.strength : 1.0);
     SamplerControls controls;
     controls.ddim_eta = options.ddim_eta;
+    controls.tcd_eta = options.tcd_eta;
     controls.generators = input.generators;
     controls.monitor = &monitor;
     const Tensor noise = input.noise.to(model.device);
@@ -150,17 +164,18 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
         // Strength 0 leaves no step and so no noise either.
         latents = controls.begin == timetable.timesteps.size()
                       ? init.expand_as(noise)
-                      : add_noise_at(timetable, model.schedule, init, noise, controls.begin);
+                      : add_noise_at(timetable, schedule, init, noise, controls.begin);
     }
     const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, input.cond, input.uncond,
                                              options.guidance_scale);
-    return sample(denoise, model.schedule, timetable, latents, controls);
+    return sample(denoise, schedule, timetable, latents, controls);
 }
 
 Tensor invert_latents(const Model& model, const GenerateInput& picture,
                       const SampleOptions& options, Monitor& monitor, const UNet* unet) {
     if (!picture.init_latents) throw Error("inversion", "needs the picture's latents");
-    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    const Timetable timetable =
+        make_timetable(options.sampler, schedule_for(model, options), options.steps);
     const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, picture.cond, {}, 1);
     InversionOptions inversion;
     inversion.monitor = &monitor;

@@ -21,7 +21,13 @@ struct SampleOptions {
     // How much of what sampling starts from is the seed's noise, with GenerateInput::inverted: the
     // start is sqrt(1 - share^2) inverted + share noise. 1: noise alone, as Imagic has it.
     double noise_share = 1.0;
+    double tcd_eta = SamplerControls{}.tcd_eta;  // TCD's gamma
+    // When the steps are taken; empty: as the model's files say. lcm and tcd have their own grid.
+    std::optional<TimestepSpacing> spacing = {};
 };
+
+// The model's schedule as these options have it laid out.
+Schedule schedule_for(const Model& model, const SampleOptions& options);
 
 // The CPU generator of a seed: the same numbers as torch.Generator("cpu").manual_seed(seed).
 at::Generator make_generator(std::uint64_t seed);
@@ -46,8 +52,12 @@ void check_finite(const Tensor& values, std::string_view what);
 // where one of the two is not finite.
 Tensor decode_latents(const Model& model, const Tensor& latents);
 
+// The calls of `unet` that a prediction at this scale takes: 2 where it is guided by a second one.
+int passes_of(const UNet& unet, double guidance_scale);
+
 // Classifier-free guidance (Ho & Salimans eq. 6) around `unet` in one batched pass; one plain pass
-// when guidance_scale is 1 (below 1 too, as in diffusers). cond, uncond: (1 or B, T, D).
+// when guidance_scale is 1 (below 1 too, as in diffusers). A network that takes guidance as an
+// input is told guidance_scale - 1, in one plain pass. cond, uncond: (1 or B, T, D).
 Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double guidance_scale);
 
 // Initial latents for a picture of width x height pixels, before init_noise_sigma: (1, C, h, w).
@@ -60,7 +70,7 @@ struct GenerateInput {
     Tensor cond, uncond;                 // (1 or B, T, D); uncond may be undefined with guidance 1
     std::optional<Tensor> init_latents;  // image to image: scaled latents of the picture, (1 or B)
     double strength = 1.0;               // with init_latents; as diffusers
-    // For ddim_eta > 0: one for the batch or one per picture (SamplerControls).
+    // Where draws_noise: one for the batch or one per picture (SamplerControls).
     std::vector<at::Generator> generators = {};
     std::optional<Tensor> inverted;  // of invert_latents, for noise_share below 1
 };

@@ -90,7 +90,7 @@ void check(const EditTask& task, const SampleOptions& options, const PullOptions
             throw Error("edit", "an embedding of a single text is expected, (1, T, D)");
         }
     }
-    if (options.guidance_scale > 1 && !task.uncond.defined()) {
+    if (passes_of(task.photo, options.guidance_scale) > 1 && !task.uncond.defined()) {
         throw Error("guidance", "needs the embedding of the negative prompt");
     }
 }
@@ -99,7 +99,12 @@ void check(const EditTask& task, const SampleOptions& options, const PullOptions
 Denoiser edit_denoiser(const Model& model, const EditTask& task, const Rows& rows,
                        const SampleOptions& options, const PullOptions& pull,
                        const Timetable& timetable) {
-    const bool guided = options.guidance_scale > 1;
+    const bool guided = passes_of(task.photo, options.guidance_scale) > 1;
+    const auto told = [](const UNet& unet, double w) {
+        return unet.takes_guidance() ? unet.guided_by(w) : unet;
+    };
+    const UNet photo_unet = told(task.photo, options.guidance_scale - 1);
+    const UNet words_unet = told(task.words, 0);
     const std::int64_t photos = rows.photos(), edits = rows.edits(), all = rows.all();
     const Tensor opt = task.optimised.to(model.dtype), target = task.target.to(model.dtype);
     const Tensor photo_text =
@@ -117,12 +122,12 @@ Denoiser edit_denoiser(const Model& model, const EditTask& task, const Rows& row
         task.mask.defined() ? task.mask.to(model.device, at::kFloat) : at::ones({1, 1, 1, 1});
     const double pulls_until = last_timestep(timetable, pull.steps_share);
     const double laid_until = last_timestep(timetable, pull.layout_share);
-    return [=, &task, &model](const Tensor& x, double t) {
+    return [=, &model](const Tensor& x, double t) {
         const at::NoGradGuard no_grad;
         const Tensor timestep = at::full({1}, t, x.options().dtype(at::kFloat));
         const bool laid = t >= laid_until;
         const Tensor input = x.to(model.dtype);
-        Tensor v = task.photo
+        Tensor v = photo_unet
                        .with_layout(guided ? at::cat({input, input}) : input, timestep, photo_text,
                                     laid ? photo_layout : Tensor())
                        .to(at::kFloat);
@@ -137,7 +142,7 @@ Denoiser edit_denoiser(const Model& model, const EditTask& task, const Rows& row
         Tensor edited = v.narrow(0, photos, edits);
         if (t >= pulls_until) {
             const Tensor words =
-                task.words
+                words_unet
                     .with_layout(at::cat({input, input.narrow(0, photos, edits)}), timestep,
                                  words_text, laid ? edit_layout : Tensor())
                     .to(at::kFloat);
@@ -157,9 +162,11 @@ Tensor generate_edits(const Model& model, const EditTask& task,
                       const PullOptions& pull, Monitor& monitor) {
     check(task, options, pull);
     const Rows rows = rows_of(pictures);
-    const Timetable timetable = make_timetable(options.sampler, model.schedule, options.steps);
+    const Schedule schedule = schedule_for(model, options);
+    const Timetable timetable = make_timetable(options.sampler, schedule, options.steps);
     SamplerControls controls;
     controls.ddim_eta = options.ddim_eta;
+    controls.tcd_eta = options.tcd_eta;
     controls.monitor = &monitor;
     std::vector<Tensor> starts;
     const auto start = [&](std::uint64_t seed) {
@@ -179,7 +186,7 @@ Tensor generate_edits(const Model& model, const EditTask& task,
                   latents * share;
     }
     const Denoiser denoise = edit_denoiser(model, task, rows, options, pull, timetable);
-    return sample(denoise, model.schedule, timetable, latents, controls)
+    return sample(denoise, schedule, timetable, latents, controls)
         .index_select(0, index(rows.row_of, model.device));
 }
 

@@ -8,20 +8,23 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace keepsake::pipeline {
 
 class TimeBiases {
   public:
-    // The biases of `timestep`, by `make` where there are none. `versions` tells when a weight that
-    // they come from was written; what was kept before that is dropped.
-    std::vector<at::Tensor> get(double timestep, std::uint64_t versions,
+    using Key = std::pair<double, std::optional<double>>;  // timestep, and guidance where told
+    // The biases of `key`, by `make` where there are none. `versions` tells when a weight that they
+    // come from was written; what was kept before that is dropped.
+    std::vector<at::Tensor> get(const Key& key, std::uint64_t versions,
                                 const std::function<std::vector<at::Tensor>()>& make);
 
   private:
     std::mutex mutex_;
-    std::map<double, std::vector<at::Tensor>> kept_;
+    std::map<Key, std::vector<at::Tensor>> kept_;
     std::uint64_t versions_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/networks/guidance_embedding.h"
 #include "pipeline/networks/learning_tensors.h"
 
 namespace keepsake::pipeline {
@@ -27,12 +28,14 @@ Tensor time_frequencies(const UNetConfig& config, at::Device device) {
 }
 
 void check_input(const UNetConfig& config, const Tensor& sample, const Tensor& timestep,
-                 const Tensor& context) {
+                 const Tensor& context, const Tensor& guidance) {
     if (sample.dim() != 4 || sample.size(1) != config.in_channels || sample.numel() == 0)
         throw Error("latents", "should be (B, " + std::to_string(config.in_channels) + ", h, w)");
     const std::string batch = std::to_string(sample.size(0));
     if (timestep.dim() != 1 || (timestep.size(0) != 1 && timestep.size(0) != sample.size(0)))
         throw Error("timestep", "should be (" + batch + ") or (1)");
+    if (guidance.defined() && guidance.size(0) != 1 && guidance.size(0) != sample.size(0))
+        throw Error("guidance", "should be (" + batch + ") or (1)");
     if (context.dim() != 3 || context.size(0) != sample.size(0) ||
         context.size(2) != config.cross_attention_dim)
         throw Error("text embedding", "should be (" + batch + ", T, " +
@@ -144,6 +147,9 @@ UNet::UNet(UNetConfig config, Weights weights) : config_(std::move(config)) {
     conv_in_ = {weights, "conv_in", config_.in_channels, first, 3, 1, 1};
     time1_ = {weights, "time_embedding.linear_1", first, 4 * first};
     time2_ = {weights, "time_embedding.linear_2", 4 * first, 4 * first};
+    if (takes_guidance())
+        guidance_projection_.emplace(weights, "time_embedding.cond_proj",
+                                     config_.time_cond_proj_dim, first, /*with_bias=*/false);
     take_down(weights);
     mid0_ = take_resnet(weights, "mid_block.resnets.0", last, last);
     mid_transformer_ =
@@ -160,9 +166,15 @@ UNet::UNet(UNetConfig config, Weights weights) : config_(std::move(config)) {
 Tensor UNet::time_embedding(const Tensor& timestep) const {
     const Tensor angles = timestep.to(frequencies_.options()).unsqueeze(1) * frequencies_;
     const Tensor sine = at::sin(angles), cosine = at::cos(angles);
-    const Tensor waves =
-        config_.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
-    return at::silu(time2_(at::silu(time1_(waves.to(norm_out_.weight.scalar_type())))));
+    const at::ScalarType working = norm_out_.weight.scalar_type();
+    Tensor waves =
+        (config_.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1))
+            .to(working);
+    if (guidance_.defined()) {
+        const Tensor told = guidance_embedding(guidance_, config_.time_cond_proj_dim);
+        waves = waves + (*guidance_projection_)(told.to(working));
+    }
+    return at::silu(time2_(at::silu(time1_(waves))));
 }
 
 std::vector<const Resnet*> UNet::resnets() const {
@@ -186,16 +198,33 @@ std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
         for (const Resnet* resnet : all) biases.push_back((*resnet->time)(time));
         return biases;
     };
-    if (at::GradMode::is_enabled() || timestep.size(0) != 1) return make();
+    const bool one_guidance = !guidance_.defined() || guidance_.size(0) == 1;
+    if (at::GradMode::is_enabled() || timestep.size(0) != 1 || !one_guidance) return make();
     std::uint64_t versions = 0;
     const auto add = [&](const Linear& linear) {
         for (const Tensor* t : {&linear.weight, &linear.bias})
-            if (!t->is_inference()) versions += static_cast<std::uint64_t>(t->_version());
+            if (t->defined() && !t->is_inference())
+                versions += static_cast<std::uint64_t>(t->_version());
     };
     add(time1_);
     add(time2_);
+    if (guidance_projection_) add(*guidance_projection_);
     for (const Resnet* resnet : all) add(*resnet->time);
-    return time_biases_->get(timestep.item<double>(), versions, make);
+    const auto w = guidance_.defined() ? std::optional(guidance_.item<double>()) : std::nullopt;
+    return time_biases_->get({timestep.item<double>(), w}, versions, make);
+}
+
+UNet UNet::guided_by(const Tensor& w) const {
+    if (!takes_guidance())
+        throw Error("guidance", "the U-Net has no input for it (time_cond_proj_dim)");
+    if (w.dim() != 1) throw Error("guidance", "should be (B) or (1)");
+    UNet told = *this;
+    told.guidance_ = w.to(frequencies_.options());
+    return told;
+}
+
+UNet UNet::guided_by(double w) const {
+    return guided_by(at::full({1}, w, at::TensorOptions().dtype(at::kFloat)));
 }
 
 Tensor UNet::operator()(const Tensor& sample, const Tensor& timestep,
@@ -215,7 +244,7 @@ Tensor UNet::with_layout(const Tensor& sample, const Tensor& timestep,
 
 Tensor UNet::text_shares(const Tensor& sample, const Tensor& timestep,
                          const Tensor& encoder_hidden_states) const {
-    check_input(config_, sample, timestep, encoder_hidden_states);
+    check_input(config_, sample, timestep, encoder_hidden_states, guidance_);
     constexpr double wanted = 16;
     const double side = static_cast<double>(std::max(sample.size(2), sample.size(3)));
     const Transformer* watched = nullptr;
@@ -234,7 +263,7 @@ Tensor UNet::text_shares(const Tensor& sample, const Tensor& timestep,
 
 Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& encoder_hidden_states,
                  const Tensor& layout, Activations activations, const Transformer* watched) const {
-    check_input(config_, sample, timestep, encoder_hidden_states);
+    check_input(config_, sample, timestep, encoder_hidden_states, guidance_);
     // Not a convolution's, which may be kept in half precision.
     const at::TensorOptions working = norm_out_.weight.options();
     const Tensor context = encoder_hidden_states.to(working);

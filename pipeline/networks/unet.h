@@ -34,6 +34,9 @@ struct UNetConfig {
     bool upcast_attention = false;
     bool flip_sin_to_cos = true;
     double freq_shift = 0;
+    // Numbers of the embedding of guidance's strength, which a network distilled from guided
+    // sampling takes in place of being guided (guidance_embedding.h). 0: it has no such input.
+    std::int64_t time_cond_proj_dim = 0;
 
     // From a diffusers config.json. Throws Error naming every key whose value is missing or not
     // supported.
@@ -80,6 +83,14 @@ class UNet {
     Tensor text_shares(const Tensor& sample, const Tensor& timestep,
                        const Tensor& encoder_hidden_states) const;
 
+    // The network told how strongly its prediction is guided, as what it was distilled from was: w
+    // of Meng et al. (arXiv 2210.03142), which is guidance_scale - 1. (B) or (1), any number type.
+    // Not told, it computes without that input, as diffusers' with timestep_cond None. A copy: it
+    // shares its weights with this one. Throws Error where the network has no such input.
+    UNet guided_by(const Tensor& w) const;
+    UNet guided_by(double w) const;
+    bool takes_guidance() const { return config_.time_cond_proj_dim > 0; }
+
     const UNetConfig& config() const { return config_; }
     Arithmetic arithmetic() const { return conv_in_.arithmetic; }
     // Every weight by its diffusers name; the tensors are the layers' own, so requires_grad_() and
@@ -117,6 +128,8 @@ class UNet {
     Tensor frequencies_;  // of the sinusoidal time embedding, float32
     Conv2d conv_in_, conv_out_;
     Linear time1_, time2_;
+    std::optional<Linear> guidance_projection_;
+    Tensor guidance_;  // w, (B) or (1) float32; undefined: not told
     std::vector<Stage> down_, up_;
     Resnet mid0_, mid1_;
     Transformer mid_transformer_;

@@ -37,7 +37,6 @@ const std::vector<std::pair<std::string, nlohmann::json>>& switches_left_off() {
         {"resnet_skip_time_act", false},
         {"resnet_time_scale_shift", "default"},
         {"reverse_transformer_layers_per_block", nullptr},
-        {"time_cond_proj_dim", nullptr},
         {"time_embedding_act_fn", nullptr},
         {"time_embedding_dim", nullptr},
         {"time_embedding_type", "positional"},
@@ -105,6 +104,9 @@ UNetConfig UNetConfig::from_json(const nlohmann::json& json) {
     config.upcast_attention = fields.flag("upcast_attention", false);
     config.flip_sin_to_cos = fields.flag("flip_sin_to_cos", true);
     config.freq_shift = fields.number("freq_shift", 0);
+    config.time_cond_proj_dim = fields.size("time_cond_proj_dim", 0);
+    if (config.time_cond_proj_dim == 1 || config.time_cond_proj_dim == 2)
+        fields.reject("time_cond_proj_dim", "an embedding needs 3 numbers or more");
 
     if (const auto only = json.find("only_cross_attention");
         only == json.end() || !only->is_array() ||
@@ -146,6 +148,9 @@ UNetConfig UNetConfig::detect_from_weights(const Weights& weights) {
     config.layers_per_block = 1;
     while (weights.contains(block("down", 0, "resnets", config.layers_per_block) + ".conv1.weight"))
         ++config.layers_per_block;
+
+    const std::string guidance = "time_embedding.cond_proj.weight";
+    if (weights.contains(guidance)) config.time_cond_proj_dim = shape(guidance)[1];
 
     const std::string middle = "mid_block.attentions.0.";
     const auto middle_block = [&](std::int64_t i) {

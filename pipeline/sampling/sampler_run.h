@@ -33,11 +33,17 @@ Prediction read_prediction(PredictionType type, const Tensor& output, const Tens
 // zero terminal SNR sigma starts at 4096, where float32 rounding alone nears the tolerance.
 Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma);
 
+// Standard normal noise like `like`, (B, C, h, w), of run.controls.generators. Throws Error naming
+// them when they are not one, or one for each picture.
+Tensor step_noise(const SamplerRun& run, const Tensor& like);
+void check_generators(const SamplerRun& run, const Tensor& latents);
+
 // Variance-preserving scaling of a sigma: x0 + sigma noise, times alpha, is alpha x0 + (alpha
 // sigma) noise with squares that add to 1, which is what the model was trained on.
 double alpha_of_sigma(double sigma);
 
-// Each sampler's timetable and loop, in sampler_<name>.cpp.
+// Each sampler's timetable and loop, in sampler_<name>.cpp. lcm and tcd share theirs,
+// distilled_timetable of timetable.h.
 Timetable ddim_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_ddim(const SamplerRun& run, Tensor x);
 Timetable pndm_timetable(const Schedule& schedule, int num_inference_steps);
@@ -48,5 +54,7 @@ Timetable euler_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_euler(const SamplerRun& run, Tensor x);
 Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x);
+Tensor sample_lcm(const SamplerRun& run, Tensor x);
+Tensor sample_tcd(const SamplerRun& run, Tensor x);
 
 }  // namespace keepsake::pipeline

@@ -19,6 +19,7 @@ struct SamplerRow {
     Sampler sampler;
     std::string_view name;
     LatentScale scale;
+    // Null: distilled_timetable.
     Timetable (*timetable)(const Schedule& schedule, int num_inference_steps);
     Tensor (*run)(const SamplerRun& run, Tensor latents);
 };
@@ -30,6 +31,8 @@ constexpr SamplerRow rows[] = {
     {Sampler::lms, "lms", exploding, lms_timetable, sample_lms},
     {Sampler::euler, "euler", exploding, euler_timetable, sample_euler},
     {Sampler::dpmpp_2m, "dpmpp_2m", preserving, dpmpp_2m_timetable, sample_dpmpp_2m},
+    {Sampler::lcm, "lcm", preserving, nullptr, sample_lcm},
+    {Sampler::tcd, "tcd", preserving, nullptr, sample_tcd},
 };
 
 const SamplerRow& row_of(Sampler sampler) {
@@ -38,6 +41,12 @@ const SamplerRow& row_of(Sampler sampler) {
 
 [[noreturn]] void refuse_steps(int steps, const std::string& why) {
     throw Error("num_inference_steps", std::to_string(steps) + " " + why);
+}
+
+void check_strength(double strength) {
+    if (!(strength >= 0 && strength <= 1)) {
+        throw Error("strength", std::to_string(strength) + " is not between 0 and 1");
+    }
 }
 
 void check_begin(const Timetable& timetable, std::size_t begin) {
@@ -50,12 +59,20 @@ void check_begin(const Timetable& timetable, std::size_t begin) {
 }  // namespace
 
 Sampler parse_sampler(std::string_view name) {
-    std::string known;
     for (const SamplerRow& row : rows) {
         if (row.name == name) return row.sampler;
-        known += (known.empty() ? "" : ", ") + std::string(row.name);
     }
-    throw Error("sampler \"" + std::string(name) + "\"", "unknown (known: " + known + ")");
+    throw Error("sampler \"" + std::string(name) + "\"",
+                "unknown (known: " + sampler_names(", ") + ")");
+}
+
+std::string sampler_names(std::string_view between) {
+    std::string names;
+    for (const SamplerRow& row : rows) {
+        if (!names.empty()) names += between;
+        names += row.name;
+    }
+    return names;
 }
 
 std::string_view sampler_name(Sampler sampler) {
@@ -68,13 +85,23 @@ std::vector<Sampler> all_samplers() {
     return samplers;
 }
 
-Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps) {
+bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta) {
+    return sampler == Sampler::lcm || (sampler == Sampler::ddim && ddim_eta > 0) ||
+           (sampler == Sampler::tcd && tcd_eta > 0);
+}
+
+Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,
+                         double strength) {
+    check_strength(strength);
     const std::int64_t range = schedule.config.num_train_timesteps;
     if (num_inference_steps < 1 || num_inference_steps > range) {
         refuse_steps(num_inference_steps, "is not between 1 and the model's " +
                                               std::to_string(range) + " num_train_timesteps");
     }
-    Timetable table = row_of(sampler).timetable(schedule, num_inference_steps);
+    const SamplerRow& row = row_of(sampler);
+    Timetable table = row.timetable
+                          ? row.timetable(schedule, num_inference_steps)
+                          : distilled_timetable(sampler, schedule, num_inference_steps, strength);
     for (const double t : table.timesteps) {
         if (t < 0 || t > static_cast<double>(range - 1)) {
             refuse_steps(num_inference_steps,
@@ -96,9 +123,8 @@ Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_infe
 }
 
 std::size_t start_index(const Timetable& timetable, double strength) {
-    if (!(strength >= 0 && strength <= 1)) {
-        throw Error("strength", std::to_string(strength) + " is not between 0 and 1");
-    }
+    check_strength(strength);
+    if (timetable.strength < 1 && timetable.strength == strength) return 0;
     const int n = timetable.num_inference_steps;
     const int kept = std::min(static_cast<int>(n * strength), n);
     return kept == 0 ? timetable.timesteps.size() : static_cast<std::size_t>(n - kept);
@@ -129,12 +155,18 @@ Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable
         throw Error("latents", "expected a float32 tensor (B, C, h, w)");
     }
     check_begin(timetable, controls.begin);
-    if (!(controls.ddim_eta >= 0 && controls.ddim_eta <= 1)) {
-        throw Error("ddim_eta", std::to_string(controls.ddim_eta) + " is not between 0 and 1");
+    for (const auto& [name, eta] :
+         {std::pair("ddim_eta", controls.ddim_eta), std::pair("tcd_eta", controls.tcd_eta)}) {
+        if (!(eta >= 0 && eta <= 1)) {
+            throw Error(name, std::to_string(eta) + " is not between 0 and 1");
+        }
     }
     const at::NoGradGuard no_grad;
     const SamplerRun run{denoise, schedule, timetable, controls};
     if (run.begin() == run.end()) return latents;
+    if (draws_noise(timetable.sampler, controls.ddim_eta, controls.tcd_eta)) {
+        check_generators(run, latents);
+    }
     return row_of(timetable.sampler).run(run, std::move(latents));
 }
 
@@ -152,6 +184,29 @@ void report_step(const SamplerRun& run, std::size_t index, const Tensor& latents
     if (!run.controls.monitor) return;
     run.controls.monitor->step(static_cast<std::int64_t>(index + 1 - run.begin()),
                                static_cast<std::int64_t>(run.end() - run.begin()), "render");
+}
+
+void check_generators(const SamplerRun& run, const Tensor& latents) {
+    const std::size_t count = run.controls.generators.size();
+    const std::int64_t batch = latents.size(0);
+    if (count == 1 || static_cast<std::int64_t>(count) == batch) return;
+    throw Error("generators", std::string(sampler_name(run.timetable.sampler)) +
+                                  " draws noise from one, or from one per picture (" +
+                                  std::to_string(batch) + "); there are " + std::to_string(count));
+}
+
+Tensor step_noise(const SamplerRun& run, const Tensor& like) {
+    const std::vector<at::Generator>& generators = run.controls.generators;
+    const auto on_cpu = at::TensorOptions(at::kCPU).dtype(like.scalar_type());
+    if (generators.size() == 1) {
+        return at::randn(like.sizes(), generators[0], on_cpu).to(like.device());
+    }
+    std::vector<std::int64_t> shape = like.sizes().vec();
+    shape[0] = 1;
+    std::vector<Tensor> pictures;
+    for (const at::Generator& generator : generators)
+        pictures.push_back(at::randn(shape, generator, on_cpu));
+    return at::cat(pictures).to(like.device());
 }
 
 Prediction read_prediction(PredictionType type, const Tensor& output, const Tensor& x, double alpha,

@@ -22,14 +22,19 @@ namespace keepsake::pipeline {
 // prediction, shaped like x. Guidance happens inside.
 using Denoiser = std::function<Tensor(const Tensor& x, double t)>;
 
-enum class Sampler { ddim, pndm, lms, euler, dpmpp_2m };
+enum class Sampler { ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd };
 
-// "ddim", "pndm", "lms", "euler", "dpmpp_2m". parse_sampler throws Error naming the text and the
-// choices.
+// "ddim", "pndm", "lms", "euler", "dpmpp_2m", "lcm", "tcd". parse_sampler throws Error naming the
+// text and the choices.
 Sampler parse_sampler(std::string_view name);
 std::string_view sampler_name(Sampler sampler);
 // Every one.
 std::vector<Sampler> all_samplers();
+// "ddim, pndm, ..." and "ddim|pndm|...", for what a person reads.
+std::string sampler_names(std::string_view between);
+// Whether a step draws noise: of DDIM and TCD with an eta (of SamplerControls) above 0, of LCM
+// always.
+bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta);
 
 // When a sampler calls the model, as the reference's set_timesteps builds it.
 struct Timetable {
@@ -38,19 +43,25 @@ struct Timetable {
     // Descending; one model call each. PNDM's PLMS lists its second one twice, its Runge-Kutta
     // warm-up (skip_prk_steps false) its first ones up to four times.
     std::vector<double> timesteps = {};
-    std::vector<double> sigmas = {};  // one more than timesteps; empty for ddim and pndm
-    double init_noise_sigma = 1.0;    // initial latents = noise * init_noise_sigma
+    // One more than timesteps; empty for ddim, pndm, lcm and tcd.
+    std::vector<double> sigmas = {};
+    double init_noise_sigma = 1.0;  // initial latents = noise * init_noise_sigma
+    // Of image to image, where all timesteps are already below it (lcm, tcd).
+    double strength = 1.0;
 };
 
 // Throws Error naming `num_inference_steps` when it is not in [1, num_train_timesteps], too few for
 // PNDM's warm-up, or so many that timesteps leave the trained range or coincide; and Error naming
-// the key of the schedule's config that this sampler does not implement.
-Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps);
+// the key of the schedule's config that this sampler does not implement. With a strength below 1
+// lcm and tcd lay all their steps in the part of the grid below it, as their classes'
+// set_timesteps; the others leave out steps (start_index).
+Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,
+                         double strength = 1.0);
 
 // Image to image: the index of the first timestep for `strength` in [0, 1], as diffusers'
 // get_timesteps: n - min(int(n * strength), n). Where that leaves no step (strength 0), it is
-// timesteps.size(), and sample() returns its latents unchanged. Throws Error naming the strength
-// when out of range.
+// timesteps.size(), and sample() returns its latents unchanged. 0 where the timetable was made for
+// that strength. Throws Error naming the strength when out of range.
 std::size_t start_index(const Timetable& timetable, double strength);
 
 // x0: (B, C, h, w) latents, noise alike -> latents at the noise level of timesteps[begin], in the
@@ -66,7 +77,10 @@ Tensor to_sampler_scale(const Timetable& timetable, const Tensor& latents);
 struct SamplerControls {
     std::size_t begin = 0;  // first index of timetable.timesteps
     double ddim_eta = 0.0;  // DDIM eq. 16, in [0, 1]; 0 is deterministic, other samplers ignore it
-    // Noise of ddim_eta > 0: of one CPU generator for the whole batch, drawn as torch.randn draws
+    // TCD's gamma (Zheng et al., arXiv 2402.19159, eq. 12), in [0, 1]; 0 is deterministic.
+    // diffusers'.
+    double tcd_eta = 0.3;
+    // Noise of draws_noise: of one CPU generator for the whole batch, drawn as torch.randn draws
     // it, or of one for each picture, which then is what it is when sampled alone (as diffusers').
     std::vector<at::Generator> generators = {};
     // After each model call, with its index and the latents then; for tests, previews.
@@ -76,7 +90,7 @@ struct SamplerControls {
 
 // latents: (B, C, h, w) float32, any device, already scaled by init_noise_sigma (or made by
 // add_noise_at). Returns the final latents. Runs timetable.timesteps[begin..]; records no
-// gradients. Throws Error naming `latents`, `begin`, `ddim_eta` or `generators` when they do not
+// gradients. Throws Error naming `latents`, `begin`, the eta or `generators` when they do not
 // fit, naming the shapes when the denoiser returns another shape, and Cancelled from the monitor.
 Tensor sample(const Denoiser& denoise, const Schedule& schedule, const Timetable& timetable,
               Tensor latents, const SamplerControls& controls = {});

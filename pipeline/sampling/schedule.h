@@ -21,6 +21,9 @@ PredictionType parse_prediction(std::string_view name);
 std::string_view prediction_name(PredictionType type);
 
 enum class TimestepSpacing { leading, linspace, trailing };
+// "leading", "linspace", "trailing". parse_spacing throws Error naming the text and the choices.
+TimestepSpacing parse_spacing(std::string_view name);
+std::string_view spacing_name(TimestepSpacing spacing);
 enum class FinalSigma { zero, sigma_min };
 
 // What scheduler/scheduler_config.json says, as diffusers' StableDiffusionPipeline takes it.
@@ -43,6 +46,11 @@ struct ScheduleConfig {
     // ddim and pndm
     std::optional<bool> set_alpha_to_one;  // ddim: true; pndm: false
     bool skip_prk_steps = false;           // pndm: Stable Diffusion's configs say true
+
+    // lcm and tcd: on how many timesteps, evenly spaced, a model was distilled, and how fast LCM's
+    // boundary condition leaves timestep 0
+    std::int64_t original_inference_steps = 50;
+    double timestep_scaling = 10.0;
 
     // euler, lms and dpmpp_2m
     bool use_karras_sigmas = false;                   // Karras et al., arXiv 2206.00364, eq. 5

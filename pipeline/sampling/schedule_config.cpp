@@ -134,6 +134,8 @@ constexpr std::string_view class_names[] = {
     "DPMSolverSDEScheduler",
     "DEISMultistepScheduler",
     "UniPCMultistepScheduler",
+    "LCMScheduler",
+    "TCDScheduler",
 };
 
 // Keys that change the process or the timesteps in a way that is not implemented here.
@@ -176,6 +178,17 @@ std::string_view prediction_name(PredictionType type) {
     return std::ranges::find(prediction_types, type, &Choice<PredictionType>::value)->text;
 }
 
+TimestepSpacing parse_spacing(std::string_view name) {
+    for (const auto& [text, spacing] : timestep_spacings)
+        if (text == name) return spacing;
+    throw Error("timestep spacing \"" + std::string(name) + "\"",
+                "unknown (known: leading, linspace, trailing)");
+}
+
+std::string_view spacing_name(TimestepSpacing spacing) {
+    return std::ranges::find(timestep_spacings, spacing, &Choice<TimestepSpacing>::value)->text;
+}
+
 ScheduleConfig ScheduleConfig::from_json(const json& config) {
     if (!config.is_object()) throw Error(config_name, "expected a JSON object");
     refuse_unsupported(config);
@@ -191,6 +204,8 @@ ScheduleConfig ScheduleConfig::from_json(const json& config) {
     read(config, "rescale_betas_zero_snr", c.rescale_betas_zero_snr);
     read(config, "set_alpha_to_one", c.set_alpha_to_one);
     read(config, "skip_prk_steps", c.skip_prk_steps);
+    read(config, "original_inference_steps", c.original_inference_steps);
+    read(config, "timestep_scaling", c.timestep_scaling);
     read(config, "use_karras_sigmas", c.use_karras_sigmas);
     read(config, "sigma_min", c.sigma_min);
     read(config, "sigma_max", c.sigma_max);
@@ -203,6 +218,8 @@ ScheduleConfig ScheduleConfig::from_json(const json& config) {
     read(config, "euler_at_final", c.euler_at_final);
     read_lambda_min_clipped(config, c.lambda_min_clipped);
     check_betas(c);
+    if (c.original_inference_steps < 1) refuse("original_inference_steps", "is less than 1");
+    if (c.timestep_scaling <= 0) refuse("timestep_scaling", "not above 0");
     if (c.sigma_min.value_or(1) <= 0) refuse("sigma_min", "not above 0");
     if (c.sigma_max.value_or(1) <= 0) refuse("sigma_max", "not above 0");
     return c;

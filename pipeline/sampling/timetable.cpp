@@ -22,7 +22,9 @@ std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule)
         return to_doubles(compute_alphas_cumprod(plain));
     }
     std::vector<double> alphas = to_doubles(schedule.alphas_cumprod);
-    if (sampler != Sampler::ddim) alphas.back() = std::ldexp(1.0, -24);
+    if (sampler == Sampler::euler || sampler == Sampler::dpmpp_2m) {
+        alphas.back() = std::ldexp(1.0, -24);
+    }
     return alphas;
 }
 
@@ -72,6 +74,46 @@ std::vector<double> whole_timesteps(const ScheduleConfig& config, TimestepSpacin
                           .stride = static_cast<double>(range) / count});
     for (double& t : timesteps) t = std::nearbyint(t);  // half to even, as numpy
     return timesteps;
+}
+
+Timetable distilled_timetable(Sampler sampler, const Schedule& schedule, int count,
+                              double strength) {
+    const std::int64_t range = schedule.config.num_train_timesteps;
+    const std::int64_t original = schedule.config.original_inference_steps;
+    const std::string name(sampler_name(sampler));
+    if (original > range) {
+        throw Error("scheduler_config.json, original_inference_steps",
+                    std::to_string(original) + " is more than the model's " +
+                        std::to_string(range) + " num_train_timesteps");
+    }
+    Timetable table{.sampler = sampler, .num_inference_steps = count};
+    auto left = static_cast<std::int64_t>(static_cast<double>(original) * strength);
+    if (left == 0)
+        left = original;
+    else
+        table.strength = strength;
+    if (count > left) {
+        throw Error("num_inference_steps", std::to_string(count) + " is more than the " +
+                                               std::to_string(left) + " timesteps of " + name +
+                                               "'s grid" +
+                                               (left < original ? " below the strength" : ""));
+    }
+    // numpy.linspace(0, left, count, endpoint=False), its floors taken from the grid's noisy end.
+    const double step = static_cast<double>(left) / count;
+    for (int i = 0; i < count; ++i) {
+        const auto index = static_cast<std::int64_t>(i * step);
+        table.timesteps.push_back(static_cast<double>((left - index) * (range / original) - 1));
+    }
+    check_terminal_noise(schedule.config, table);
+    return table;
+}
+
+void check_terminal_noise(const ScheduleConfig& config, const Timetable& table) {
+    if (config.prediction_type != PredictionType::epsilon || !config.rescale_betas_zero_snr) return;
+    if (table.timesteps.front() != static_cast<double>(config.num_train_timesteps - 1)) return;
+    throw Error("scheduler_config.json, rescale_betas_zero_snr",
+                "the last timestep is all noise, where prediction_type \"epsilon\" tells nothing "
+                "about the picture");
 }
 
 std::vector<double> interpolate_sigmas(const std::vector<double>& sigmas,

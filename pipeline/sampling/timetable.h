@@ -46,6 +46,17 @@ std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count)
 // The fractional timestep whose sigma, linear in log sigma, is `sigma`.
 double sigma_to_timestep(const std::vector<double>& sigmas, double sigma);
 
+// The timetable of samplers for distilled models (lcm, tcd): `count` of the
+// original_inference_steps on which such a model is trained, evenly spaced, of those below
+// `strength` (Luo et al., arXiv 2310.04378, sec. 4.3). A strength that leaves none gives the whole
+// grid's. Throws Error naming `num_inference_steps` when it is more than are left.
+Timetable distilled_timetable(Sampler sampler, const Schedule& schedule, int count,
+                              double strength);
+
+// Throws Error naming rescale_betas_zero_snr where the first timestep is all noise, of which
+// "epsilon" says nothing (ddim, lcm, tcd).
+void check_terminal_noise(const ScheduleConfig& config, const Timetable& table);
+
 // The timetable of euler and lms: sigmas end with zero, or with sigma_min where the config says so.
 Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count);
 

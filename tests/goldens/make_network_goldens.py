@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, LatentConsistencyModelPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -131,6 +131,30 @@ def unet(name, seed, height, width, **settings):
          config_of(model))
 
 
+def guided_unet(name, seed, dim):
+    """A network with an input for the strength of guidance, told and not told."""
+    model = randomise(UNet2DConditionModel(
+        time_cond_proj_dim=dim, block_out_channels=(8, 12), layers_per_block=1,
+        cross_attention_dim=12, norm_num_groups=2, attention_head_dim=2, sample_size=8,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")), seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    sample = torch.randn((3, 4, 7, 6), generator=generator)
+    timestep = torch.tensor([981.25, 17.5, 500])
+    context = torch.randn((3, 5, 12), generator=generator)
+    w = torch.tensor([0.0, 6.5, 13.0])
+    embed = LatentConsistencyModelPipeline.get_guidance_scale_embedding
+    output = model(sample, timestep, context, timestep_cond=embed(None, w, dim)).sample
+    probe = torch.randn(output.shape, generator=generator)
+    (output * probe).sum().backward()
+    with torch.no_grad():
+        untold = model(sample, timestep, context).sample
+        one = model(sample, 321, context, timestep_cond=embed(None, w[1:2], dim)).sample
+    save(name, {**weights_of(model), "sample": sample, "timestep": timestep, "context": context,
+                "w": w, "embedding": embed(None, w, dim), "output": output, "probe": probe,
+                "untold": untold, "one": one, **gradients_of(model)}, config_of(model))
+
+
 def bundled(folder):
     """Outputs of the bundled model's real weights, in float32."""
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
@@ -186,6 +210,8 @@ def main():
          down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
          up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), transformer_layers_per_block=2,
          flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-3, sample_size=8)
+    guided_unet("unet_guided", 100, 10)
+    guided_unet("unet_guided_odd", 110, 7)
     if len(sys.argv) > 1:
         bundled(Path(sys.argv[1]))
 

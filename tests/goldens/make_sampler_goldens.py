@@ -25,7 +25,7 @@ SHAPE = (1, 4, 2, 4)
 
 # torch's square root of a float32 is off by a last digit on some processors (it asks MKL), which
 # the rescaling to zero terminal SNR makes 3.6e-7 of. numpy's is rounded as IEEE 754 says.
-torch.Tensor.sqrt = lambda x: torch.from_numpy(numpy.sqrt(x.numpy()))
+torch.Tensor.sqrt = lambda x: torch.from_numpy(numpy.asarray(numpy.sqrt(x.numpy())))
 
 CLASSES = {
     "ddim": diffusers.DDIMScheduler,
@@ -33,7 +33,10 @@ CLASSES = {
     "lms": diffusers.LMSDiscreteScheduler,
     "euler": diffusers.EulerDiscreteScheduler,
     "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
+    "lcm": diffusers.LCMScheduler,
+    "tcd": diffusers.TCDScheduler,
 }
+DISTILLED = ("lcm", "tcd")  # they lay their steps below a strength, the others leave steps out
 
 # Stable Diffusion 1.5's scheduler_config.json, 2.1's, and one of a fine-tune saved from DPM-Solver++.
 SD1 = {"_class_name": "PNDMScheduler", "beta_end": 0.012, "beta_schedule": "scaled_linear",
@@ -89,9 +92,12 @@ def run(case):
     """The loop of diffusers' StableDiffusionPipeline, and of its image-to-image with a strength."""
     sampler, steps = case["sampler"], case["steps"]
     scheduler = make_scheduler(sampler, case["config"])
-    scheduler.set_timesteps(steps)
+    if sampler in DISTILLED:
+        scheduler.set_timesteps(steps, strength=case.get("strength", 1.0))
+    else:
+        scheduler.set_timesteps(steps)
     table = {"timesteps": scheduler.timesteps.float()}
-    if sampler not in ("ddim", "pndm"):
+    if sampler not in ("ddim", "pndm", *DISTILLED):
         table["sigmas"] = scheduler.sigmas
     table["init_noise_sigma"] = torch.tensor(float(scheduler.init_noise_sigma))
 
@@ -100,6 +106,8 @@ def run(case):
     if "strength" in case:
         x0 = torch.randn(SHAPE, generator=torch.Generator().manual_seed(8))
         begin = max(steps - min(int(steps * case["strength"]), steps), 0) * scheduler.order
+        if sampler in DISTILLED:
+            begin = 0
         timesteps = timesteps[begin:]
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(begin)
@@ -110,6 +118,10 @@ def run(case):
     options = {}
     if case.get("ddim_eta", 0) > 0:
         options = {"eta": case["ddim_eta"], "generator": torch.Generator().manual_seed(9)}
+    if sampler == "lcm":
+        options = {"generator": torch.Generator().manual_seed(9)}
+    if sampler == "tcd":
+        options = {"eta": case.get("tcd_eta", 0.0), "generator": torch.Generator().manual_seed(9)}
     trace = [latents]
     for t in timesteps:
         output = toy_denoiser(scheduler.scale_model_input(latents, t), t)
@@ -128,6 +140,8 @@ def cases():
     predictions = ("epsilon", "v_prediction", "sample")
 
     for sampler in CLASSES:
+        if sampler in DISTILLED:
+            continue
         alphas = (True, False) if sampler in ("ddim", "pndm") else (False,)
         for steps, prediction, spacing, offset, to_one in itertools.product(
                 all_steps, predictions, ("leading", "linspace", "trailing"), (0, 1), alphas):
@@ -225,6 +239,49 @@ def cases():
                "config": {**SD2, "final_sigmas_type": "sigma_min"}}
 
 
+def distilled_cases():
+    """The samplers of distilled models, and the others with as few steps."""
+    predictions = ("epsilon", "v_prediction", "sample")
+    files = {"flowers": json.loads(FLOWERS.read_text()), "sd1": SD1, "sd2": SD2, "dpm": DPM}
+    betas = [0.001 + 0.0002 * (i % 7) for i in range(100)]
+    files |= {
+        "linear": {**SD1, "beta_schedule": "linear"},
+        "zero-snr": {**SD2, "rescale_betas_zero_snr": True},
+        "trained": {**SD1, "num_train_timesteps": 100, "trained_betas": betas},
+        "range-900": {**SD1, "num_train_timesteps": 900},
+        "cosine": {**SD2, "beta_schedule": "squaredcos_cap_v2"},
+        "grid-20": {**SD1, "original_inference_steps": 20, "timestep_scaling": 0.05},
+    }
+    for sampler in DISTILLED:
+        etas = (0, 0.3, 1.0) if sampler == "tcd" else (0,)
+        for steps, prediction, eta in itertools.product(
+                (*range(1, 9), 13, 50), predictions, etas):
+            yield {"name": f"{sampler}-{steps}-{prediction}-eta-{eta}", "sampler": sampler,
+                   "steps": steps, "tcd_eta": eta,
+                   "config": {**SD1, "prediction_type": prediction}}
+        for steps, prediction, strength in itertools.product(
+                (1, 2, 4, 8), ("epsilon", "v_prediction"), (0.02, 0.29, 0.3, 0.75, 0.95)):
+            if int(50 * strength) >= steps:
+                yield {"name": f"{sampler}-{steps}-{prediction}-strength-{strength}",
+                       "sampler": sampler, "steps": steps, "strength": strength, "tcd_eta": 0.3,
+                       "config": {**SD1, "prediction_type": prediction}}
+        for (label, config), steps in itertools.product(files.items(), (1, 4, 8)):
+            yield {"name": f"{sampler}-{steps}-file-{label}", "sampler": sampler, "steps": steps,
+                   "tcd_eta": 0.3, "config": config}
+        for name, own in {**KARRAS_CLASSES, "LCMScheduler": diffusers.LCMScheduler,
+                          "TCDScheduler": diffusers.TCDScheduler}.items():
+            yield {"name": f"{sampler}-4-class-{name}", "sampler": sampler, "steps": 4,
+                   "tcd_eta": 0.3, "config": json.loads(own(**BETAS).to_json_string())}
+    for steps, prediction, zero in itertools.product(
+            (1, 2, 4, 6, 8), ("epsilon", "v_prediction"), (False, True)):
+        if zero and prediction == "epsilon":
+            continue  # at the first timestep "epsilon" says nothing of the picture
+        yield {"name": f"ddim-{steps}-{prediction}-few-trailing-{int(zero)}", "sampler": "ddim",
+               "steps": steps, "config": {**SD1, "prediction_type": prediction,
+                                          "timestep_spacing": "trailing",
+                                          "rescale_betas_zero_snr": zero}}
+
+
 def schedules():
     """Of DDIMScheduler, whose table training uses."""
     betas = [0.001 + 0.0002 * (i % 7) for i in range(50)]
@@ -242,7 +299,7 @@ def schedules():
 
 def main():
     index, tensors = [], {}
-    for case in cases():
+    for case in itertools.chain(cases(), distilled_cases()):
         assert not any(known["name"] == case["name"] for known in index), case["name"]
         index.append(case)
         for key, value in run(case).items():

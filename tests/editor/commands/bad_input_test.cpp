@@ -195,7 +195,7 @@ TEST_F(BadInput, WrongUsage) {
     refused({"edit", photo.string(), " \t\n"}, {"target text: is empty"});
     refused({"generate", ""}, {"text: is empty"});
     refused(edit(photo, {"--sampler", "magic"}),
-            {"--sampler", "'magic'", "ddim, pndm, lms, euler, dpmpp_2m"});
+            {"--sampler", "'magic'", "ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd"});
     refused(edit(photo, {"--rank", "-1"}), {"--rank: is not from 0 to 1024"});
     refused(edit(photo, {"--from", ""}), {"--from: is empty"});
     refused(edit(photo, {"--mode", "slow"}), {"--mode: 'slow' is none of fast, paper"});

@@ -48,6 +48,27 @@ TEST(Recipe, SurvivesJsonExactly) {
     EXPECT_EQ(read.crop, recipe.crop);
 }
 
+TEST(Recipe, KeepsWhatFewStepsAreSampledBy) {
+    Recipe recipe = unusual();
+    EXPECT_EQ(to_json(recipe).find("tcd_eta"), std::string::npos)
+        << "as it was before there was one";
+    EXPECT_EQ(to_json(recipe).find("spacing"), std::string::npos);
+    recipe.sample.sampler = pipeline::Sampler::tcd;
+    recipe.sample.tcd_eta = 0.75;
+    recipe.sample.spacing = pipeline::TimestepSpacing::trailing;
+    const Recipe read = recipe_from_json(to_json(recipe), "test");
+    EXPECT_EQ(to_json(read), to_json(recipe));
+    EXPECT_EQ(read.sample.sampler, pipeline::Sampler::tcd);
+    EXPECT_EQ(read.sample.tcd_eta, 0.75);
+    EXPECT_EQ(read.sample.spacing, pipeline::TimestepSpacing::trailing);
+    nlohmann::json wrong = nlohmann::json::parse(to_json(recipe));
+    wrong["keepsake"]["sample"]["spacing"] = "uniform";
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+    wrong["keepsake"]["sample"]["spacing"] = "leading";
+    wrong["keepsake"]["sample"]["tcd_eta"] = 1.5;
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+}
+
 // Recipes are older than the words' way; they meant the line, and keep their tags.
 TEST(Recipe, OlderOnesGoByTheLine) {
     Recipe recipe = unusual();

@@ -70,7 +70,7 @@ TEST(UNetConfig, NamesEveryUnsupportedKeyInOneError) {
         {"resnet_time_scale_shift", "scale_shift"},
         {"reverse_transformer_layers_per_block", {1, 1, 1}},
         {"sample_size", {16, 24}},
-        {"time_cond_proj_dim", 256},
+        {"time_cond_proj_dim", 2},
         {"time_embedding_act_fn", "silu"},
         {"time_embedding_dim", 99},
         {"time_embedding_type", "fourier"},

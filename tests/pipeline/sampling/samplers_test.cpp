@@ -79,18 +79,22 @@ void expect_table(const json& test, const Timetable& table) {
 double run_case(const json& test) {
     const Schedule schedule(ScheduleConfig::from_json(test["config"]));
     const Sampler sampler = parse_sampler(test["sampler"].get<std::string>());
-    const Timetable table = make_timetable(sampler, schedule, test["steps"]);
+    const double strength = test.value("strength", 1.0);
+    const Timetable table = make_timetable(sampler, schedule, test["steps"], strength);
     expect_table(test, table);
 
     const Tensor expected = goldens().at(test["name"].get<std::string>() + ".latents");
     SamplerControls controls;
     Tensor latents = randn(7) * table.init_noise_sigma;
     if (test.contains("strength")) {
-        controls.begin = start_index(table, test["strength"]);
+        controls.begin = start_index(table, strength);
         latents = add_noise_at(table, schedule, randn(8), randn(7), controls.begin);
     }
     controls.ddim_eta = test.value("ddim_eta", 0.0);
-    if (controls.ddim_eta > 0) controls.generators = {seeded(9)};
+    controls.tcd_eta = test.value("tcd_eta", 0.0);
+    if (draws_noise(sampler, controls.ddim_eta, controls.tcd_eta)) {
+        controls.generators = {seeded(9)};
+    }
 
     double worst = relative_error(latents, expected.slice(0, 0, 1));
     std::size_t calls = 0;
@@ -123,11 +127,12 @@ TEST_P(SamplerParity, EveryLatentIsTheReferences) {
     std::printf("%s: %d cases, worst relative error %.2g\n", GetParam(), cases, worst);
 }
 INSTANTIATE_TEST_SUITE_P(All, SamplerParity,
-                         testing::Values("ddim", "pndm", "lms", "euler", "dpmpp_2m"),
+                         testing::Values("ddim", "pndm", "lms", "euler", "dpmpp_2m", "lcm", "tcd"),
                          [](const auto& info) { return std::string(info.param); });
 
-const std::vector<Sampler> all_samplers = {Sampler::ddim, Sampler::pndm, Sampler::lms,
-                                           Sampler::euler, Sampler::dpmpp_2m};
+const std::vector<Sampler> all_samplers = {Sampler::ddim,  Sampler::pndm,     Sampler::lms,
+                                           Sampler::euler, Sampler::dpmpp_2m, Sampler::lcm,
+                                           Sampler::tcd};
 
 Schedule stable_diffusion(PredictionType type = PredictionType::epsilon) {
     return Schedule(ScheduleConfig::stable_diffusion(type));
@@ -149,7 +154,8 @@ TEST(Samplers, NamesAreTheCommandLines) {
         EXPECT_EQ(parse_sampler(sampler_name(sampler)), sampler);
     }
     const std::string error = error_of([] { parse_sampler("heun"); });
-    EXPECT_EQ(error, "sampler \"heun\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m)");
+    EXPECT_EQ(error,
+              "sampler \"heun\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd)");
     EXPECT_THROW(parse_sampler("DDIM"), Error);
     EXPECT_THROW(parse_sampler(""), Error);
 }
@@ -169,7 +175,10 @@ TEST(Samplers, ArriveAtThePictureThatTheModelKnows) {
         };
         for (const Sampler sampler : all_samplers) {
             const Timetable table = make_timetable(sampler, schedule, 50);
-            const Tensor found = sample(oracle, schedule, table, randn(7) * table.init_noise_sigma);
+            SamplerControls controls;
+            controls.generators = {seeded(1)};
+            const Tensor found =
+                sample(oracle, schedule, table, randn(7) * table.init_noise_sigma, controls);
             // ddim and pndm end at the first training timestep's noise, sigma 0.03.
             EXPECT_LE(relative_error(found, picture), 0.05) << sampler_name(sampler);
         }
@@ -222,6 +231,63 @@ TEST(Samplers, TrailingNeverLeavesTheTimesteps) {
             ASSERT_GE(table.timesteps.back(), 0);
         }
     }
+}
+
+// The timesteps of few steps that diffusers' LCMScheduler and TCDScheduler have; with a strength
+// the same number below it.
+TEST(Samplers, TheGridOfDistilledModels) {
+    const Schedule schedule = stable_diffusion();
+    using Steps = std::vector<double>;
+    for (const Sampler sampler : {Sampler::lcm, Sampler::tcd}) {
+        const auto steps = [&](int count, double strength = 1) {
+            return make_timetable(sampler, schedule, count, strength).timesteps;
+        };
+        EXPECT_EQ(steps(1), Steps{999});
+        EXPECT_EQ(steps(4), (Steps{999, 759, 499, 259}));
+        EXPECT_EQ(steps(8), (Steps{999, 879, 759, 639, 499, 379, 259, 139}));
+        EXPECT_EQ(steps(4, 0.5), (Steps{499, 379, 259, 139}));
+        EXPECT_EQ(steps(2, 0.04), (Steps{39, 19}));
+        const Timetable half = make_timetable(sampler, schedule, 4, 0.5);
+        EXPECT_EQ(start_index(half, 0.5), 0u);
+        // So weak that no timestep is below it: nothing is left to do.
+        EXPECT_EQ(start_index(make_timetable(sampler, schedule, 4, 0.01), 0.01), 4u);
+        const std::string name(sampler_name(sampler));
+        EXPECT_EQ(error_of([&] { steps(51); }),
+                  "num_inference_steps: 51 is more than the 50 timesteps of " + name + "'s grid");
+        EXPECT_EQ(error_of([&] { steps(4, 0.07); }),
+                  "num_inference_steps: 4 is more than the 3 timesteps of " + name +
+                      "'s grid below the strength");
+        EXPECT_NE(error_of([&] { steps(4, 1.5); }).find("strength: 1.5"), std::string::npos);
+        ScheduleConfig zero = schedule.config;
+        zero.rescale_betas_zero_snr = true;
+        EXPECT_NE(error_of([&] {
+                      make_timetable(sampler, Schedule(zero), 4);
+                  }).find("rescale_betas_zero_snr"),
+                  std::string::npos);
+        ScheduleConfig dense = schedule.config;
+        dense.original_inference_steps = 1001;
+        EXPECT_NE(error_of([&] {
+                      make_timetable(sampler, Schedule(dense), 4);
+                  }).find("original_inference_steps: 1001"),
+                  std::string::npos);
+    }
+}
+
+TEST(Samplers, WhatDrawsNoiseNeedsAGenerator) {
+    const Schedule schedule = stable_diffusion();
+    for (const Sampler sampler : all_samplers) {
+        SamplerControls controls;
+        controls.ddim_eta = 0.5;
+        const Timetable table = make_timetable(sampler, schedule, 4);
+        const std::string error =
+            error_of([&] { sample(toy_denoiser, schedule, table, randn(7), controls); });
+        const bool draws = draws_noise(sampler, controls.ddim_eta, controls.tcd_eta);
+        EXPECT_EQ(error.starts_with("generators: "), draws) << sampler_name(sampler) << error;
+        EXPECT_EQ(draws,
+                  sampler == Sampler::ddim || sampler == Sampler::lcm || sampler == Sampler::tcd);
+    }
+    EXPECT_FALSE(draws_noise(Sampler::tcd, 1, 0));
+    EXPECT_FALSE(draws_noise(Sampler::ddim, 0, 1));
 }
 
 TEST(Samplers, WhatASamplerDoesNotImplementIsRefusedByName) {
@@ -314,6 +380,9 @@ TEST(Samplers, WrongArgumentsAreNamed) {
         controls.generators = {seeded(1)};
         EXPECT_NE(error_with(randn(7), controls).find("ddim_eta: "), std::string::npos);
     }
+    SamplerControls gamma;
+    gamma.tcd_eta = 1.5;
+    EXPECT_NE(error_with(randn(7), gamma).find("tcd_eta: "), std::string::npos);
     SamplerControls no_generator;
     no_generator.ddim_eta = 0.5;
     EXPECT_NE(error_with(randn(7), no_generator).find("generators: "), std::string::npos);
@@ -331,6 +400,7 @@ TEST(Samplers, ReportEachModelCallAndStop) {
         const Timetable table = make_timetable(sampler, schedule, 10);
         SamplerControls controls;
         controls.begin = start_index(table, 0.5);
+        controls.generators = {seeded(1)};
         const auto total = static_cast<std::int64_t>(table.timesteps.size() - controls.begin);
         std::int64_t reports = 0;
         std::stop_source stop;
