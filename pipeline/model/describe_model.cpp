@@ -141,12 +141,24 @@ std::string describe_lora(const SafetensorsFile& file) {
     return text + "\n" + totals(file).text() + "\n";
 }
 
+// The kind, what it is for and the words that call it; of a LoRA its rank, too.
+std::string describe_any_adapter(const SafetensorsFile& file) {
+    const AdapterReport report = describe_adapter(file);
+    std::string text = is_lora(file) ? describe_lora(file)
+                                     : report.kind + ", " + std::to_string(report.tensors) +
+                                           " tensors\n" + totals(file).text() + "\n";
+    if (is_lora(file) && report.kind != "LoRA") line(text, "kind", report.kind);
+    if (!report.made_for.empty()) line(text, "made for", report.made_for);
+    for (const std::string& words : report.trigger_words) line(text, "trigger", words);
+    return text;
+}
+
 }  // namespace
 
 std::string describe_model(const std::filesystem::path& path, const LoadOptions& options) {
     if (type_at(path) == std::filesystem::file_type::regular) {
         const SafetensorsFile file(path);
-        if (is_lora(file)) return describe_lora(file);
+        if (is_lora(file) || is_adapter(file)) return describe_any_adapter(file);
         const bool checkpoint = std::ranges::any_of(file.tensors(), [](const auto& tensor) {
             return tensor.first.starts_with("model.diffusion_model.");
         });

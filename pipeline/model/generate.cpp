@@ -166,8 +166,9 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
                       ? init.expand_as(noise)
                       : add_noise_at(timetable, schedule, init, noise, controls.begin);
     }
-    const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, input.cond, input.uncond,
-                                             options.guidance_scale);
+    const Denoiser denoise = input.denoiser ? input.denoiser
+                                            : guided_denoiser(unet ? *unet : model.unet, input.cond,
+                                                              input.uncond, options.guidance_scale);
     return sample(denoise, schedule, timetable, latents, controls);
 }
 

@@ -73,6 +73,7 @@ struct GenerateInput {
     // Where draws_noise: one for the batch or one per picture (SamplerControls).
     std::vector<at::Generator> generators = {};
     std::optional<Tensor> inverted;  // of invert_latents, for noise_share below 1
+    Denoiser denoiser = {};          // in place of guided_denoiser with cond and uncond
 };
 
 // The most pictures of width x height pixels that are worth a batch of their own, guidance's second

@@ -14,6 +14,12 @@
 namespace keepsake::pipeline {
 namespace {
 
+// A tensor's name as the networks know it.
+std::string bare_name(const std::string& name) {
+    constexpr std::string_view prefix = "text_model.";
+    return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
+
 void add_part(Fingerprint& fingerprint, std::string_view bytes) {
     fingerprint.add(bytes);
     fingerprint.end_part();
@@ -33,12 +39,29 @@ void add_tensor(Fingerprint& fingerprint, const std::string& name, const StoredT
         add_part(fingerprint, tensor.file->read_bytes(tensor.from.source, offset, sample_size));
 }
 
-std::string fingerprint(const ModelFiles& files) {
+// Of two files the bytes of all that they change.
+void add_changes(Fingerprint& fingerprint, const ChangeMap& changes) {
+    for (const auto& [name, list] : changes) {
+        add_part(fingerprint, name);
+        for (const LayerChange& change : list) {
+            add_part(fingerprint, std::to_string(change.strength));
+            for (const auto& [part, tensor] : change.parts)
+                add_tensor(fingerprint, part, {change.file, {tensor}});
+        }
+    }
+}
+
+std::string fingerprint(const ModelFiles& files, const LoadOptions& options = {},
+                        const Adapters& adapters = {}) {
     Fingerprint fingerprint;
     for (const auto* component : {&files.text_encoder, &files.vae, &files.unet}) {
         add_part(fingerprint, "component");
         for (const auto& [name, tensor] : component->tensors) add_tensor(fingerprint, name, tensor);
     }
+    if (options.clip_skip > 0)
+        add_part(fingerprint, "clip_skip " + std::to_string(options.clip_skip));
+    add_changes(fingerprint, adapters.unet);
+    add_changes(fingerprint, adapters.text_encoder);
     return fingerprint.text();
 }
 
@@ -76,24 +99,44 @@ Tokenizer load_tokenizer(const ModelFiles& files) {
 
 }  // namespace
 
-Weights lazy_weights(const ComponentFiles& component) {
+Weights lazy_weights(const ComponentFiles& component, const ChangeMap& changes) {
     std::map<std::string, Weights::Source> sources;
     for (const auto& [name, tensor] : component.tensors) {
         const auto& info = tensor.file->tensors().at(tensor.from.source);
-        sources[name] = {
-            ldm_shape(tensor.from, info.shape), info.dtype,
-            [tensor](at::ScalarType as) { return read_ldm_tensor(*tensor.file, tensor.from, as); }};
+        Weights::Source& source = sources[name];
+        source.shape = ldm_shape(tensor.from, info.shape);
+        source.stored = info.dtype;
+        source.read = [tensor](at::ScalarType as) {
+            return read_ldm_tensor(*tensor.file, tensor.from, as);
+        };
+        const auto change = changes.find(bare_name(name));
+        if (change == changes.end()) continue;
+        source.read = [plain = source.read, list = change->second](at::ScalarType as) {
+            return changed(plain(at::kFloat).contiguous(), list).to(as);
+        };
     }
     return Weights(std::move(sources), component.noun);
+}
+
+ShapeMap ComponentFiles::shapes() const {
+    ShapeMap shapes;
+    for (const auto& [name, tensor] : tensors)
+        shapes[bare_name(name)] =
+            ldm_shape(tensor.from, tensor.file->tensors().at(tensor.from.source).shape);
+    return shapes;
 }
 
 ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& options) {
     const auto type = type_at(path);
     if (type == std::filesystem::file_type::not_found)
         throw Error(path.string(), "no such model folder or checkpoint");
-    if (type != std::filesystem::file_type::directory) return open_single_file(path, options);
-    auto files = open_diffusers_folder(path);
-    apply_prediction(files, options);
+    auto files = type != std::filesystem::file_type::directory ? open_single_file(path, options)
+                                                               : open_diffusers_folder(path);
+    if (type == std::filesystem::file_type::directory) {
+        apply_prediction(files, options);
+        if (!options.vae.empty()) replace_vae(files, options.vae);
+    }
+    apply_clip_skip(files, options);
     return files;
 }
 
@@ -126,25 +169,27 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
     Tokenizer tokenizer = load_tokenizer(files);
     check_fit(files, tokenizer);
     check_fit(files);
-    const auto weights = [&](const ComponentFiles& component) {
-        auto result = lazy_weights(component);
+    const Adapters adapters = open_adapters_of(files, options);
+    const auto weights = [&](const ComponentFiles& component, const ChangeMap& changes) {
+        auto result = lazy_weights(component, changes);
         result.set_target(options.dtype, options.device);
         result.keep_stored_precision();
         return result;
     };
-    Weights unet_weights = weights(files.unet);
+    Weights unet_weights = weights(files.unet, adapters.unet);
     unet_weights.set_arithmetic(options.arithmetic);
-    return Model{
-        .path = path,
-        .fingerprint = fingerprint(files),
-        .left_alone = files.left_alone,
-        .tokenizer = std::move(tokenizer),
-        .text_encoder = TextEncoder(files.text_encoder_config, weights(files.text_encoder)),
-        .vae = Vae(files.vae_config, weights(files.vae)),
-        .unet = UNet(files.unet_config, std::move(unet_weights)),
-        .schedule = Schedule(files.schedule),
-        .dtype = options.dtype,
-        .device = options.device};
+    return Model{.path = path,
+                 .fingerprint = fingerprint(files, options, adapters),
+                 .left_alone = files.left_alone,
+                 .tokenizer = std::move(tokenizer),
+                 .text_encoder = TextEncoder(files.text_encoder_config,
+                                             weights(files.text_encoder, adapters.text_encoder)),
+                 .vae = Vae(files.vae_config, weights(files.vae, {})),
+                 .unet = UNet(files.unet_config, std::move(unet_weights)),
+                 .schedule = Schedule(files.schedule),
+                 .dtype = options.dtype,
+                 .device = options.device,
+                 .adapters = adapters.reports};
 }
 
 std::string model_fingerprint(const std::filesystem::path& path) {

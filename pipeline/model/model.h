@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "pipeline/networks/adapter.h"
 #include "pipeline/networks/text_encoder.h"
 #include "pipeline/networks/unet.h"
 #include "pipeline/networks/vae.h"
@@ -24,6 +26,14 @@ struct LoadOptions {
     // holds CLIP's vocabulary (the bundled model's does). A diffusers folder brings its own.
     std::filesystem::path tokenizer;
     std::filesystem::path default_tokenizer;
+    // A VAE in place of the model's own: a diffusers folder of one, or a single file in diffusers'
+    // names or the original ones. None: <stem>.vae.safetensors beside a checkpoint, else its own.
+    std::filesystem::path vae = {};
+    // Which layer of the text encoder, counted from the last, gives the embedding: 1 the last, 2
+    // the one before it. 0: as the model says (SD 2.x: 2).
+    int clip_skip = 0;
+    // Added to the weights as they are read, in this order.
+    std::vector<AdapterFile> adapters = {};
 };
 
 struct Model {
@@ -37,6 +47,7 @@ struct Model {
     Schedule schedule;
     at::ScalarType dtype = at::kFloat;
     at::Device device = at::kCPU;
+    std::vector<AdapterReport> adapters = {};  // what was used of options.adapters
 
     // The side of the square it was trained at, in pixels.
     std::int64_t native_size() const {
@@ -55,7 +66,8 @@ struct Model {
 //     terminal SNR. Tensors of none of the three components are left alone.
 // Weights are read one tensor at a time: peak memory is that of the model. Throws Error naming the
 // file, and for tensors all that do not fit in a component; a pickle checkpoint (.ckpt, .bin, .pt)
-// is refused with how to convert it.
+// is refused with how to convert it. With adapters or another clip_skip the model is another one,
+// and so is its fingerprint.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 // 16 hex digits over the names, shapes, dtypes and samples of the values of the weights of a model

@@ -22,6 +22,8 @@ struct StoredTensor {
 struct ComponentFiles {
     std::string noun;  // for errors: the weights file, its index file, or file and component
     std::map<std::string, StoredTensor> tensors;
+    // Names as our networks know them: of the text encoder without "text_model.".
+    ShapeMap shapes() const;
 };
 
 struct ModelFiles {
@@ -41,14 +43,26 @@ struct ModelFiles {
 // What options.prediction_type overrides.
 void apply_prediction(ModelFiles& files, const LoadOptions& options);
 
+// What options.clip_skip overrides. Throws Error naming it where the text encoder has fewer layers.
+void apply_clip_skip(ModelFiles& files, const LoadOptions& options);
+
+// The VAE of options.vae, or that beside the checkpoint `model`; empty: neither.
+std::filesystem::path other_vae(const std::filesystem::path& model, const LoadOptions& options);
+// Puts the VAE of `path` (LoadOptions::vae says of which kinds) in place of the model's own. Throws
+// Error naming the file that holds none.
+void replace_vae(ModelFiles& files, const std::filesystem::path& path);
+
+// The adapters of options, found in this model's layers.
+Adapters open_adapters_of(const ModelFiles& files, const LoadOptions& options);
+
 // Both throw Error as load_model does, but look at headers and configs alone.
 ModelFiles open_diffusers_folder(const std::filesystem::path& folder);
 ModelFiles open_single_file(const std::filesystem::path& path, const LoadOptions& options);
-// Whichever of the two `path` is, with options.prediction_type applied.
+// Whichever of the two `path` is, with all that options override but the adapters.
 ModelFiles open_model(const std::filesystem::path& path, const LoadOptions& options);
 
-// The component's tensors, read when they are taken.
-Weights lazy_weights(const ComponentFiles& component);
+// The component's tensors, read when they are taken, with these changes.
+Weights lazy_weights(const ComponentFiles& component, const ChangeMap& changes = {});
 
 // Throws Error where load_model would, but for the values of the weights, which it does not read;
 // without a tokenizer what concerns it is left out.

@@ -38,9 +38,9 @@ std::string told(const std::vector<std::string>& names) {
 }
 
 // Says what the file is, where it is no checkpoint that can be loaded.
-void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout) {
+void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout, bool other_vae) {
     const auto refuse = [&](const std::string& why) { throw Error(file.path().string(), why); };
-    if (is_lora(file)) refuse("is a LoRA, not a model");
+    if (is_lora(file)) refuse("is a LoRA, not a model: give it with --lora");
     if (any_name(file, "conditioner.embedders."))
         refuse("is a Stable Diffusion XL checkpoint; only 1.x and 2.x are supported");
     if (layout.unet.empty() && layout.vae.empty() && layout.text_encoder.empty() &&
@@ -50,7 +50,9 @@ void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout) {
         refuse(
             "is no Stable Diffusion 1.x or 2.x checkpoint: it has no tensor "
             "model.diffusion_model.input_blocks.0.0.weight");
-    if (layout.vae.empty()) refuse("has no VAE (first_stage_model.*)");
+    if (layout.vae.empty() && !other_vae)
+        refuse("has no VAE (first_stage_model.*): give one with --vae, or put it beside as " +
+               file.path().stem().string() + ".vae.safetensors");
     if (layout.text_encoder.empty()) refuse("has no text encoder (cond_stage_model.*)");
 }
 
@@ -135,18 +137,20 @@ bool is_lora(const SafetensorsFile& file) {
 ModelFiles open_single_file(const path& path, const LoadOptions& options) {
     const auto file = std::make_shared<const SafetensorsFile>(path);
     const auto layout = read_ldm_layout(file->tensors());
-    check_is_checkpoint(*file, layout);
+    const auto vae = other_vae(path, options);
+    check_is_checkpoint(*file, layout, !vae.empty());
 
     ModelFiles files;
     files.path = path;
     files.left_alone = told(layout.left_alone);
     files.text_encoder = component(file, "text encoder", layout.text_encoder);
     files.vae = component(file, "VAE", layout.vae);
+    if (!vae.empty()) replace_vae(files, vae);
     files.unet = component(file, "U-Net", layout.unet);
     try {
         files.text_encoder_config =
             TextEncoderConfig::detect_from_weights(lazy_weights(files.text_encoder));
-        files.vae_config = VaeConfig::detect_from_weights(lazy_weights(files.vae));
+        if (vae.empty()) files.vae_config = VaeConfig::detect_from_weights(lazy_weights(files.vae));
         files.unet_config = UNetConfig::detect_from_weights(lazy_weights(files.unet));
     } catch (const Error& error) {
         throw Error(path.string(), error.what());
