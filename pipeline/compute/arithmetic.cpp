@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "pipeline/compute/bfloat16_trial.h"
 #include "pipeline/compute/kernels.h"
 
 namespace keepsake::pipeline {
@@ -14,49 +15,108 @@ namespace {
 using kernels::Kernels;
 using Clock = std::chrono::steady_clock;
 
-// A 3x3 convolution's shape: long rows, two panels and a few tiles, within the caches.
-struct Trial {
-    static constexpr std::int64_t rows = 96, columns = 64, depth = 576;
-    std::vector<float> a = std::vector<float>(rows * depth, 0.5f);
-    std::vector<float> weights = std::vector<float>(columns * depth, 0.25f);
-    std::vector<float> c = std::vector<float>(rows * columns);
+std::vector<float> room(std::int64_t floats) {
+    return std::vector<float>(static_cast<std::size_t>(floats), 0.5f);
+}
 
-    // Seconds of one product on this thread, the least of several.
-    double seconds(const Kernels& k) {
-        kernels::Product job;
-        job.a = a.data();
-        job.a_rows = {rows, 1, depth, 0, 0};
-        job.segment_length = depth;
-        job.rows = rows;
-        job.columns = columns;
-        const std::int64_t panels = (columns + k.panel_width - 1) / k.panel_width;
-        std::vector<float> packed(
-            static_cast<std::size_t>(kernels::packed_size(k.panel_width, columns, depth)));
-        k.pack({weights.data()}, columns, depth, packed.data(), 0, panels);
-        job.panels = packed.data();
-        job.c = c.data();
-        job.c_rows = {rows, 1, columns, 0, 0};
-        std::vector<float> scratch(static_cast<std::size_t>(k.product_scratch(job, rows)));
-        double least = std::numeric_limits<double>::max();
-        for (int i = 0; i < 30; ++i) {
-            const Clock::time_point begin = Clock::now();
-            k.product(job, {0, rows, 0, panels}, scratch.data());
-            least = std::min(least, std::chrono::duration<double>(Clock::now() - begin).count());
-        }
-        return least;
+// Some rows of a product of Stable Diffusion's U-Net. Like a network's, its weights lie in the
+// second-level cache: what waits for them there counts too.
+class ProductTrial {
+  public:
+    explicit ProductTrial(const Kernels& k) : kernels_(k) {
+        panels_ = (columns + k.panel_width - 1) / k.panel_width;
+        packed_ = room(kernels::packed_size(k.panel_width, columns, depth));
+        k.pack({weights_.data()}, columns, depth, packed_.data(), 0, panels_);
+        job_.a = a_.data();
+        job_.a_rows = {rows, 1, depth, 0, 0};
+        job_.segment_length = depth;
+        job_.rows = rows;
+        job_.columns = columns;
+        job_.panels = packed_.data();
+        job_.c = c_.data();
+        job_.c_rows = {rows, 1, columns, 0, 0};
+        scratch_ = room(k.product_scratch(job_, rows));
     }
+    void operator()() { kernels_.product(job_, {0, rows, 0, panels_}, scratch_.data()); }
+
+  private:
+    static constexpr std::int64_t rows = 96, columns = 320, depth = 320;
+    const Kernels& kernels_;
+    std::int64_t panels_ = 0;
+    std::vector<float> a_ = room(rows * depth), weights_ = room(columns * depth);
+    std::vector<float> c_ = room(rows * columns), packed_, scratch_;
+    kernels::Product job_;
 };
+
+// A 3x3 convolution of a few tiles.
+class ConvolutionTrial {
+  public:
+    explicit ConvolutionTrial(const Kernels& k) : kernels_(k) {
+        panels_ = (channels + k.panel_width - 1) / k.panel_width;
+        packed_ = room(16 * kernels::packed_size(k.panel_width, channels, channels));
+        k.pack_winograd({weights_.data()}, {channels, channels}, packed_.data(), 0, panels_);
+        job_.x = x_.data();
+        job_.height = job_.width = side;
+        job_.channels = job_.columns = channels;
+        job_.panels = packed_.data();
+        job_.c = c_.data();
+        scratch_ = room(k.winograd_scratch(job_.tiles(), channels));
+    }
+    void operator()() { kernels_.winograd(job_, 0, job_.tiles(), 0, panels_, scratch_.data()); }
+
+  private:
+    static constexpr std::int64_t side = 16, channels = 128;
+    const Kernels& kernels_;
+    std::int64_t panels_ = 0;
+    std::vector<float> x_ = room((side + 2) * (side + 2) * channels);
+    std::vector<float> weights_ = room(channels * 9 * channels);
+    std::vector<float> c_ = room(side * side * channels), packed_, scratch_;
+    kernels::Winograd job_;
+};
+
+double seconds(auto& trial) {
+    const Clock::time_point begin = Clock::now();
+    trial();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// The least of several.
+template <class Trial>
+void race_of(const Kernels& of_one, const Kernels& of_other, double& one_seconds,
+             double& other_seconds) {
+    Trial one(of_one), other(of_other);
+    one_seconds = other_seconds = std::numeric_limits<double>::max();
+    for (int i = 0; i < 20; ++i) {
+        one_seconds = std::min(one_seconds, seconds(one));
+        other_seconds = std::min(other_seconds, seconds(other));
+    }
+}
 
 bool try_bfloat16() {
     const Kernels* plain = kernels::kernels_for(Arithmetic::float32);
     const Kernels* rounded = kernels::kernels_for(Arithmetic::bfloat16);
     if (!plain || !rounded) return false;
-    Trial trial;
-    constexpr double enough = 0.8;
-    return trial.seconds(*rounded) <= enough * trial.seconds(*plain);
+    const KernelRace taken = race(*plain, *rounded);
+    return bfloat16_pays(taken.one, taken.other);
 }
 
 }  // namespace
+
+KernelRace race(const Kernels& one, const Kernels& other) {
+    KernelRace taken;
+    race_of<ProductTrial>(one, other, taken.one.product, taken.other.product);
+    race_of<ConvolutionTrial>(one, other, taken.one.convolution, taken.other.convolution);
+    return taken;
+}
+
+bool bfloat16_pays(const KernelSeconds& float32, const KernelSeconds& bfloat16) {
+    constexpr double product_share = 0.36, convolution_share = 0.22;  // docs/speed.md
+    // Less than this is not worth pictures that differ from float32's.
+    constexpr double enough = 0.85;
+    const double taken = product_share * bfloat16.product / float32.product +
+                         convolution_share * bfloat16.convolution / float32.convolution;
+    return taken <= enough * (product_share + convolution_share);
+}
 
 bool has_fast_bfloat16() {
     static const bool fast = try_bfloat16();

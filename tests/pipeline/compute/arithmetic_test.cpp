@@ -7,6 +7,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "pipeline/compute/bfloat16_trial.h"
 #include "pipeline/compute/kernels.h"
 #include "pipeline/model/generate.h"
 #include "pipeline/model/model.h"
@@ -92,6 +93,31 @@ TEST_F(Bfloat16, DrawsThePictureThatFloat32Draws) {
 TEST(Arithmetic, Bfloat16IsNotFastWhereThereIsNone) {
     if (kernels::kernels_for(Arithmetic::bfloat16)) GTEST_SKIP() << "there is";
     EXPECT_FALSE(has_fast_bfloat16());
+}
+
+TEST(Arithmetic, TheTrialRunsEveryKernel) {
+    for (const kernels::Kernels* k : kernels::usable_kernels()) {
+        SCOPED_TRACE(k->name);
+        const KernelRace taken = race(*kernels::usable_kernels().front(), *k);
+        for (const KernelSeconds& seconds : {taken.one, taken.other}) {
+            for (const double time : {seconds.product, seconds.convolution}) {
+                EXPECT_GT(time, 0);
+                EXPECT_LT(time, 10);
+            }
+        }
+    }
+}
+
+// The figures of docs/speed.md: an Emerald Rapids, whose products in bfloat16 reach 95 GFLOP/s and
+// those in float32 165; a Zen 4, where they take half the time.
+TEST(Arithmetic, Bfloat16IsTakenWhereItPays) {
+    const KernelSeconds float32{1.0 / 165, 1.0 / 290};
+    EXPECT_FALSE(bfloat16_pays(float32, {1.0 / 95, 1.0 / 170}));
+    EXPECT_FALSE(bfloat16_pays(float32, float32)) << "a tie is float32's";
+    EXPECT_TRUE(bfloat16_pays(float32, {0.5 / 165, 0.6 / 290}));
+    EXPECT_FALSE(bfloat16_pays(float32, {0.7 / 165, 1.4 / 290}))
+        << "faster products do not make up for slower convolutions";
+    EXPECT_TRUE(bfloat16_pays(float32, {0.6 / 165, 0.9 / 290}));
 }
 
 }  // namespace
