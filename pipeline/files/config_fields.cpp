@@ -51,6 +51,10 @@ std::int64_t ConfigFields::size(const std::string& key, std::int64_t fallback) {
     return fallback;
 }
 
+void ConfigFields::at_most(const std::string& key, std::int64_t value, std::int64_t most) {
+    if (value > most) reject(key, "at most " + std::to_string(most) + " are supported");
+}
+
 std::vector<std::int64_t> ConfigFields::sizes(const std::string& key) {
     const auto* value = find(key);
     if (value && is_list_of_sizes(*value)) return value->get<std::vector<std::int64_t>>();

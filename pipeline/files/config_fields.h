@@ -9,6 +9,13 @@
 
 namespace keepsake::pipeline {
 
+// What a file may ask for at most. A network's layers are built one by one, and a stranger's file
+// shall not ask for a million times a million of them; Stable Diffusion's have 4 levels of 2
+// layers, and text encoders up to 32.
+constexpr std::size_t most_levels = 16;
+constexpr std::int64_t most_layers = 32;  // of a level, and of transformers in a row
+constexpr std::int64_t most_encoder_layers = 1000;
+
 // Each reader returns its fallback (or a harmless value) where a field is wrong and notes the key;
 // finish() then throws one Error that names them all. A null is taken as an absent field, as in
 // diffusers.
@@ -22,6 +29,8 @@ class ConfigFields {
     // required.
     std::int64_t size(const std::string& key);
     std::int64_t size(const std::string& key, std::int64_t fallback);
+    // Notes the key where `value`, which was read from it, is above `most`.
+    void at_most(const std::string& key, std::int64_t value, std::int64_t most);
     // A list of them.
     std::vector<std::int64_t> sizes(const std::string& key);
     // A list of `count` of them, or one number that stands for all.

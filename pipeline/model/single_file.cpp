@@ -56,6 +56,15 @@ void check_is_checkpoint(const SafetensorsFile& file, const LdmLayout& layout, b
     if (layout.text_encoder.empty()) refuse("has no text encoder (cond_stage_model.*)");
 }
 
+// Norms take whole groups; their number is in no tensor of the file.
+void check_widths(const char* component, const std::vector<std::int64_t>& widths,
+                  std::int64_t groups) {
+    for (const std::int64_t width : widths)
+        if (width < 1 || width % groups != 0)
+            throw Error(component, "has a level of width " + std::to_string(width) +
+                                       ", which is no multiple of " + std::to_string(groups));
+}
+
 ComponentFiles component(const std::shared_ptr<const SafetensorsFile>& file, std::string_view name,
                          const std::map<std::string, LdmTensor>& tensors) {
     ComponentFiles component{file->path().string() + " (" + std::string(name) + ")", {}};
@@ -152,6 +161,9 @@ ModelFiles open_single_file(const path& path, const LoadOptions& options) {
             TextEncoderConfig::detect_from_weights(lazy_weights(files.text_encoder));
         if (vae.empty()) files.vae_config = VaeConfig::detect_from_weights(lazy_weights(files.vae));
         files.unet_config = UNetConfig::detect_from_weights(lazy_weights(files.unet));
+        check_widths("VAE", files.vae_config.block_out_channels, files.vae_config.norm_num_groups);
+        check_widths("U-Net", files.unet_config.block_out_channels,
+                     files.unet_config.norm_num_groups);
     } catch (const Error& error) {
         throw Error(path.string(), error.what());
     }

@@ -30,6 +30,7 @@ TextEncoderConfig TextEncoderConfig::from_json(const nlohmann::json& json) {
     config.intermediate_size = fields.size("intermediate_size");
     config.num_hidden_layers = fields.size("num_hidden_layers");
     config.num_attention_heads = fields.size("num_attention_heads");
+    fields.at_most("num_hidden_layers", config.num_hidden_layers, most_encoder_layers);
     config.max_position_embeddings =
         fields.size("max_position_embeddings", config.max_position_embeddings);
     config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);

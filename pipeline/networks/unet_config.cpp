@@ -79,6 +79,13 @@ void check_widths(ConfigFields& fields, const UNetConfig& config) {
         fields.reject("freq_shift", "too large for the width of the first level");
 }
 
+// Of a config that tensors' names gave.
+void check_depth(const UNetConfig& config) {
+    if (config.block_out_channels.size() > most_levels || config.layers_per_block > most_layers ||
+        config.transformer_layers_per_block > most_layers)
+        throw Error("U-Net", "has more layers than are supported");
+}
+
 }  // namespace
 
 UNetConfig UNetConfig::from_json(const nlohmann::json& json) {
@@ -113,6 +120,10 @@ UNetConfig UNetConfig::from_json(const nlohmann::json& json) {
         !std::ranges::all_of(*only, [](const auto& level) { return level == false; }))
         fields.only("only_cross_attention", false);
     for (const auto& [key, supported] : switches_left_off()) fields.only(key, supported);
+    if (levels > most_levels) fields.reject("block_out_channels", "too many levels");
+    fields.at_most("layers_per_block", config.layers_per_block, most_layers);
+    fields.at_most("transformer_layers_per_block", config.transformer_layers_per_block,
+                   most_layers);
     check_widths(fields, config);
     fields.finish();
     return config;
@@ -166,6 +177,7 @@ UNetConfig UNetConfig::detect_from_weights(const Weights& weights) {
     for (const std::int64_t channels : config.block_out_channels)
         config.num_heads.push_back(
             config.use_linear_projection ? std::max<std::int64_t>(channels / 64, 1) : 8);
+    check_depth(config);
     return config;
 }
 

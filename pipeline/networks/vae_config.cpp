@@ -38,7 +38,8 @@ VaeConfig VaeConfig::from_json(const nlohmann::json& json) {
     const std::size_t levels = config.block_out_channels.size();
     check_block_types(fields, "down_block_types", "DownEncoderBlock2D", levels);
     check_block_types(fields, "up_block_types", "UpDecoderBlock2D", levels);
-    if (levels > 16) fields.reject("block_out_channels", "more than 16 levels");
+    if (levels > most_levels) fields.reject("block_out_channels", "too many levels");
+    fields.at_most("layers_per_block", config.layers_per_block, most_layers);
     for (const std::int64_t channels : config.block_out_channels)
         if (channels % config.norm_num_groups != 0) {
             fields.reject("norm_num_groups", "does not divide every width of block_out_channels");
@@ -74,6 +75,8 @@ VaeConfig VaeConfig::detect_from_weights(const Weights& weights) {
             convolution(resnet(config.block_out_channels.size(), 0))[0]);
     config.layers_per_block = 1;
     while (weights.contains(resnet(0, config.layers_per_block))) ++config.layers_per_block;
+    if (config.block_out_channels.size() > most_levels || config.layers_per_block > most_layers)
+        throw Error("VAE", "has more layers than are supported");
     config.use_quant_conv = weights.contains("quant_conv.weight");
     config.use_post_quant_conv = weights.contains("post_quant_conv.weight");
     config.mid_block_add_attention =

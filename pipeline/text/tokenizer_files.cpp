@@ -1,6 +1,7 @@
 #include "pipeline/text/tokenizer_files.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -129,6 +130,17 @@ bool contains(const std::vector<AddedToken>& tokens, const std::string& content)
 std::vector<AddedToken> declarations(const Configuration& configuration,
                                      const std::vector<AddedToken>& listed,
                                      const std::vector<NamedToken>& named) {
+    constexpr std::array extra_lists = {"additional_special_tokens", "extra_special_tokens"};
+    std::size_t count = listed.size() + named.size();
+    for (const char* list : extra_lists) count += configuration.values.value(list, json()).size();
+    // Each is compared with the others, and with every place of a text; files in use have some
+    // hundreds.
+    constexpr std::size_t most = 10'000;
+    if (count > most)
+        throw Error(configuration.path.parent_path().string(),
+                    "its files declare " + std::to_string(count) +
+                        " tokens beside the vocabulary, and at most " + std::to_string(most) +
+                        " are read");
     std::vector<AddedToken> tokens = listed;
     const auto add = [&](const AddedToken& token) {
         if (!contains(listed, token.content) &&
@@ -136,7 +148,7 @@ std::vector<AddedToken> declarations(const Configuration& configuration,
             tokens.push_back(token);
     };
     for (const NamedToken& name : named) add(name.token);
-    for (const char* list : {"additional_special_tokens", "extra_special_tokens"}) {
+    for (const char* list : extra_lists) {
         const json values = configuration.values.value(list, json::array());
         for (const json& value : values) add(declared_token(configuration.path, value, false));
     }

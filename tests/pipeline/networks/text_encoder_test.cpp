@@ -105,6 +105,13 @@ TEST(TextEncoderConfig, NamesEveryUnsupportedKey) {
                     "not a JSON object");
 }
 
+TEST(TextEncoderConfig, DepthHasALimit) {
+    nlohmann::json config = NetworkGolden("text_encoder_sd1").config;
+    config["num_hidden_layers"] = 1'000'000;
+    EXPECT_CONTAINS(error_of([&] { TextEncoderConfig::from_json(config); }),
+                    "num_hidden_layers = 1000000 (at most 1000");
+}
+
 Weights shapes_only(const std::map<std::string, std::vector<std::int64_t>>& shapes) {
     std::map<std::string, Weights::Source> sources;
     for (const auto& [name, shape] : shapes) sources[name] = {shape};

@@ -105,6 +105,20 @@ TEST(UNetConfig, NamesWhatIsMissing) {
     EXPECT_CONTAINS(error_of([&] { UNetConfig::from_json("text"); }), "not a JSON object");
 }
 
+// A few bytes of a stranger's file would ask for a million times a million layers.
+TEST(UNetConfig, DepthHasALimit) {
+    nlohmann::json config = NetworkGolden("unet_bundled").config;
+    config["layers_per_block"] = config["transformer_layers_per_block"] = 1'000'000;
+    const std::string message = error_of([&] { UNetConfig::from_json(config); });
+    EXPECT_CONTAINS(message, ": layers_per_block = 1000000 (at most 32");
+    EXPECT_CONTAINS(message, "transformer_layers_per_block = 1000000 (at most 32");
+    config = NetworkGolden("unet_bundled").config;
+    config["block_out_channels"] = std::vector<int>(17, 32);
+    config["down_block_types"] = std::vector<std::string>(17, "DownBlock2D");
+    config["up_block_types"] = std::vector<std::string>(17, "UpBlock2D");
+    EXPECT_CONTAINS(error_of([&] { UNetConfig::from_json(config); }), "(too many levels)");
+}
+
 TEST(UNetConfig, WidthsMustFitGroupsAndHeads) {
     nlohmann::json config = NetworkGolden("unet_bundled").config;
     config["norm_num_groups"] = 7;

@@ -105,6 +105,13 @@ TEST(VaeConfig, NamesEveryUnsupportedKey) {
         EXPECT_CONTAINS(message, part);
 }
 
+TEST(VaeConfig, DepthHasALimit) {
+    nlohmann::json config = NetworkGolden("vae_bundled").config;
+    config["layers_per_block"] = 1'000'000;
+    EXPECT_CONTAINS(error_of([&] { VaeConfig::from_json(config); }),
+                    "layers_per_block = 1000000 (at most 32");
+}
+
 TEST(VaeConfig, DetectedFromWeightsIsTheConfigs) {
     for (const char* name : {"vae_sd", "vae_bundled", "vae_plain"}) {
         const NetworkGolden golden(name);

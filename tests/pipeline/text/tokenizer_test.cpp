@@ -250,6 +250,16 @@ TEST_F(TokenizerFolder, AMalformedFileIsNamedWithTheReason) {
     }
 }
 
+// Each declared token is compared with the others: a stranger's million of them would never end.
+TEST_F(TokenizerFolder, DeclaredTokensHaveALimit) {
+    fill(kTiny);
+    nlohmann::json added;
+    for (int i = 0; i < 10'001; ++i) added["<" + std::to_string(i) + ">"] = 100'000 + i;
+    write_bytes(folder / "added_tokens.json", added.dump());
+    EXPECT_NE(failure().find("tokens beside the vocabulary, and at most 10000"), std::string::npos)
+        << failure();
+}
+
 TEST_F(TokenizerFolder, AVocabularyThatLacksANeededTokenIsRefused) {
     const std::string at = (folder / "vocab.json").string() + ": ";
     json files = kTiny;
