@@ -12,11 +12,12 @@ namespace keepsake::pipeline {
 struct AddedToken {
     std::string content;  // as the configuration spells it
     std::uint32_t id = 0;
-    bool special = false;      // left out of decoded text
-    bool normalized = false;   // looked for in the normalised text, in its own normalised spelling
-    bool single_word = false;  // only where no word character touches it
-    bool lstrip = false;       // takes the white space on its left with it
-    bool rstrip = false;       // and on its right
+    std::uint32_t vectors = 1;  // it stands for this many ids, from `id` on
+    bool special = false;       // left out of decoded text
+    bool normalized = false;    // looked for in the normalised text, in its own normalised spelling
+    bool single_word = false;   // only where no word character touches it
+    bool lstrip = false;        // takes the white space on its left with it
+    bool rstrip = false;        // and on its right
 
     bool operator==(const AddedToken&) const = default;
 };

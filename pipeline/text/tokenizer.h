@@ -11,6 +11,8 @@
 
 namespace keepsake::pipeline {
 
+struct AddedTokens;      // pipeline/text/added_tokens.h
+struct AddedWord;        // pipeline/text/added_words.h
 struct TokenizerTables;  // pipeline/text/tokenizer_files.h
 
 struct Tokenized {
@@ -46,8 +48,18 @@ class Tokenizer {
     // The same tokenizer with another padding token: what SD 2.x needs of CLIP's own vocabulary.
     Tokenizer with_pad_id(std::int64_t id) const;
 
+    // One more than the greatest id of any token.
+    std::int64_t next_id() const;
+    // The same tokenizer with words of textual inversion (added_words.h), which get the ids from
+    // `first_id` on in their order, each as many as it has vectors. It shares the tables. Throws
+    // Error naming the word that check_word_name() refuses, that takes more ids than a text has
+    // room for, or that another one is called already.
+    Tokenizer with_words(const std::vector<AddedWord>& words, std::int64_t first_id) const;
+
   private:
     std::shared_ptr<const TokenizerTables> tables_;
+    std::shared_ptr<const AddedTokens> added_;  // the tables' own, or those with words
+    std::int64_t pad_id_ = 0;
 };
 
 }  // namespace keepsake::pipeline
