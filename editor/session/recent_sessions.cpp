@@ -8,10 +8,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "editor/session/own_json.h"
 #include "editor/session/session.h"
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
-#include "pipeline/files/json_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -20,6 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::size_t most_recent = 24;
+constexpr OwnKind kind = {"keepsake recent sessions", 1};
 
 fs::path list_path(const fs::path& library) {
     return library / "recent.json";
@@ -60,7 +60,10 @@ std::vector<fs::path> recent_sessions(const fs::path& library) {
     if (!fs::exists(list_path(library), code)) return {};
     std::vector<fs::path> sessions;
     try {
-        for (const json& entry : read_json_file(list_path(library))) {
+        const json content = read_own_json(list_path(library), kind);
+        // Before it had a kind, the file was the list alone.
+        const json list = content.is_array() ? content : content.at("sessions");
+        for (const json& entry : list) {
             const fs::path path = entry.get<std::string>();
             if (is_session(path)) sessions.push_back(path);
         }
@@ -87,7 +90,7 @@ void remember_session(const fs::path& library, const fs::path& session) {
         // A name that is no UTF-8 cannot be noted in JSON; its session opens all the same.
         if (checked_utf8(path.string()) == path.string()) list.push_back(path.string());
     }
-    write_file_atomically(list_path(library), list.dump(1) + "\n");
+    write_own_json(list_path(library), kind, {{"sessions", list}});
 }
 
 std::vector<fs::path> session_candidates(const fs::path& library, const std::string& photo_stem) {

@@ -6,10 +6,9 @@
 #include <sstream>
 
 #include "editor/photo/image_file.h"
+#include "editor/session/own_json.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
-#include "pipeline/files/json_file.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -21,6 +20,7 @@ using nlohmann::json;
 constexpr std::array mode_names = {"none", "auto", "painted", "words"};
 
 constexpr const char* settings_file = "mask.json";
+constexpr OwnKind kind = {"keepsake mask", 1};
 
 fs::path settings_path(const fs::path& session) {
     return session / settings_file;
@@ -46,7 +46,7 @@ double share(const json& file, const char* name) {
 // Throws Error naming the file.
 RegionSettings read_settings(const fs::path& path) {
     try {
-        const json file = read_json_file(path);
+        const json file = read_own_json(path, kind);
         RegionSettings settings;
         const auto mode = file.at("mode").get<std::string>();
         const auto* known = std::ranges::find(mode_names, mode);
@@ -77,10 +77,10 @@ FullRender noted_region(const RegionSettings& settings) {
 }
 
 void save_region_settings(const fs::path& session, const RegionSettings& settings) {
-    const json file = {{"mode", mode_names.at(static_cast<std::size_t>(settings.mode))},
-                       {"threshold", settings.threshold},
-                       {"feather", settings.feather}};
-    write_file_atomically(own_file(session, settings_file), file.dump(1) + "\n");
+    write_own_json(own_file(session, settings_file), kind,
+                   {{"mode", mode_names.at(static_cast<std::size_t>(settings.mode))},
+                    {"threshold", settings.threshold},
+                    {"feather", settings.feather}});
 }
 
 void save_painted_mask(const fs::path& session, const Mask& mask) {

@@ -1,6 +1,6 @@
 // The edit region in a session's folder:
 //
-//   mask.json  which mask is chosen, its threshold and feather
+//   mask.json  which mask is chosen, its threshold and feather; kind "keepsake mask"
 //   mask.png   what was painted: white is inside; for `--mask` of the command line too
 //
 // Both are written whole (house rule 10). A session without them has no mask.

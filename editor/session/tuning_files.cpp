@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "editor/session/own_json.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
-#include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::editor {
@@ -17,6 +17,8 @@ using optimize::Tuning;
 using pipeline::Model;
 using pipeline::SafetensorsFile;
 using pipeline::TensorMap;
+
+constexpr OwnKind losses_kind = {"keepsake losses", 1};
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -214,15 +216,15 @@ void read_lora(const std::filesystem::path& path, const std::string& tag, const 
 }
 
 void write_losses(const std::filesystem::path& path, const Tuning& tuning) {
-    const json content = {{"embedding", losses_json(tuning.embedding_losses)},
-                          {"finetune", losses_json(tuning.finetune_losses)}};
-    write_file_atomically(path, content.dump(1) + "\n");
+    write_own_json(path, losses_kind,
+                   {{"embedding", losses_json(tuning.embedding_losses)},
+                    {"finetune", losses_json(tuning.finetune_losses)}});
 }
 
 void read_losses(const std::filesystem::path& path, Tuning& tuning) {
     if (!is_there(path)) return;
     try {
-        const json content = read_json_file(path);
+        const json content = read_own_json(path, losses_kind);
         tuning.embedding_losses = losses_of(content.at("embedding"));
         tuning.finetune_losses = losses_of(content.at("finetune"));
     } catch (const json::exception& error) {

@@ -41,7 +41,8 @@ void write_lora(const std::filesystem::path& path, const std::string& tag,
 void read_lora(const std::filesystem::path& path, const std::string& tag,
                const pipeline::Model& model, optimize::Tuning& tuning);
 
-// {"embedding": {"before", "after", "average", "training": [...]}, "finetune": {...}}
+// {"kind": "keepsake losses", "version": ..., "embedding": {"before", "after", "average",
+// "training": [...]}, "finetune": {...}}
 void write_losses(const std::filesystem::path& path, const optimize::Tuning& tuning);
 void read_losses(const std::filesystem::path& path, optimize::Tuning& tuning);
 

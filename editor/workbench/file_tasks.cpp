@@ -1,6 +1,7 @@
 #include "editor/workbench/file_tasks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "editor/photo/thumbnail.h"
 #include "editor/session/recent_sessions.h"
@@ -122,10 +123,22 @@ void list_samples(DocumentBoard& board) {
     board.change([&](Document& document) { document.samples = items; });
 }
 
-void list_recent(DocumentBoard& board, const fs::path& library) {
-    std::vector<ShelfItem> items;
-    for (const fs::path& folder : recent_sessions(library)) items.push_back(session_item(folder));
-    board.change([&](Document& document) { document.recent = items; });
+RecentShelf::RecentShelf(DocumentBoard& board, fs::path library)
+    : board_(board), library_(std::move(library)) {}
+
+RecentShelf::Listing RecentShelf::read() {
+    Listing listing{++begun_, {}};  // before the list is read: a later number has read no older one
+    for (const fs::path& folder : recent_sessions(library_))
+        listing.items.push_back(session_item(folder));
+    return listing;
+}
+
+void RecentShelf::show(const Listing& listing) {
+    board_.change([&](Document& document) {
+        if (listing.number < shown_) return;
+        shown_ = listing.number;
+        document.recent = listing.items;
+    });
 }
 
 }  // namespace keepsake::editor

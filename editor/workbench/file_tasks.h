@@ -1,8 +1,11 @@
 // What the Worker's second thread does: lists of files with their thumbnails.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 #include "editor/workbench/document_board.h"
 
@@ -13,8 +16,27 @@ namespace keepsake::editor {
 void list_folder(DocumentBoard& board, const std::filesystem::path& folder,
                  const std::function<bool()>& more_urgent);
 
-// Fills Document::samples and Document::recent.
+// Fills Document::samples.
 void list_samples(DocumentBoard& board);
-void list_recent(DocumentBoard& board, const std::filesystem::path& library);
+
+// Document::recent, which two threads list: at the start, and after a session was opened. Of
+// listings that overlap the one that began last is shown, whichever ends first.
+class RecentShelf {
+  public:
+    RecentShelf(DocumentBoard& board, std::filesystem::path library);
+
+    struct Listing {
+        std::uint64_t number = 0;  // 1, 2, ... as they began
+        std::vector<ShelfItem> items;
+    };
+    Listing read();  // the sessions with their thumbnails: the slow half
+    void show(const Listing& listing);
+
+  private:
+    DocumentBoard& board_;
+    std::filesystem::path library_;
+    std::atomic<std::uint64_t> begun_ = 0;
+    std::uint64_t shown_ = 0;  // changes with the Document alone, under its lock
+};
 
 }  // namespace keepsake::editor

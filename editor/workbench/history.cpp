@@ -1,12 +1,13 @@
 #include "editor/workbench/history.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "editor/session/own_json.h"
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
-#include "pipeline/files/json_file.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -20,6 +21,9 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 }
 
 constexpr const char* history_file = "history.json";
+constexpr OwnKind kind = {"keepsake history", 1};
+constexpr std::array result_fields = {"eta",      "seed",     "sampler",  "steps",
+                                      "guidance", "negative", "ddim_eta", "noise_share"};
 constexpr int most_steps = 100'000;
 constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
@@ -49,6 +53,15 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     sample.spacing = entry.value("spacing", sample.spacing);
     check_sample(sample);
     return item;
+}
+
+bool unknown_field(const json& results) {
+    for (const json& entry : results) {
+        for (const auto& [key, value] : entry.items()) {
+            if (std::ranges::find(result_fields, key) == result_fields.end()) return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace
@@ -116,11 +129,7 @@ void save_history(const fs::path& session, const History& history) {
                         {"tcd_eta", sample.tcd_eta},
                         {"spacing", sample.spacing}});
     }
-    write_file_atomically(
-        own_file(session, history_file),
-        json{{"kind", "keepsake history"}, {"version", 1}, {"results", list}, {"shown", shown}}
-                .dump(1) +
-            "\n");
+    write_own_json(own_file(session, history_file), kind, {{"results", list}, {"shown", shown}});
 }
 
 SavedHistory load_history(const fs::path& session) {
@@ -130,7 +139,7 @@ SavedHistory load_history(const fs::path& session) {
     std::size_t left_out = 0;
     std::string why;
     try {
-        const json file = read_json_file(history_path(session));
+        const json file = read_own_json(history_path(session), kind);
         const json shown = file.value("shown", json());
         const json& results = file.at("results");
         if (!results.is_array()) throw Error("results", "is no list");
@@ -145,6 +154,10 @@ SavedHistory load_history(const fs::path& session) {
                 why = error.what();
             }
         }
+        if (is_newer(file, kind) && unknown_field(results))
+            saved.fault = history_path(session).string() +
+                          ": was written by a newer Keepsake; what its results say besides is not "
+                          "kept";
     } catch (const std::exception& error) {
         return {
             {}, 0, history_path(session).string() + ": is damaged and left out: " + error.what()};

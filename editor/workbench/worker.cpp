@@ -105,6 +105,7 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
 Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
     : changed_(std::move(changed)), board_([this] { note_change(); }), bench_(new Bench{board_}) {
     bench_->library = options.library.empty() ? default_library() : options.library;
+    recent_ = std::make_unique<RecentShelf>(board_, bench_->library);
     bench_thread_ = std::jthread([this, options](std::stop_token stop) {
         at_edge(board_, [&] {
             lower_priority(in_background);
@@ -123,7 +124,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
     file_thread_ = std::jthread([this](std::stop_token stop) {
         lower_priority(in_background);
         at_edge(board_, [&] { list_samples(board_); });
-        at_edge(board_, [&] { list_recent(board_, bench_->library); });
+        at_edge(board_, [&] { recent_->show(recent_->read()); });
         run_files(stop);
     });
     table_thread_ = std::jthread([this](std::stop_token stop) {
@@ -244,7 +245,7 @@ void Worker::run_bench(std::stop_token stop) {
             const bool recent_changed = std::holds_alternative<OpenRequest>(*request) ||
                                         std::holds_alternative<ApplyRequest>(*request) ||
                                         std::holds_alternative<CloseRequest>(*request);
-            if (recent_changed) guarded(bench, [&] { list_recent(board_, bench.library); });
+            if (recent_changed) guarded(bench, [&] { recent_->show(recent_->read()); });
         } else if (bench.wants_tuning) {
             Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
             set_activity(board_, Activity::tuning);

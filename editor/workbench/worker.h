@@ -17,7 +17,8 @@
 
 namespace keepsake::editor {
 
-struct Bench;  // editor/workbench/bench.h
+struct Bench;       // editor/workbench/bench.h
+class RecentShelf;  // editor/workbench/file_tasks.h
 
 struct WorkerOptions {
     std::filesystem::path model;        // empty: the default model
@@ -62,6 +63,7 @@ class Worker {
     std::function<void()> changed_;
     DocumentBoard board_;
     std::unique_ptr<Bench> bench_;
+    std::unique_ptr<RecentShelf> recent_;
     std::mutex mutex_;  // of everything below
     std::condition_variable_any wake_;
     std::deque<Request> requests_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "editor/session/session_region.h"
@@ -82,6 +83,29 @@ TEST_F(SessionRegion, ComesBackAsItWasSaved) {
                                                 " --mask-threshold 0.35 --mask-feather 0.125\n");
     remove_region(folder.path);
     EXPECT_FALSE(has_region(folder.path));
+}
+
+// mask.json says its kind and version; of before it did it opens, and what a newer one says besides
+// stays.
+TEST_F(SessionRegion, TheFileSaysItsKindAndOlderAndNewerOnesOpen) {
+    const std::filesystem::path file = folder.path / "mask.json";
+    testing::write_bytes(file, R"({"mode": "auto", "threshold": 0.25, "feather": 0.5})");
+    EXPECT_EQ(load().settings, (RegionSettings{RegionMode::automatic, 0.25, 0.5}));
+    save_region_settings(folder.path, load().settings);
+    nlohmann::json content = nlohmann::json::parse(read_file(file));
+    EXPECT_EQ(content["kind"], "keepsake mask");
+    EXPECT_EQ(content["version"], 1);
+    content["version"] = 3;
+    content["softness"] = 0.5;
+    testing::write_bytes(file, content.dump());
+    save_region_settings(folder.path, {RegionMode::none, 0.5, 0.1});
+    content = nlohmann::json::parse(read_file(file));
+    EXPECT_EQ(content["version"], 3);
+    EXPECT_EQ(content["softness"], 0.5);
+    EXPECT_EQ(content["mode"], "none");
+    content["kind"] = "another program's mask";
+    testing::write_bytes(file, content.dump());
+    EXPECT_NE(load().fault.find("its kind is"), std::string::npos) << load().fault;
 }
 
 TEST_F(SessionRegion, DamageIsSaidAndLeftOut) {

@@ -8,6 +8,7 @@
 
 #include "editor/session/recent_sessions.h"
 #include "editor/session/recipe.h"
+#include "editor/workbench/file_tasks.h"
 #include "pipeline/files/atomic_file.h"
 #include "tests/pipeline/temporary_folder.h"
 
@@ -95,6 +96,27 @@ TEST(History, ADamagedFileIsNoHistory) {
     }
 }
 
+TEST(History, ANewerFilesFieldsAreKeptOrTold) {
+    const TemporaryFolder folder;
+    History history;
+    history.show(item(0.1, folder.path));
+    save_history(folder.path, history);
+    nlohmann::json file = nlohmann::json::parse(read_file(folder.path / "history.json"));
+    file["version"] = 7;
+    file["stars"] = 5;
+    write_bytes(folder.path / "history.json", file.dump());
+    EXPECT_EQ(editor::load_history(folder.path).fault, "");
+    save_history(folder.path, history);
+    file = nlohmann::json::parse(read_file(folder.path / "history.json"));
+    EXPECT_EQ(file["version"], 7);
+    EXPECT_EQ(file["stars"], 5);
+    file["results"][0]["mood"] = "blue";
+    write_bytes(folder.path / "history.json", file.dump());
+    const editor::SavedHistory saved = editor::load_history(folder.path);
+    EXPECT_EQ(saved.items.size(), 1u);
+    EXPECT_NE(saved.fault.find("newer Keepsake"), std::string::npos) << saved.fault;
+}
+
 TEST(History, ADamagedEntryIsLeftOutAndTold) {
     const TemporaryFolder folder;
     History history;
@@ -163,6 +185,57 @@ TEST(RecentSessions, TheLatestFirstAndThoseThatAreGoneLeftOut) {
     EXPECT_EQ(editor::recent_sessions(library.path), expected);
     write_bytes(library.path / "recent.json", "[1, 2");
     EXPECT_TRUE(editor::recent_sessions(library.path).empty());
+}
+
+// Before it said its kind, recent.json was the list alone; of a newer one what is not known stays.
+TEST(RecentSessions, TheFileSaysItsKindAndOlderAndNewerOnesOpen) {
+    const TemporaryFolder library;
+    const fs::path file = library.path / "recent.json";
+    for (const char* name : {"a", "b"}) {
+        fs::create_directory(library.path / name);
+        save_recipe(library.path / name / "recipe.json", editor::Recipe{});
+    }
+    const fs::path a = library.path / "a", b = library.path / "b";
+    write_bytes(file, nlohmann::json{a.string()}.dump());
+    EXPECT_EQ(editor::recent_sessions(library.path), std::vector{a});
+    editor::remember_session(library.path, b);
+    nlohmann::json content = nlohmann::json::parse(read_file(file));
+    EXPECT_EQ(content["kind"], "keepsake recent sessions");
+    EXPECT_EQ(content["version"], 1);
+    content["version"] = 9;
+    content["pinned"] = {1, 2};
+    write_bytes(file, content.dump());
+    editor::remember_session(library.path, a);
+    content = nlohmann::json::parse(read_file(file));
+    EXPECT_EQ(content["version"], 9);
+    EXPECT_EQ(content["pinned"], (nlohmann::json{1, 2}));
+    EXPECT_EQ(editor::recent_sessions(library.path), (std::vector{a, b}));
+    content["kind"] = "keepsake history";
+    write_bytes(file, content.dump());
+    EXPECT_TRUE(editor::recent_sessions(library.path).empty()) << "another kind is not read";
+}
+
+// The listing of the start reads thumbnails while a session is opened and listed: whichever ends
+// first, the newer list is shown.
+TEST(RecentSessions, AListingThatBeganEarlierDoesNotReplaceALaterOne) {
+    const TemporaryFolder library;
+    editor::DocumentBoard board([] {});
+    editor::RecentShelf shelf(board, library.path);
+    const auto remember = [&](const char* name) {
+        fs::create_directory(library.path / name);
+        save_recipe(library.path / name / "recipe.json", editor::Recipe{});
+        editor::remember_session(library.path, library.path / name);
+    };
+    remember("a");
+    const auto at_start = shelf.read();
+    remember("b");
+    const auto after_opening = shelf.read();
+    shelf.show(after_opening);
+    shelf.show(at_start);
+    ASSERT_EQ(board.latest()->recent.size(), 2u);
+    EXPECT_EQ(board.latest()->recent[0].path, library.path / "b");
+    shelf.show(shelf.read());
+    EXPECT_EQ(board.latest()->recent.size(), 2u);
 }
 
 TEST(RecentSessions, ANewSessionTakesTheFirstFreeName) {
