@@ -1,7 +1,5 @@
 #include "editor/workbench/history.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +20,6 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 
 constexpr const char* history_file = "history.json";
 constexpr OwnKind kind = {"keepsake history", 1};
-constexpr std::array result_fields = {"eta",      "seed",     "sampler",  "steps",
-                                      "guidance", "negative", "ddim_eta", "noise_share"};
 constexpr int most_steps = 100'000;
 constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
@@ -55,10 +51,25 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     return item;
 }
 
-bool unknown_field(const json& results) {
+json entry_of(const HistoryItem& item) {
+    const SampleDraft& sample = item.draft.sample;
+    return {{"eta", item.eta},
+            {"seed", item.seed},
+            {"sampler", sample.sampler},
+            {"steps", sample.steps},
+            {"guidance", sample.guidance},
+            {"negative", checked_utf8(sample.negative)},
+            {"ddim_eta", sample.ddim_eta},
+            {"noise_share", sample.noise_share},
+            {"tcd_eta", sample.tcd_eta},
+            {"spacing", sample.spacing}};
+}
+
+bool has_unknown_field(const json& results) {
+    const json known = entry_of({});
     for (const json& entry : results) {
         for (const auto& [key, value] : entry.items()) {
-            if (std::ranges::find(result_fields, key) == result_fields.end()) return true;
+            if (!known.contains(key)) return true;
         }
     }
     return false;
@@ -117,17 +128,7 @@ void save_history(const fs::path& session, const History& history) {
         const HistoryItem& item = history.items()[i];
         if (item.session != session) continue;
         if (history.at() == i) shown = list.size();
-        const SampleDraft& sample = item.draft.sample;
-        list.push_back({{"eta", item.eta},
-                        {"seed", item.seed},
-                        {"sampler", sample.sampler},
-                        {"steps", sample.steps},
-                        {"guidance", sample.guidance},
-                        {"negative", checked_utf8(sample.negative)},
-                        {"ddim_eta", sample.ddim_eta},
-                        {"noise_share", sample.noise_share},
-                        {"tcd_eta", sample.tcd_eta},
-                        {"spacing", sample.spacing}});
+        list.push_back(entry_of(item));
     }
     write_own_json(own_file(session, history_file), kind, {{"results", list}, {"shown", shown}});
 }
@@ -154,7 +155,7 @@ SavedHistory load_history(const fs::path& session) {
                 why = error.what();
             }
         }
-        if (is_newer(file, kind) && unknown_field(results))
+        if (is_newer(file, kind) && has_unknown_field(results))
             saved.fault = history_path(session).string() +
                           ": was written by a newer Keepsake; what its results say besides is not "
                           "kept";
