@@ -1,6 +1,6 @@
 // What reads files from strangers, under libFuzzer and the sanitizers: tests/fuzz/run.sh builds and
-// runs it. FUZZ_TARGET names what is fed: photo, exif, xmp, tiff, safetensors, recipe or history. A
-// clear Error is a good end; a crash, a hang or any other exception is a find.
+// runs it. FUZZ_TARGET names what is fed (target() below has the list). A clear Error is a good
+// end; a crash, a hang or any other exception is a find.
 #include <unistd.h>
 
 #include <cstdio>
@@ -24,13 +24,12 @@
 #include "editor/workbench/history.h"
 #include "pipeline/error.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/fuzz/fuzz_files.h"
 
-namespace {
+namespace keepsake::fuzz {
 
 namespace fs = std::filesystem;
-using namespace keepsake;
 
-// One file of this process, in memory where there is such a folder.
 const fs::path& input_file() {
     static const fs::path path = [] {
         const fs::path memory = "/dev/shm";
@@ -40,9 +39,27 @@ const fs::path& input_file() {
     return path;
 }
 
-void write_input(const std::string& bytes) {
-    std::ofstream(input_file(), std::ios::binary)
+fs::path input_folder(const std::string& name) {
+    const fs::path path = input_file().string() + "-" + name;
+    fs::create_directories(path);
+    return path;
+}
+
+void write_bytes(const fs::path& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary)
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+void require(bool holds, const char* what) {
+    if (holds) return;
+    std::fprintf(stderr, "%s\n", what);
+    std::abort();
+}
+
+namespace {
+
+void write_input(const std::string& bytes) {
+    write_bytes(input_file(), bytes);
 }
 
 // Loads it; a small photo is exported too, with an edit, in its own format.
@@ -113,12 +130,6 @@ void feed_safetensors(const std::string& bytes) {
     pipeline::read_safetensors(input_file());
 }
 
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "%s\n", what);
-    std::abort();
-}
-
 // A session's recipe; what is accepted is written and read again as it was.
 void feed_recipe(const std::string& bytes) {
     editor::recipe_kind(bytes);
@@ -133,13 +144,8 @@ void feed_recipe(const std::string& bytes) {
 
 // A session's history; likewise.
 void feed_history(const std::string& bytes) {
-    static const fs::path folder = [] {
-        const fs::path path = input_file().string() + "-session";
-        fs::create_directories(path);
-        return path;
-    }();
-    std::ofstream(folder / "history.json", std::ios::binary)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    const fs::path folder = input_folder("session");
+    write_bytes(folder / "history.json", bytes);
     editor::History history;
     const editor::SavedHistory saved = editor::load_history(folder);
     for (const editor::HistoryItem& item : saved.items) history.show(item);
@@ -159,7 +165,11 @@ const std::function<void(const std::string&)>& target() {
             {"tiff", feed_tiff},
             {"safetensors", feed_safetensors},
             {"recipe", feed_recipe},
-            {"history", feed_history}};
+            {"history", feed_history},
+            {"config", feed_config},
+            {"tokenizer", feed_tokenizer},
+            {"lora", feed_lora},
+            {"checkpoint", feed_checkpoint}};
         const char* name = std::getenv("FUZZ_TARGET");
         return targets.at(name ? name : "photo");
     }();
@@ -167,10 +177,11 @@ const std::function<void(const std::string&)>& target() {
 }
 
 }  // namespace
+}  // namespace keepsake::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     try {
-        target()(std::string(reinterpret_cast<const char*>(data), size));
+        keepsake::fuzz::target()(std::string(reinterpret_cast<const char*>(data), size));
     } catch (const keepsake::Error&) {
         // What a damaged file should end in.
     }

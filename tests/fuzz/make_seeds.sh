@@ -3,7 +3,7 @@
 # photos and goldens; needs ImageMagick and exiftool)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe,history}
+mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe,history,config,tokenizer,lora,checkpoint}
 photo=$1/photo
 source=$root/assets/photos/daisy-19813618946.jpg
 tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
@@ -77,3 +77,67 @@ cat >"$1/history/history.json" <<'JSON'
 "guidance":3.5,"negative":"blurry","ddim_eta":0.5,"noise_share":0.5},{"eta":1,"seed":0,"sampler":"euler",
 "steps":20,"guidance":1,"negative":"","ddim_eta":0}],"shown":0}
 JSON
+# The files of models: configurations as they are, a vocabulary of a few words, a LoRA of two
+# layers, and the headers of checkpoints.
+model=$root/assets/models/flowers
+for name in model_index text_encoder/config unet/config vae/config scheduler/scheduler_config keepsake; do
+    cp "$model/$name.json" "$1/config/${name/\//-}.json"
+done
+cp "$root/tests/goldens/dpmsolver_scheduler_config.json" "$1/config/"
+echo '{"metadata":{"total_size":8},"weight_map":{"quant_conv.weight":"shard.safetensors"}}' \
+    >"$1/config/index.json"
+python3 - "$root" "$1" <<'PYTHON'
+import json, struct, sys
+root, seeds = sys.argv[1:]
+def name_of(path): return f"{seeds}/{path}"
+for layout in ("sd15", "medium"):
+    for part, content in json.load(open(f"{root}/tests/goldens/layout_{layout}.json")).items():
+        json.dump(content["config"], open(name_of(f"config/{layout}-{part}.json"), "w"))
+
+def tokenizer(name, *files):
+    open(name_of(f"tokenizer/{name}"), "wb").write("\0".join(files).encode())
+start, end = "<|startoftext|>", "<|endoftext|>"
+words = ["a", "b", "a</w>", "b</w>", "ab", "ab</w>", "!", "!</w>", start, end]
+vocabulary = {word: i for i, word in enumerate(words)}
+merges = ["a b", "a b</w>"]
+vocab, lines = json.dumps(vocabulary), "#version: 0.2\n" + "\n".join(merges) + "\n"
+token = {"content": end, "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+config = {"bos_token": start, "eos_token": token, "model_max_length": 12, "pad_token": "!"}
+listed = {"added_tokens_decoder": {"8": {"content": start, "special": True}, "9": token,
+                                   "10": {"content": " x", "lstrip": True, "rstrip": True}}}
+whole = {"added_tokens": [{"id": 8, "content": start, "special": True}, {"id": 9, **token}],
+         "model": {"type": "BPE", "vocab": vocabulary, "merges": [["a", "b"], "a b</w>"]}}
+tokenizer("plain", vocab, lines, "", "", "", "", "ab ba!")
+tokenizer("configured", vocab, lines, "", json.dumps(config), '{"<x>": 10}', '{"pad_token": "!"}',
+          "ab <x> ba!")
+tokenizer("listed", vocab, lines, "", json.dumps({**config, **listed}), "", "", "ab x b" + end)
+tokenizer("whole", "", "", json.dumps(whole), json.dumps(config), "", "", "abab")
+
+def tensors(path, shapes, metadata={}):
+    header, data, at = {"__metadata__": metadata}, b"", 0
+    for tensor, (shape, values) in shapes.items():
+        size = 4 * len(values)
+        header[tensor] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        data, at = data + struct.pack(f"<{len(values)}f", *values), at + size
+    text = json.dumps(header).encode()
+    open(path, "wb").write(struct.pack("<Q", len(text)) + text + data)
+weights = f"{root}/assets/models/flowers/unet/diffusion_pytorch_model.safetensors"
+with open(weights, "rb") as file:
+    unet = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+matrix = next(n for n in unet if n.endswith("attn1.to_q.weight"))
+convolution = next(n for n in unet if n.endswith("resnets.0.conv1.weight"))
+lora = {}
+for weight in (matrix, convolution):
+    sides = unet[weight]["shape"]
+    layer = "lora_unet_" + weight.removesuffix(".weight").replace(".", "_")
+    count = 1
+    for side in sides[1:]: count *= side
+    lora[layer + ".lora_down.weight"] = ([1, *sides[1:]], [0.5] * count)
+    lora[layer + ".lora_up.weight"] = ([sides[0], 1] + [1] * (len(sides) - 2), [0.5] * sides[0])
+    lora[layer + ".alpha"] = ([], [1.0])
+tensors(name_of("lora/kohya.safetensors"), lora, {"ss_network_dim": "1"})
+for name in ("ldm_sd1", "ldm_sd2"):
+    with open(f"{root}/tests/goldens/{name}.safetensors", "rb") as file:
+        header = file.read(struct.unpack("<Q", file.read(8))[0])
+    open(name_of(f"checkpoint/{name}.json"), "wb").write(header.strip())
+PYTHON
