@@ -57,6 +57,7 @@ void add_render_options(CLI::App& command, RenderArguments& arguments) {
                        "paper has it");
     add_output_options(command, arguments.output);
     add_sample_options(command, arguments.sample);
+    add_model_options(command, arguments.run);
     add_run_options(command, arguments.run);
 }
 

@@ -1,10 +1,17 @@
 // keepsake generate
+#include <charconv>
+#include <iostream>
 #include <memory>
 
 #include "editor/commands/command_options.h"
 #include "editor/edit/generate_files.h"
+#include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"
+#include "editor/session/files_root.h"
 #include "editor/session/recipe.h"
+#include "pipeline/error.h"
+#include "pipeline/files/printable_text.h"
+#include "pipeline/model/prompt.h"
 
 namespace keepsake::editor {
 namespace {
@@ -14,19 +21,42 @@ struct GenerateArguments {
     SampleArguments sample;
     std::string text;
     std::string out = "generated.png";
-    std::optional<int> size;
-    std::optional<std::string> image, crop, latents_in, latents_out;
+    std::optional<std::string> size, image, crop, latents_in, latents_out, recipe_from;
+    bool parameters = true;
+    std::optional<std::string> syntax, rng;
     std::optional<double> strength;
 };
 
 void add_options(CLI::App& command, GenerateArguments& arguments) {
-    command.add_option("TEXT", arguments.text, "What the image should show")->required();
+    command.add_option("TEXT", arguments.text,
+                       "What the image should show; may be left out with --recipe-from");
     command
         .add_option("--out", arguments.out,
                     "The image file (.png, .jpg, .webp), numbered when there are several; "
                     "default: generated.png")
         ->type_name("FILE");
-    command.add_option("--size", arguments.size, "Side of the square; default: the model's own");
+    command
+        .add_option("--size", arguments.size,
+                    "Side of the square, or WIDTHxHEIGHT; default: the model's own")
+        ->type_name("PX");
+    command
+        .add_option(
+            "--recipe-from", arguments.recipe_from,
+            "A picture made by Keepsake, AUTOMATIC1111, ComfyUI or InvokeAI, whose settings "
+            "hold where no option says otherwise")
+        ->type_name("FILE");
+    command
+        .add_option("--prompt-syntax", arguments.syntax,
+                    "plain (the default) or a1111: (x:1.2), [x], BREAK, [a:b:0.5], [a|b], "
+                    "<lora:name:0.8> and texts of any length, as AUTOMATIC1111 reads them")
+        ->type_name("plain|a1111");
+    command
+        .add_option("--rng", arguments.rng,
+                    "Whose noise a seed means: cpu (PyTorch's on a processor, the default) or "
+                    "philox (on a graphics card, AUTOMATIC1111's default)")
+        ->type_name("cpu|philox");
+    command.add_flag("--parameters,!--no-parameters", arguments.parameters,
+                     "Write AUTOMATIC1111's text of the settings into the picture, too (default)");
     command.add_option("--image", arguments.image, "Image to image: the photo to start from")
         ->type_name("FILE");
     command.add_option("--strength", arguments.strength,
@@ -42,16 +72,92 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
     command.add_option("--latents-out", arguments.latents_out, "Where the final latents go")
         ->type_name("FILE");
     add_sample_options(command, arguments.sample);
+    add_model_options(command, arguments.run);
     add_run_options(command, arguments.run);
+}
+
+// "512" or "512x768"
+void set_size(const std::string& text, GenerateRequest& request) {
+    const auto side = [&](std::string_view digits) {
+        int number = 0;
+        const auto [end, code] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        require(code == std::errc() && end == digits.data() + digits.size(), "--size",
+                "'" + checked_utf8(text) + "' is neither a side nor WIDTHxHEIGHT in pixels");
+        return checked_size(number);
+    };
+    const std::string_view view(text);
+    const std::size_t cross = view.find('x');
+    request.size = side(view.substr(0, cross));
+    if (cross != view.npos) request.height = side(view.substr(cross + 1));
+}
+
+// --prompt-syntax and --rng, where they are given.
+void set_reading(const GenerateArguments& arguments, GenerateRequest& request) {
+    if (arguments.syntax) {
+        const std::string& syntax = *arguments.syntax;
+        require(syntax == "plain" || syntax == "a1111", "--prompt-syntax",
+                "'" + checked_utf8(syntax) + "' is none of plain, a1111");
+        request.syntax = pipeline::parse_prompt_syntax(syntax);
+    }
+    if (arguments.rng) {
+        const std::string& rng = *arguments.rng;
+        require(rng == "cpu" || rng == "philox", "--rng",
+                "'" + checked_utf8(rng) + "' is none of cpu, philox");
+        request.rng = rng == "philox" ? NoiseSource::philox : NoiseSource::cpu;
+    }
+}
+
+// <lora:name:0.8> in the prompt: files of the folder root. Says what the prompt was read as.
+void take_prompt_networks(const GenerateArguments& arguments, GenerateRequest& request) {
+    if (request.syntax != pipeline::PromptSyntax::a1111) return;
+    for (const auto& [kind, name, weight] : pipeline::take_networks(request.prompt).networks) {
+        const std::string tag = "<" + kind + ":" + name + ">";
+        if (kind != "lora" && kind != "lyco") {
+            print_warning("prompt: " + tag + " is of no kind that is known here");
+            continue;
+        }
+        const auto file = find_file(FileKind::lora, name);
+        const std::string where = files_root() ? files_root()->string()
+                                               : std::string("$KEEPSAKE_FILES, which is not set");
+        const std::string why = tag + " is no file in the LoRA folders of " + where;
+        // Of a picture's settings it is one more that has no counterpart.
+        if (!file && arguments.text.empty()) {
+            print_warning(*arguments.recipe_from + ": " + why);
+            continue;
+        }
+        if (!file) throw Error("prompt", why);
+        request.compute.adapters.push_back({*file, weight});
+    }
+    const int steps = request.sample.steps.value_or(pipeline::SampleOptions{}.steps);
+    if (!arguments.run.quiet)
+        std::cerr << printable("keepsake: the prompt is read as\n" +
+                               pipeline::prompt_reading(request.prompt, steps));
+}
+
+// What the picture says and nobody else; the rest is told.
+void take_settings(const std::filesystem::path& picture, bool seed_given,
+                   GenerateRequest& request) {
+    if (!seed_given) request.seeds.clear();
+    const GenerationSettings settings = settings_of_picture(picture);
+    std::string left;
+    for (const std::string& what : apply_settings(settings, request))
+        left += (left.empty() ? "" : ", ") + what;
+    if (!left.empty())
+        print_warning(picture.string() + ": of its settings these are not used: " + left);
+    if (request.prompt.empty())
+        throw Error(picture.string(), "its settings have no text; give one");
 }
 
 GenerateRequest generate_request(const GenerateArguments& arguments) {
     GenerateRequest request;
-    request.prompt = checked_text("text", arguments.text);
+    require(!arguments.text.empty() || arguments.recipe_from, "text", "is empty");
+    if (!arguments.text.empty()) request.prompt = checked_text("text", arguments.text);
     require(has_photo_extension(arguments.out), "--out",
             "'" + checked_utf8(arguments.out) + "' does not end in .png, .jpg or .webp");
     request.out = arguments.out;
-    if (arguments.size) request.size = checked_size(*arguments.size);
+    if (arguments.size) set_size(*arguments.size, request);
+    request.parameters = arguments.parameters;
     request.seeds = parse_seeds(arguments.sample.seed);
     request.sample = sample_overrides(arguments.sample);
     request.image = arguments.image;
@@ -64,6 +170,7 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
             "stands for the seed's noise: give one --seed");
     request.latents_in = arguments.latents_in;
     request.latents_out = arguments.latents_out;
+    require(!request.height || !request.image, "--size", "is a square with --image");
     request.model = model_path(arguments.run);
     request.compute = start_run(arguments.run);
     return request;
@@ -75,9 +182,14 @@ void add_generate(CLI::App& app, Command& chosen) {
     CLI::App& command = *app.add_subcommand("generate", "Text to image, or image to image");
     const auto arguments = std::make_shared<GenerateArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
-            const GenerateRequest request = generate_request(*arguments);
+    const CLI::Option* seed = command.get_option("--seed");
+    command.callback([&chosen, arguments, seed] {
+        chosen = [arguments, seed](const Interrupt& interrupt) {
+            GenerateRequest request = generate_request(*arguments);
+            if (arguments->recipe_from)
+                take_settings(*arguments->recipe_from, seed->count() > 0, request);
+            set_reading(*arguments, request);
+            take_prompt_networks(*arguments, request);
             Monitor monitor = terminal_monitor(arguments->run, interrupt);
             print_results(generate(request, {&monitor, print_warning}), arguments->sample.json);
         };

@@ -5,6 +5,7 @@
 #include "editor/commands/command_options.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/photo.h"
+#include "editor/photo/picture_settings.h"
 #include "editor/session/bundled_model.h"
 #include "editor/session/recipe.h"
 #include "editor/session/session.h"
@@ -30,7 +31,11 @@ std::string describe_image(const fs::path& path) {
     std::string text = path.string() + ": " + std::to_string(photo.pixels.width) + "x" +
                        std::to_string(photo.pixels.height) + " pixels, ";
     const std::optional<std::string> chunk = read_image_recipe(path);
-    if (!chunk) return text + "carries no recipe\n";
+    if (!chunk) {
+        const std::optional<GenerationSettings> settings = read_picture_settings(path);
+        if (!settings) return text + "carries no recipe\n";
+        return text + "made by " + settings->written_by + " with\n" + settings_text(*settings);
+    }
     // A stranger may have written it: ours has four levels and a few thousand bytes.
     const nlohmann::json recipe =
         parse_json(*chunk, path.string() + ": its recipe", {.size = 1 << 20, .depth = 16});

@@ -13,6 +13,7 @@
 
 #include "editor/commands/progress.h"
 #include "editor/photo/image_file.h"
+#include "editor/session/files_root.h"
 #include "editor/session/recipe.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/files/printable_text.h"
@@ -50,10 +51,48 @@ std::optional<pipeline::PredictionType> prediction(const RunArguments& arguments
     }
 }
 
+// What add_model_options declares.
+void set_model_options(const RunArguments& arguments, Compute& compute) {
+    for (const std::string& text : arguments.lora) {
+        try {
+            pipeline::AdapterFile adapter = pipeline::parse_adapter(text);
+            adapter.path = find_file(FileKind::lora, adapter.path.string()).value_or(adapter.path);
+            compute.adapters.push_back(std::move(adapter));
+        } catch (const Error& error) {
+            throw UsageError("--lora", error.what());
+        }
+    }
+    require(!arguments.vae || !arguments.vae->empty(), "--vae", "is empty");
+    if (arguments.vae)
+        compute.vae = find_file(FileKind::vae, *arguments.vae).value_or(*arguments.vae);
+    require(arguments.clip_skip.value_or(1) >= 1 && arguments.clip_skip.value_or(1) <= 24,
+            "--clip-skip", "is not between 1 and 24");
+    compute.clip_skip = arguments.clip_skip.value_or(0);
+}
+
 }  // namespace
 
 void require(bool allowed, const std::string& option, const std::string& why) {
     if (!allowed) throw UsageError(option, why);
+}
+
+void add_model_options(CLI::App& command, RunArguments& arguments) {
+    command
+        .add_option("--lora", arguments.lora,
+                    "FILE[:WEIGHT], as often as needed: a LoRA or a relative of it (LoCon, LoHa, "
+                    "LoKr, DoRA) of kohya's scripts, diffusers or peft; WEIGHT: how much of it, "
+                    "default 1")
+        ->type_name("FILE")
+        ->take_all()
+        ->allow_extra_args(false);
+    command
+        .add_option("--vae", arguments.vae,
+                    "A VAE in place of the model's own: a folder or a .safetensors file; default: "
+                    "<checkpoint's stem>.vae.safetensors beside it, else its own")
+        ->type_name("PATH");
+    command.add_option("--clip-skip", arguments.clip_skip,
+                       "Which layer of the text encoder, counted from the last: 1 the last, 2 the "
+                       "one before it; default: as the model says");
 }
 
 void add_run_options(CLI::App& command, RunArguments& arguments) {
@@ -92,14 +131,16 @@ Compute start_run(const RunArguments& arguments) {
     require(precision == "float32" || precision == "bfloat16" || precision == "auto", "--precision",
             "'" + checked_utf8(precision) + "' is none of float32, bfloat16, auto");
     const at::Device found = find_device(device, "--device cuda");
-    return {found, find_arithmetic(precision, found, "--precision bfloat16"), arguments.threads,
-            prediction(arguments)};
+    Compute compute{found, find_arithmetic(precision, found, "--precision bfloat16"),
+                    arguments.threads, prediction(arguments)};
+    set_model_options(arguments, compute);
+    return compute;
 }
 
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments) {
     if (!arguments.model) return std::nullopt;
     require(!arguments.model->empty(), "--model", "is empty");
-    return std::filesystem::path(*arguments.model);
+    return find_file(FileKind::checkpoint, *arguments.model).value_or(*arguments.model);
 }
 
 void add_sample_options(CLI::App& command, SampleArguments& arguments) {

@@ -18,7 +18,13 @@ struct RunArguments {
     std::string precision = "float32";
     std::optional<int> threads;
     bool quiet = false;
+    // add_model_options
+    std::vector<std::string> lora;
+    std::optional<std::string> vae;
+    std::optional<int> clip_skip;
 };
+// --lora (several), --vae, --clip-skip: of commands that load a whole model.
+void add_model_options(CLI::App& command, RunArguments& arguments);
 void add_run_options(CLI::App& command, RunArguments& arguments);
 // Sets the number of threads, where none is given until one is measured (edit_recipe.h,
 // set_threads), and returns what to compute with. Throws UsageError, and Error where this machine

@@ -4,10 +4,13 @@
 #include <ATen/core/ATen_fwd.h>
 #include <c10/core/Device.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pipeline/compute/arithmetic.h"
+#include "pipeline/networks/adapter.h"
 #include "pipeline/sampling/schedule.h"
 
 namespace keepsake::editor {
@@ -22,6 +25,10 @@ struct Compute {
     pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;  // of the U-Net's renders
     std::optional<int> threads;  // none: measured (pipeline/model/threads.h)
     std::optional<pipeline::PredictionType> prediction;  // none: what the model's files say
+    // Likewise what takes the place of what they say: pipeline::LoadOptions.
+    std::vector<pipeline::AdapterFile> adapters = {};
+    std::filesystem::path vae = {};
+    int clip_skip = 0;
 };
 
 // choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().

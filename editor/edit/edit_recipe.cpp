@@ -193,6 +193,9 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
     options.device = request.compute.device;
     options.arithmetic = request.compute.arithmetic;
     options.prediction_type = request.compute.prediction;
+    options.adapters = request.compute.adapters;
+    options.vae = request.compute.vae;
+    options.clip_skip = request.compute.clip_skip;
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
     if (session && model.fingerprint != session->recipe.model.fingerprint) {

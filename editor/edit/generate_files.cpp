@@ -3,11 +3,14 @@
 #include "editor/edit/clock.h"
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/render.h"
+#include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
+#include "pipeline/model/prompt.h"
+#include "pipeline/sampling/philox.h"
 
 namespace keepsake::editor {
 namespace {
@@ -44,6 +47,9 @@ struct Scene {
     int width = 0, height = 0;
     pipeline::SampleOptions sample;
     Tensor cond, uncond;
+    // In their place where the prompt is in A1111's grammar.
+    std::vector<pipeline::StepCondition> cond_steps, uncond_steps;
+    NoiseSource rng = NoiseSource::cpu;
     std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
     double strength = 1;
 };
@@ -74,16 +80,36 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
         input.init_latents = pipeline::encode_image(scene.model, *scene.image, input.generators);
     }
     std::vector<Tensor> drawn;
-    for (const at::Generator& generator : input.generators) {
-        if (!batch.noise)
-            drawn.push_back(
-                pipeline::initial_noise(scene.model, scene.width, scene.height, generator));
+    for (std::size_t i = 0; i < input.generators.size() && !batch.noise; ++i) {
+        drawn.push_back(
+            pipeline::initial_noise(scene.model, scene.width, scene.height, input.generators[i]));
+        if (scene.rng == NoiseSource::philox)
+            drawn.back() = pipeline::philox_randn(drawn.back().sizes(), batch.seeds[i]);
     }
     input.noise = batch.noise ? *batch.noise : at::cat(drawn);
+    if (!scene.cond_steps.empty())
+        input.denoiser = pipeline::scheduled_denoiser(
+            scene.model.unet, scene.cond_steps, scene.uncond_steps, scene.sample.guidance_scale);
     input.cond = scene.cond;
     input.uncond = scene.uncond;
     input.strength = scene.strength;
     return pipeline::generate_latents(scene.model, input, scene.sample, monitor);
+}
+
+void encode_texts(const GenerateRequest& request, Scene& scene, const EditControls& controls) {
+    const bool guided = scene.sample.guidance_scale > 1;
+    if (request.syntax == pipeline::PromptSyntax::a1111) {
+        const int steps = scene.sample.steps;
+        scene.cond_steps = pipeline::encode_prompt(scene.model, request.prompt, steps);
+        if (guided)
+            scene.uncond_steps =
+                pipeline::encode_prompt(scene.model, scene.sample.negative_prompt, steps);
+        return;
+    }
+    warn_if_cut(scene.model, "text", request.prompt, controls);
+    warn_if_cut(scene.model, "negative text", scene.sample.negative_prompt, controls);
+    scene.cond = pipeline::encode_text(scene.model, request.prompt);
+    if (guided) scene.uncond = pipeline::encode_text(scene.model, scene.sample.negative_prompt);
 }
 
 fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
@@ -95,13 +121,36 @@ fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
     return own_file(out.parent_path(), name);
 }
 
+// As the recipe notes it, without folders.
+GenerateOverrides overrides_of(const GenerateRequest& request) {
+    GenerateOverrides overrides;
+    for (const pipeline::AdapterFile& lora : request.compute.adapters)
+        overrides.loras.push_back(
+            checked_utf8(pipeline::adapter_text({lora.path.filename(), lora.weight})));
+    overrides.vae = checked_utf8(request.compute.vae.filename().string());
+    overrides.clip_skip = request.compute.clip_skip;
+    if (request.syntax != pipeline::PromptSyntax::plain)
+        overrides.prompt_syntax = pipeline::prompt_syntax_name(request.syntax);
+    if (request.rng == NoiseSource::philox) overrides.rng = "philox";
+    return overrides;
+}
+
+std::string parameters_of(const GenerateRequest& request, const Scene& scene,
+                          const GenerateRender& recipe) {
+    GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, std::nullopt};
+    if (scene.image) picture.strength = scene.strength;
+    return a1111_parameters(settings_of(request, scene.model, scene.sample, picture));
+}
+
 void check_size(const GenerateRequest& request, const Tensor& noise, const Model& model) {
     const std::int64_t unit = model.vae.config().downscale();
     const std::int64_t width = noise.size(3) * unit, height = noise.size(2) * unit;
     std::string is = "are for ";
     is.append(std::to_string(width)).append("x").append(std::to_string(height)).append(" pixels");
-    if (request.size && (*request.size != width || *request.size != height)) {
-        throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size));
+    const std::optional<int> asked = request.height ? request.height : request.size;
+    if (request.size && (*request.size != width || *asked != height)) {
+        throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size) + "x" +
+                                        std::to_string(*asked));
     }
     if (request.image && width != height) {
         throw Error("--latents-in", is + "; --image needs a square");
@@ -129,10 +178,12 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     warn_if_left_alone(model, controls);
 
     Scene scene{model};
+    scene.rng = request.rng;
     apply(load_model_defaults(model.path).sample, scene.sample);
     apply(request.sample, scene.sample);
     std::optional<Tensor> noise;
     scene.width = scene.height = request.size.value_or(static_cast<int>(model.native_size()));
+    scene.height = request.height.value_or(scene.height);
     if (request.latents_in) {
         noise = read_latents(*request.latents_in, model);
         check_size(request, *noise, model);
@@ -146,12 +197,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         scene.image = to_tensor(working_square(*photo, crop, scene.width));
         scene.strength = request.strength;
     }
-    warn_if_cut(model, "text", request.prompt, controls);
-    warn_if_cut(model, "negative text", scene.sample.negative_prompt, controls);
-    scene.cond = pipeline::encode_text(model, request.prompt);
-    if (scene.sample.guidance_scale > 1) {
-        scene.uncond = pipeline::encode_text(model, scene.sample.negative_prompt);
-    }
+    encode_texts(request, scene, controls);
     result.seconds.load = seconds_since(begin);
 
     const Clock::time_point rendering = Clock::now();
@@ -161,6 +207,12 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     const std::size_t images =
         noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
+    const bool draws_more =
+        pipeline::draws_noise(scene.sample.sampler, scene.sample.ddim_eta, scene.sample.tcd_eta);
+    if (scene.rng == NoiseSource::philox && draws_more)
+        throw Error("--rng philox",
+                    "is for samplers that draw nothing but the first noise: no lcm, tcd or "
+                    "--ddim-eta above 0");
     // The pictures of a file of noise draw what more they need from one generator, by turns.
     const pipeline::SampleOptions& sample = scene.sample;
     if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta)) {
@@ -184,9 +236,11 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .strength = scene.strength,
                 .latents =
                     request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
-                .sample = scene.sample};
-            write_image(path, to_pixels(image),
-                        {to_chunk(recipe), {}, PictureSource::made_by_model});
+                .sample = scene.sample,
+                .overrides = overrides_of(request)};
+            ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
+            if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
+            write_image(path, to_pixels(image), notes);
             result.images.push_back({path, std::nullopt, recipe.seed});
         }
     }

@@ -2,13 +2,18 @@
 #pragma once
 
 #include "editor/edit/edit.h"
+#include "pipeline/text/prompt_grammar.h"
 
 namespace keepsake::editor {
+
+// Whose numbers a seed means: PyTorch's on a processor, or on a graphics card (philox.h).
+enum class NoiseSource { cpu, philox };
 
 struct GenerateRequest {
     std::string prompt;
     std::filesystem::path out;  // an image file; with several images, numbered: name-1.png
     std::optional<int> size;    // none: the model's own, or that of `latents_in`
+    std::optional<int> height;  // of what is no square, with `size` for its width
     std::vector<std::uint64_t> seeds = {0};
     SampleOverrides sample;
     std::optional<std::filesystem::path> image;  // image to image: the start picture
@@ -19,6 +24,11 @@ struct GenerateRequest {
     std::optional<std::filesystem::path> latents_in;
     std::optional<std::filesystem::path> latents_out;  // the same, after the last step
     std::optional<std::filesystem::path> model;        // none: the default model
+    // Other programs' text of the settings (generation_text.h) beside the recipe in each picture.
+    bool parameters = true;
+    // How prompt and negative prompt are read (prompt_grammar.h).
+    pipeline::PromptSyntax syntax = pipeline::PromptSyntax::plain;
+    NoiseSource rng = NoiseSource::cpu;
     Compute compute;
 };
 

@@ -313,8 +313,11 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
 }
 
 void warn_if_left_alone(const pipeline::Model& model, const EditControls& controls) {
-    if (model.left_alone.empty() || !controls.warn) return;
-    controls.warn(model.path.string() + ": left alone: " + model.left_alone);
+    if (!controls.warn) return;
+    if (!model.left_alone.empty())
+        controls.warn(model.path.string() + ": left alone: " + model.left_alone);
+    for (const pipeline::AdapterReport& adapter : model.adapters)
+        if (adapter.unused > 0) controls.warn(adapter.file.string() + ": " + adapter.complaint());
 }
 
 RenderedFiles render_images(RenderJob job, Monitor& monitor) {

@@ -1,13 +1,28 @@
 #include "editor/photo/image_file.h"
 
 #include "editor/photo/encode_photo.h"
+#include "editor/photo/exif_block.h"
 #include "editor/photo/photo.h"
+#include "editor/photo/picture_settings.h"
 #include "editor/photo/png_text.h"
 #include "editor/photo/vips_image.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {
+namespace {
+
+void hang_parameters(VipsImage* image, const std::string& text, bool is_png) {
+    if (text.empty()) return;
+    if (is_png) {
+        vips_image_set_string(image, "png-comment-1-parameters", text.c_str());
+    } else {
+        hang_exif(image, exif_with_comment(text));
+    }
+}
+
+}  // namespace
+
 void write_image(const std::filesystem::path& path, const Pixels& pixels, const ImageNotes& notes) {
     start_vips();
     if (!has_photo_extension(path)) {
@@ -17,8 +32,9 @@ void write_image(const std::filesystem::path& path, const Pixels& pixels, const 
     if (!notes.recipe.empty()) {
         vips_image_set_string(image.get(), recipe_field, notes.recipe.c_str());
     }
+    const bool is_png = lower_extension(path) == ".png";
+    hang_parameters(image.get(), notes.parameters, is_png);
     if (notes.source != PictureSource::as_before) {
-        const bool is_png = lower_extension(path) == ".png";
         const std::string packet = updated_xmp(
             {}, {pixels.width, pixels.height, false, is_png ? "" : notes.recipe, notes.source});
         vips_image_set_blob_copy(image.get(), VIPS_META_XMP_NAME, packet.data(), packet.size());

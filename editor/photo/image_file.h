@@ -15,6 +15,9 @@ struct ImageNotes {
     std::string recipe = {};                          // ASCII JSON; may be empty
     std::optional<int> quality = {};                  // 1 to 100, of JPEG and WebP; none: 95 and 92
     PictureSource source = PictureSource::as_before;  // as XMP, unless as_before
+    // What other programs list the picture by (generation_text.h, a1111_parameters): a PNG's text
+    // "parameters", EXIF's UserComment in the other formats. May be empty.
+    std::string parameters = {};
 };
 
 // Writes a whole file (house rule 10) in the format of its extension. A PNG carries the recipe in a

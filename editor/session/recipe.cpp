@@ -3,6 +3,7 @@
 #include <array>
 #include <cereal/archives/json.hpp>
 #include <cereal/types/string.hpp>
+#include <cereal/types/vector.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -150,6 +151,14 @@ void serialize(Archive& archive, GenerateRender& render) {
             cereal::make_nvp("seed", render.seed), cereal::make_nvp("image", render.image),
             cereal::make_nvp("crop", render.crop), cereal::make_nvp("strength", render.strength),
             cereal::make_nvp("latents", render.latents), cereal::make_nvp("sample", render.sample));
+    // Only what is there, so that other pictures' recipes are as they always were.
+    GenerateOverrides& overrides = render.overrides;
+    if (!overrides.loras.empty()) archive(cereal::make_nvp("loras", overrides.loras));
+    if (!overrides.vae.empty()) archive(cereal::make_nvp("vae", overrides.vae));
+    if (overrides.clip_skip > 0) archive(cereal::make_nvp("clip_skip", overrides.clip_skip));
+    if (!overrides.prompt_syntax.empty())
+        archive(cereal::make_nvp("prompt_syntax", overrides.prompt_syntax));
+    if (!overrides.rng.empty()) archive(cereal::make_nvp("rng", overrides.rng));
 }
 
 namespace {

@@ -69,6 +69,14 @@ struct EditRender {
     FullRender full = {};
 };
 
+// What `generate` was given in place of what the model's files say; empty: nothing.
+struct GenerateOverrides {
+    std::vector<std::string> loras;  // "roses.safetensors:0.8"
+    std::string vae;                 // a file's name
+    int clip_skip = 0;
+    std::string prompt_syntax, rng;
+};
+
 // One picture of `generate`.
 struct GenerateRender {
     std::string prompt;
@@ -81,6 +89,7 @@ struct GenerateRender {
     double strength = 1;  // with `image`
     std::string latents;  // the file the noise came from, instead of the seed; else empty
     pipeline::SampleOptions sample;
+    GenerateOverrides overrides = {};
 };
 
 // The recipe's file: {"kind": "keepsake session", "version": ..., "keepsake": {...}}, JSON as

@@ -64,6 +64,7 @@ std::string_view a1111_sampler_name(Sampler sampler) {
     static constexpr std::array usual = {
         Name{"DDIM", "ddim"},   Name{"PLMS", "pndm"},         Name{"LMS", "lms"},
         Name{"Euler", "euler"}, Name{"DPM++ 2M", "dpmpp_2m"}, Name{"LCM", "lcm"},
+        Name{"TCD", "tcd"},
     };
     for (const auto& [text, ours] : usual)
         if (sampler_name(sampler) == ours) return text;

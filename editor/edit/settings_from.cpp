@@ -1,0 +1,189 @@
+#include "editor/edit/settings_from.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "editor/photo/image_file.h"
+#include "editor/photo/picture_settings.h"
+#include "editor/session/files_root.h"
+#include "pipeline/files/json_file.h"
+#include "pipeline/sampling/sampler_names.h"
+
+namespace keepsake::editor {
+namespace {
+
+using nlohmann::json;
+
+// A recipe's field, or null; it may be a stranger's.
+const json& field(const json& object, const char* name) {
+    static const json none;
+    const auto found = object.is_object() ? object.find(name) : object.end();
+    return object.is_object() && found != object.end() ? *found : none;
+}
+
+std::string text_of(const json& value) {
+    return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+std::optional<double> number_of(const json& value) {
+    return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+}
+
+std::optional<int> whole_of(const json& value) {
+    constexpr std::int64_t most = 1 << 20;
+    const bool fits = value.is_number_integer() && value.get<std::int64_t>() >= 1 &&
+                      value.get<std::int64_t>() <= most;
+    return fits ? std::optional(value.get<int>()) : std::nullopt;
+}
+
+GenerationSettings settings_in_recipe(const json& recipe) {
+    GenerationSettings settings{.written_by = "Keepsake"};
+    const json& sample = field(recipe, "sample");
+    settings.prompt = text_of(field(recipe, "prompt"));
+    settings.negative_prompt = text_of(field(sample, "negative_prompt"));
+    settings.sampler = text_of(field(sample, "sampler"));
+    settings.steps = whole_of(field(sample, "steps"));
+    settings.cfg_scale = number_of(field(sample, "guidance_scale"));
+    settings.width = whole_of(field(recipe, "width"));
+    settings.height = whole_of(field(recipe, "height"));
+    const json& seed = field(recipe, "seed");
+    if (seed.is_number_unsigned()) settings.seed = seed.get<std::uint64_t>();
+    settings.model = text_of(field(field(recipe, "model"), "path"));
+    const std::string image = text_of(field(recipe, "image"));
+    if (!image.empty()) {
+        settings.denoising_strength = number_of(field(recipe, "strength"));
+        settings.others.emplace_back("image", image);
+    }
+    return settings;
+}
+
+bool is_size(int side) {
+    return side >= 64 && side <= 2048 && side % 8 == 0;
+}
+
+// Fills the sampling; what does not fit is noted.
+void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
+                    std::vector<std::string>& left) {
+    constexpr int most_steps = 1000;
+    if (!sample.negative_prompt) sample.negative_prompt = settings.negative_prompt;
+    if (!sample.steps && settings.steps) {
+        if (*settings.steps >= 1 && *settings.steps <= most_steps)
+            sample.steps = settings.steps;
+        else
+            left.push_back("steps " + std::to_string(*settings.steps));
+    }
+    if (!sample.guidance_scale && settings.cfg_scale) {
+        if (std::isfinite(*settings.cfg_scale) && *settings.cfg_scale >= 0)
+            sample.guidance_scale = settings.cfg_scale;
+        else
+            left.push_back("CFG scale");
+    }
+    if (sample.sampler || settings.sampler.empty()) return;
+    sample.sampler = pipeline::sampler_by_any_name(settings.sampler);
+    if (!sample.sampler) left.push_back("sampler " + settings.sampler);
+}
+
+// VAE, clip skip, noise and grammar, as the program that wrote the settings understands them.
+void apply_overrides(const GenerationSettings& settings, GenerateRequest& request,
+                     std::vector<std::string>& left) {
+    if (!settings.vae.empty() && request.compute.vae.empty()) {
+        if (const auto vae = find_file(FileKind::vae, settings.vae))
+            request.compute.vae = *vae;
+        else
+            left.push_back("VAE " + settings.vae);
+    }
+    constexpr int most_layers = 24;
+    const int clip_skip = settings.clip_skip.value_or(1);
+    if (clip_skip >= 1 && clip_skip <= most_layers) {
+        if (request.compute.clip_skip == 0 && clip_skip > 1) request.compute.clip_skip = clip_skip;
+    } else {
+        left.push_back("clip skip " + std::to_string(clip_skip));
+    }
+    if (settings.written_by != "AUTOMATIC1111") return;
+    request.syntax = pipeline::PromptSyntax::a1111;
+    // Where nothing is said the noise is a graphics card's.
+    if (settings.rng != "CPU") request.rng = NoiseSource::philox;
+}
+
+std::string stem_of(const std::filesystem::path& path) {
+    const std::filesystem::path whole = path.lexically_normal();
+    return checked_utf8(
+        (whole.has_filename() ? whole.stem() : whole.parent_path().filename()).string());
+}
+
+}  // namespace
+
+GenerationSettings settings_of_picture(const std::filesystem::path& path) {
+    if (const std::optional<std::string> chunk = read_image_recipe(path)) {
+        const json recipe =
+            parse_json(*chunk, path.string() + ": its recipe", {.size = 1 << 20, .depth = 16});
+        if (recipe.is_object() && recipe.contains("generate"))
+            return settings_in_recipe(recipe["generate"]);
+        if (recipe.is_object() && recipe.contains("edit"))
+            throw Error(path.string(),
+                        "is an edit of a photo: keepsake edit makes it again, from that photo");
+    }
+    if (auto settings = read_picture_settings(path)) return *settings;
+    throw Error(path.string(),
+                "carries no settings of Keepsake, AUTOMATIC1111, ComfyUI or "
+                "InvokeAI");
+}
+
+std::vector<std::string> apply_settings(const GenerationSettings& settings,
+                                        GenerateRequest& request) {
+    std::vector<std::string> left;
+    if (request.prompt.empty()) request.prompt = settings.prompt;
+    if (request.seeds.empty()) request.seeds = {settings.seed.value_or(0)};
+    apply_sampling(settings, request.sample, left);
+    if (!request.size && settings.width && settings.height) {
+        if (is_size(*settings.width) && is_size(*settings.height)) {
+            request.size = settings.width;
+            request.height = settings.height;
+        } else {
+            left.push_back("size " + std::to_string(*settings.width) + "x" +
+                           std::to_string(*settings.height));
+        }
+    }
+    if (!settings.schedule.empty() && settings.schedule != "Automatic" &&
+        settings.schedule != "normal")
+        left.push_back("schedule " + settings.schedule);
+    apply_overrides(settings, request, left);
+    if (settings.denoising_strength) left.push_back("image to image");
+    for (const auto& [key, value] : settings.others) left.push_back(key + " " + value);
+    return left;
+}
+
+GenerationSettings settings_of(const GenerateRequest& request, const pipeline::Model& model,
+                               const pipeline::SampleOptions& sample,
+                               const GeneratedPicture& picture) {
+    GenerationSettings settings{.written_by = "Keepsake"};
+    const bool plain = request.syntax == pipeline::PromptSyntax::plain;
+    const auto as_theirs = [&](const std::string& text) {
+        return plain ? pipeline::escaped_prompt(text) : text;
+    };
+    settings.prompt = as_theirs(request.prompt);
+    settings.negative_prompt =
+        sample.guidance_scale > 1 ? as_theirs(sample.negative_prompt) : std::string();
+    settings.steps = sample.steps;
+    settings.sampler = pipeline::a1111_sampler_name(sample.sampler);
+    if (settings.sampler.empty()) settings.sampler = pipeline::sampler_name(sample.sampler);
+    settings.cfg_scale = sample.guidance_scale;
+    settings.seed = picture.seed;
+    settings.width = picture.width;
+    settings.height = picture.height;
+    settings.model = stem_of(model.path);
+    settings.denoising_strength = picture.strength;
+    settings.rng = request.rng == NoiseSource::philox ? "NV" : "CPU";
+    if (request.compute.clip_skip > 1) settings.clip_skip = request.compute.clip_skip;
+    if (!request.compute.vae.empty()) settings.vae = request.compute.vae.filename().string();
+    // That it is noted in the prompt is how other programs find it again.
+    for (const pipeline::AdapterFile& lora : request.compute.adapters) {
+        const std::string name = pipeline::adapter_text({lora.path.stem(), lora.weight});
+        if (settings.prompt.find("<lora:" + stem_of(lora.path) + ":") == std::string::npos)
+            settings.prompt += " <lora:" + checked_utf8(name) + ">";
+    }
+    settings.version = "Keepsake " KEEPSAKE_VERSION;
+    return settings;
+}
+
+}  // namespace keepsake::editor

@@ -1,0 +1,20 @@
+// The folder of a web interface, whose models, LoRAs and VAEs are found by their names.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace keepsake::editor {
+
+enum class FileKind { checkpoint, lora, vae };
+
+// $KEEPSAKE_FILES: the root of AUTOMATIC1111 (models/Stable-diffusion, models/Lora, models/VAE) or
+// ComfyUI (models/checkpoints, models/loras, models/vae). None where it is not set.
+std::optional<std::filesystem::path> files_root();
+
+// `name` itself where there is such a file or folder; else the .safetensors file of that name, with
+// its folders or without them, in the root's folders for this kind; none where there is none.
+std::optional<std::filesystem::path> find_file(FileKind kind, const std::string& name);
+
+}  // namespace keepsake::editor

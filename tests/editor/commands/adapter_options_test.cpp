@@ -1,0 +1,79 @@
+// --lora, --clip-skip, --prompt-syntax and --rng as a script calls them.
+#include <gtest/gtest.h>
+
+#include "pipeline/model/generate.h"
+#include "pipeline/networks/lora.h"
+#include "tests/editor/commands/run_program.h"
+#include "tests/editor/outside_tools.h"
+#include "tests/pipeline/model/model_on_disk.h"
+
+namespace keepsake::testing {
+namespace {
+
+class AdapterOptions : public ::testing::Test {
+  protected:
+    AdapterOptions() {
+        const pipeline::Model model = pipeline::load_model(bundled_model());
+        pipeline::LoraSet loras = pipeline::make_loras(model.unet, 4, pipeline::make_generator(3));
+        for (auto& [layer, lora] : loras)
+            lora.up = pipeline::randn(lora.up.sizes(), pipeline::make_generator(4)) * 0.1;
+        std::filesystem::create_directories(folder.path / "models/Lora");
+        pipeline::save_loras(folder.path / "models/Lora/a.safetensors", loras,
+                             {{"modelspec.trigger_phrase", "zzrose"}});
+    }
+    ProgramRun run(std::vector<std::string> more) const {
+        return run_program(more, {.environment = {{"KEEPSAKE_FILES", folder.path.string()}},
+                                  .folder = folder.path});
+    }
+    // The picture's pixels; `more`: options.
+    std::string picture(const std::string& prompt, std::vector<std::string> more) const {
+        std::vector<std::string> arguments = {"generate", prompt,   "--steps", "2",     "--sampler",
+                                              "ddim",     "--size", "64",      "--out", "a.png"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const ProgramRun done = run(arguments);
+        EXPECT_EQ(done.status, 0) << done.err;
+        return pixel_hash(folder.path / "a.png");
+    }
+    const TemporaryFolder folder;
+    const std::string lora = "models/Lora/a.safetensors";
+};
+
+TEST_F(AdapterOptions, LoraByPathByNameAndInThePrompt) {
+    const std::string plain = picture("a red rose", {});
+    const std::string with = picture("a red rose", {"--lora", lora});
+    EXPECT_NE(with, plain);
+    EXPECT_EQ(picture("a red rose", {"--lora", lora + ":0"}), plain);
+    EXPECT_EQ(picture("a red rose", {"--lora", "a"}), with);
+    EXPECT_EQ(picture("a red rose<lora:a:1>", {"--prompt-syntax", "a1111"}), with);
+    EXPECT_EQ(picture("a red rose", {"--lora", lora + ":0.25", "--lora", lora + ":-0.25"}), plain);
+}
+
+TEST_F(AdapterOptions, PromptSyntaxAndNoise) {
+    const std::string plain = picture("a red rose", {});
+    EXPECT_EQ(picture("a red rose", {"--prompt-syntax", "a1111"}), plain);
+    EXPECT_NE(picture("a (red:1.5) rose", {"--prompt-syntax", "a1111"}), plain);
+    EXPECT_NE(picture("a red rose", {"--rng", "philox"}), plain);
+    EXPECT_NE(picture("a red rose", {"--clip-skip", "2"}), plain);
+    const ProgramRun said = run({"generate", "a (red:1.5) rose", "--prompt-syntax", "a1111",
+                                 "--steps", "1", "--size", "64", "--out", "b.png"});
+    EXPECT_NE(said.err.find("1.5  \"red\""), std::string::npos) << said.err;
+}
+
+TEST_F(AdapterOptions, InfoAndErrors) {
+    const ProgramRun info = run({"info", lora});
+    EXPECT_EQ(info.status, 0) << info.err;
+    EXPECT_NE(info.out.find("zzrose"), std::string::npos) << info.out;
+    const ProgramRun missing = run({"generate", "x", "--lora", "nowhere.safetensors"});
+    EXPECT_EQ(missing.status, 1);
+    EXPECT_NE(missing.err.find("nowhere.safetensors"), std::string::npos) << missing.err;
+    const ProgramRun in_prompt = run({"generate", "x <lora:nowhere>", "--prompt-syntax", "a1111"});
+    EXPECT_EQ(in_prompt.status, 1);
+    EXPECT_NE(in_prompt.err.find("<lora:nowhere> is no file"), std::string::npos) << in_prompt.err;
+    EXPECT_EQ(run({"generate", "x", "--prompt-syntax", "b"}).status, 2);
+    EXPECT_EQ(run({"generate", "x", "--rng", "b"}).status, 2);
+    EXPECT_EQ(run({"generate", "x", "--clip-skip", "0"}).status, 2);
+    EXPECT_EQ(run({"generate", "x", "--lora", ""}).status, 2);
+}
+
+}  // namespace
+}  // namespace keepsake::testing

@@ -1,0 +1,84 @@
+// generate --recipe-from and info, of pictures that other programs made.
+#include <gtest/gtest.h>
+
+#include "editor/photo/image_file.h"
+#include "editor/photo/picture_settings.h"
+#include "pipeline/files/atomic_file.h"
+#include "tests/editor/commands/run_program.h"
+#include "tests/editor/outside_tools.h"
+#include "tests/editor/test_photo.h"
+#include "tests/pipeline/temporary_folder.h"
+
+namespace keepsake::testing {
+namespace {
+
+using editor::GenerationSettings;
+
+class RecipeFrom : public ::testing::Test {
+  protected:
+    ProgramRun generate(std::vector<std::string> more) const {
+        std::vector<std::string> arguments = {"generate", "--quiet"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return run_program(arguments, {.folder = folder.path});
+    }
+    const TemporaryFolder folder;
+};
+
+// What we write we read: the second picture is the first one, from the text alone.
+TEST_F(RecipeFrom, OurOwnPicturesTwice) {
+    const ProgramRun first =
+        generate({"a red rose", "--steps", "2", "--sampler", "dpmpp_2m", "--size", "64x96",
+                  "--seed", "9", "--guidance", "3", "--negative", "blur", "--out", "a.png"});
+    ASSERT_EQ(first.status, 0) << first.err;
+    ASSERT_EQ(generate({"--recipe-from", "a.png", "--out", "b.png"}).status, 0);
+    EXPECT_EQ(pixel_hash(folder.path / "a.png"), pixel_hash(folder.path / "b.png"));
+    EXPECT_EQ(identified(folder.path / "b.png", "%wx%h"), "64x96");
+    // By the text that web interfaces read, too.
+    const auto settings = editor::read_picture_settings(folder.path / "a.png");
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->prompt, "a red rose");
+    EXPECT_EQ(settings->negative_prompt, "blur");
+    EXPECT_EQ(settings->sampler, "DPM++ 2M");
+    EXPECT_EQ(settings->seed, 9u);
+    EXPECT_EQ(settings->model, "flowers");
+    editor::write_image(folder.path / "theirs.png", quarters(64, 64),
+                        {.parameters = editor::a1111_parameters(*settings)});
+    ASSERT_EQ(generate({"--recipe-from", "theirs.png", "--out", "c.png"}).status, 0);
+    EXPECT_EQ(pixel_hash(folder.path / "a.png"), pixel_hash(folder.path / "c.png"));
+    // An option that is given holds.
+    ASSERT_EQ(generate({"--recipe-from", "a.png", "--seed", "10", "--out", "d.png"}).status, 0);
+    EXPECT_NE(pixel_hash(folder.path / "a.png"), pixel_hash(folder.path / "d.png"));
+    ASSERT_EQ(generate({"a red rose", "--steps", "1", "--size", "64", "--no-parameters", "--out",
+                        "e.png"})
+                  .status,
+              0);
+    EXPECT_FALSE(editor::read_picture_settings(folder.path / "e.png"));
+}
+
+TEST_F(RecipeFrom, WhatHasNoCounterpartIsTold) {
+    editor::write_image(folder.path / "theirs.jpg", quarters(64, 64),
+                        {.parameters = "a red rose\nSteps: 1, Sampler: DPM adaptive, CFG scale: 1, "
+                                       "Seed: 3, Size: 64x64, Hires upscale: 2"});
+    const ProgramRun run = generate({"--recipe-from", "theirs.jpg", "--out", "a.png"});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_NE(run.err.find("sampler DPM adaptive"), std::string::npos) << run.err;
+    EXPECT_NE(run.err.find("Hires upscale 2"), std::string::npos) << run.err;
+    const ProgramRun info = run_program({"info", folder.path / "theirs.jpg"});
+    EXPECT_NE(info.out.find("made by AUTOMATIC1111 with\nprompt: a red rose\nSteps: 1\n"),
+              std::string::npos)
+        << info.out;
+}
+
+TEST_F(RecipeFrom, BadInput) {
+    editor::write_image(folder.path / "plain.png", quarters(64, 64));
+    const ProgramRun plain = generate({"--recipe-from", "plain.png"});
+    EXPECT_EQ(plain.status, 1);
+    EXPECT_NE(plain.err.find("plain.png: carries no settings"), std::string::npos) << plain.err;
+    EXPECT_EQ(generate({"--recipe-from", "none.png"}).status, 1);
+    EXPECT_EQ(generate({}).status, 2);
+    EXPECT_EQ(generate({"x", "--size", "64y64"}).status, 2);
+    EXPECT_EQ(generate({"x", "--size", "64x65"}).status, 2);
+}
+
+}  // namespace
+}  // namespace keepsake::testing
