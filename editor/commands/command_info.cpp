@@ -8,6 +8,7 @@
 #include "editor/photo/picture_settings.h"
 #include "editor/session/bundled_model.h"
 #include "editor/session/recipe.h"
+#include "editor/session/run_folder.h"
 #include "editor/session/session.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
@@ -51,6 +52,7 @@ std::string describe(const fs::path& path, const Compute& compute) {
         throw Error(path.string(), "there is no such file or folder");
     const bool folder = type == fs::file_type::directory;
     if (folder && is_session(path)) return describe_session(path);
+    if (folder && is_run(path)) return describe_run(path);
     if (!folder && !is_weights_file(path)) return describe_image(path);
     pipeline::LoadOptions options;  // as load_session_model's
     options.prediction_type = compute.prediction;
@@ -72,7 +74,7 @@ fs::path tokenizer_folder(const fs::path& model) {
 
 void add_info(CLI::App& app, Command& chosen) {
     CLI::App& command = *app.add_subcommand(
-        "info", "What a model, checkpoint, session, LoRA file or rendered image holds");
+        "info", "What a model, checkpoint, session, run, LoRA file or rendered image holds");
     const auto path = std::make_shared<std::string>();
     const auto run = std::make_shared<RunArguments>();
     command.add_option("PATH", *path, "A folder or file")->type_name("PATH")->required();

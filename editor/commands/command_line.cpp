@@ -46,6 +46,23 @@ int parse(CLI::App& app, int argc, const char* const* argv) {
     }
 }
 
+// What is wrong with the command at place `at`, and which there are; empty where nothing is.
+std::string command_fault(CLI::App& app, int argc, const char* const* argv, int at) {
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) return {};
+    std::string program = "keepsake", names;
+    for (int i = 1; i < at; ++i) program += std::string(" ") + argv[i];
+    for (const CLI::App* command : commands)
+        names += (names.empty() ? "" : ", ") + command->get_name();
+    const std::string choices = "one of " + names + " (" + program + " --help)";
+    if (at >= argc) return "command: is missing; " + choices;
+    const std::string name = argv[at];
+    if (name.starts_with("-")) return {};
+    for (CLI::App* command : commands)
+        if (command->get_name() == name) return command_fault(*command, argc, argv, at + 1);
+    return "command: '" + name + "' is unknown; " + choices;
+}
+
 int run(const Command& command, const Interrupt& interrupt) {
     try {
         command(interrupt);
@@ -86,15 +103,9 @@ int run_command_line(int argc, const char* const* argv) {
     add_info(app, chosen);
     add_tokenize(app, chosen);
     add_compare(app, chosen);
-    const std::string choices =
-        "one of edit, render, generate, info, tokenize, compare (keepsake --help)";
-    if (argc < 2) return report("command: is missing; " + choices, wrong_usage);
-    const std::string command = argv[1];
-    if (!command.starts_with("-") &&
-        app.get_subcommands([&](const CLI::App* one) { return one->get_name() == command; })
-            .empty()) {
-        return report("command: '" + command + "' is unknown; " + choices, wrong_usage);
-    }
+    add_learn(app, chosen);
+    if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())
+        return report(fault, wrong_usage);
     const int status = parse(app, argc, argv);
     return status == done && chosen ? run(chosen, interrupt) : status;
 }

@@ -25,5 +25,6 @@ void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_tokenize(CLI::App& app, Command& chosen);
 void add_compare(CLI::App& app, Command& chosen);
+void add_learn(CLI::App& app, Command& chosen);  // and its commands: commands_learn.h
 
 }  // namespace keepsake::editor

@@ -42,7 +42,13 @@ bool has_files_by_place(const CommandText& command) {
 
 // One branch of bash's `case $command in`.
 void write_bash_command(std::ostream& script, const CommandText& command, bool is_program) {
-    script << "    " << (is_program ? "''" : command.name) << ")\n        case $previous in\n";
+    if (!command.commands.empty() && !is_program) {
+        std::vector<std::string> parts;
+        for (const auto& [name, description] : command.commands) parts.push_back(name);
+        script << "    " << command.name << ") words=" << quoted(joined(parts, " ")) << " ;;\n";
+        return;
+    }
+    script << "    " << quoted(is_program ? "" : command.name) << ")\n        case $previous in\n";
     std::vector<std::string> all;
     for (const OptionText& option : command.options) {
         if (option.positional) continue;
@@ -93,6 +99,34 @@ std::string zsh_arguments(const CommandText& command) {
     return lines;
 }
 
+// A command of another command: "learn subject".
+bool is_part(const CommandText& command) {
+    return command.name.find(' ') != command.name.npos;
+}
+
+const CommandText& part_of(const ProgramText& text, const std::string& name) {
+    return *std::ranges::find(text.commands, name, &CommandText::name);
+}
+
+// One branch of zsh's `case $command in`.
+void write_zsh_command(std::ostream& script, const ProgramText& text, const CommandText& command) {
+    script << "    (" << command.name << ")\n";
+    if (command.commands.empty()) {
+        script << "        _arguments" << zsh_arguments(command) << " ;;\n";
+        return;
+    }
+    script << "        if (( CURRENT == 2 )); then\n            commands=(";
+    for (const auto& [name, description] : command.commands)
+        script << " " << quoted(name + ":" + description);
+    script << " )\n            _describe command commands\n            return\n        fi\n"
+           << "        local part=$words[2]\n        shift words\n        (( CURRENT-- ))\n"
+           << "        case $part in\n";
+    for (const auto& [name, description] : command.commands)
+        script << "        (" << name << ")\n        _arguments"
+               << zsh_arguments(part_of(text, command.name + " " + name)) << " ;;\n";
+    script << "        esac ;;\n";
+}
+
 void write_fish_command(std::ostream& script, const std::string& program,
                         const CommandText& command, const std::string& condition) {
     const std::string start =
@@ -120,6 +154,11 @@ std::string bash_completion(const ProgramText& text) {
            << "    local command='' options='' words='' files=''\n";
     if (!text.commands.empty())
         script << "    if [ \"$COMP_CWORD\" -gt 1 ]; then command=${COMP_WORDS[1]}; fi\n";
+    for (const CommandText& command : text.commands) {
+        if (command.commands.empty()) continue;
+        script << "    if [ \"$COMP_CWORD\" -gt 2 ] && [ \"$command\" = " << command.name
+               << " ]; then command=\"$command ${COMP_WORDS[2]}\"; fi\n";
+    }
     script << "    case $command in\n";
     CommandText program = text.program;
     // A command is offered where an option of the program may stand.
@@ -152,15 +191,15 @@ std::string zsh_completion(const ProgramText& text) {
     } else {
         script << "    local -a commands\n    commands=(\n";
         for (const CommandText& command : text.commands)
-            script << "        " << quoted(command.name + ":" + command.description) << "\n";
+            if (!is_part(command))
+                script << "        " << quoted(command.name + ":" + command.description) << "\n";
         script << "    )\n    if (( CURRENT == 2 )); then\n"
                << "        _describe command commands\n        _arguments"
                << zsh_arguments(text.program) << "\n        return\n    fi\n"
                << "    local command=$words[2]\n    shift words\n    (( CURRENT-- ))\n"
                << "    case $command in\n";
         for (const CommandText& command : text.commands)
-            script << "    (" << command.name << ")\n        _arguments" << zsh_arguments(command)
-                   << " ;;\n";
+            if (!is_part(command)) write_zsh_command(script, text, command);
         script << "    esac\n";
     }
     script << "}\n" << name << " \"$@\"\n";
@@ -178,9 +217,22 @@ std::string fish_completion(const ProgramText& text) {
     }
     write_fish_command(script, name, text.program, "__fish_use_subcommand");
     for (const CommandText& command : text.commands) {
+        if (is_part(command)) continue;
+        const std::string seen = "__fish_seen_subcommand_from ";
         script << "complete -c " << name << " -n __fish_use_subcommand -a " << command.name
                << " -d " << quoted(command.description, true) << "\n";
-        write_fish_command(script, name, command, "__fish_seen_subcommand_from " + command.name);
+        if (command.commands.empty())
+            write_fish_command(script, name, command, seen + command.name);
+        std::string parts;
+        for (const auto& [part, description] : command.commands) parts += " " + part;
+        for (const auto& [part, description] : command.commands) {
+            script << "complete -c " << name << " -n "
+                   << quoted(seen + command.name + "; and not __fish_seen_subcommand_from" + parts,
+                             true)
+                   << " -a " << part << " -d " << quoted(description, true) << "\n";
+            write_fish_command(script, name, part_of(text, command.name + " " + part),
+                               seen + command.name + "; and " + seen + part);
+        }
     }
     return script.str();
 }

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <iostream>
 #include <sstream>
+#include <utility>
 
 namespace keepsake::editor {
 namespace {
@@ -52,10 +53,16 @@ OptionText option_text(const CLI::Option& option) {
 }
 
 CommandText command_text(const CLI::App& command) {
-    CommandText text{command.get_name(), command.get_description(), {}};
+    CommandText text{command.get_name(), command.get_description(), {}, {}};
     for (const CLI::Option* option : command.get_options())
         if (!option->get_group().empty()) text.options.push_back(option_text(*option));
     return text;
+}
+
+std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
+    std::vector<const CLI::App*> shown = app.get_subcommands([](const CLI::App*) { return true; });
+    std::erase_if(shown, [](const CLI::App* command) { return command->get_group().empty(); });
+    return shown;
 }
 
 // Text as roff takes it: no word becomes a request, no hyphen a dash.
@@ -126,8 +133,15 @@ The window's sessions. The command line makes its own beside what it writes.
 
 ProgramText program_text(const CLI::App& app) {
     ProgramText text{command_text(app), {}};
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-        if (!command->get_group().empty()) text.commands.push_back(command_text(*command));
+    for (const CLI::App* command : shown_commands(app)) {
+        const std::size_t at = text.commands.size();
+        text.commands.push_back(command_text(*command));
+        for (const CLI::App* part : shown_commands(*command)) {
+            text.commands[at].commands.emplace_back(part->get_name(), part->get_description());
+            text.commands.push_back(command_text(*part));
+            text.commands.back().name = command->get_name() + " " + part->get_name();
+        }
+    }
     return text;
 }
 
@@ -140,13 +154,16 @@ std::string man_page(const ProgramText& text) {
     if (does.ends_with('.')) does.pop_back();
     page << ".SH NAME\n" << roff(program.name) << " \\- " << roff(does) << "\n.SH SYNOPSIS\n";
     if (text.commands.empty()) write_synopsis(page, program.name, program);
-    for (std::size_t i = 0; i < text.commands.size(); ++i) {
-        if (i > 0) page << ".br\n";
-        write_synopsis(page, program.name, text.commands[i]);
+    bool first = true;
+    for (const CommandText& command : text.commands) {
+        if (!command.commands.empty()) continue;
+        if (!std::exchange(first, false)) page << ".br\n";
+        write_synopsis(page, program.name, command);
     }
     page << ".SH OPTIONS\n";
     write_options(page, program);
     for (const CommandText& command : text.commands) {
+        if (!command.commands.empty()) continue;  // each stands by itself
         page << ".SH " << upper_case(roff(program.name + " " + command.name)) << "\n"
              << roff(command.description) << ".\n";
         write_options(page, command);

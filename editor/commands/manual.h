@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace keepsake::editor {
@@ -19,8 +20,10 @@ struct OptionText {
 };
 
 struct CommandText {
-    std::string name, description;
+    std::string name, description;    // "edit"; of a command's command "learn subject"
     std::vector<OptionText> options;  // in the order of --help
+    // The commands of this one, by name and description: "subject". They stand by themselves, too.
+    std::vector<std::pair<std::string, std::string>> commands = {};
 };
 
 struct ProgramText {

@@ -143,6 +143,49 @@ TEST(Manual, ZshOffersWhatFits) {
     runs("small-one paint pho", "paint photo.jpg");
 }
 
+// The same with a command that has commands.
+struct ProgramWithParts : SmallProgram {
+    ProgramWithParts() {
+        CLI::App& teach = *app.add_subcommand("teach", "Teach something");
+        teach.add_subcommand("word", "A word")->add_option("--token", text, "Which");
+        CLI::App& subject = *teach.add_subcommand("subject", "A subject");
+        subject.add_option("PHOTOS", text, "Of it")->type_name("PATH")->required();
+        subject.add_option("--class", text, "Of what kind")->type_name("rose|tulip");
+    }
+};
+
+TEST(Manual, CommandsOfACommandStandByThemselves) {
+    const ProgramWithParts program;
+    const ProgramText text = program_text(program.app);
+    ASSERT_EQ(text.commands.size(), 5u);
+    EXPECT_EQ(text.commands[2].name, "teach");
+    ASSERT_EQ(text.commands[2].commands.size(), 2u);
+    EXPECT_EQ(text.commands[2].commands[1].first, "subject");
+    EXPECT_EQ(text.commands[4].name, "teach subject");
+    EXPECT_NE(find(text.commands[4], "--class"), nullptr);
+    const std::string page = man_page(text);
+    EXPECT_NE(page.find(".SH SMALL\\-ONE TEACH SUBJECT\n"), page.npos);
+    EXPECT_EQ(page.find(".SH SMALL\\-ONE TEACH\n"), page.npos);
+    EXPECT_NE(page.find("small\\-one teach subject\\fR \\fIPHOTOS\\fR"), page.npos);
+    const std::string script = bash_completion(text);
+    EXPECT_EQ(bash_words(script, "small-one te"), "teach\n");
+    EXPECT_EQ(bash_words(script, "small-one teach ''"), "word\nsubject\n");
+    EXPECT_EQ(bash_words(script, "small-one teach subject --c"), "--class\n");
+    EXPECT_EQ(bash_words(script, "small-one teach subject --class t"), "tulip\n");
+    EXPECT_EQ(bash_words(script, "small-one teach subject ph"), "photo.jpg\n");
+    EXPECT_EQ(bash_words(script, "small-one teach word --c"), "\n");
+    if (has_program("fish")) {
+        const auto words = [&](const std::string& line) {
+            return ask("fish --no-config", fish_completion(text),
+                       "source $script\ncomplete -C '" + line + "'\n");
+        };
+        EXPECT_EQ(words("small-one teach s"), "subject\tA subject\n");
+        EXPECT_EQ(words("small-one teach subject --class t"), "tulip\tOf what kind\n");
+    }
+    if (has_program("zsh"))
+        EXPECT_EQ(ask("zsh -f", zsh_completion(text), "zsh -n $script && echo fine\n"), "fine\n");
+}
+
 TEST(Manual, ManReadsThePageWithoutWarnings) {
     const SmallProgram small;
     const std::string page = man_page(program_text(small.app));

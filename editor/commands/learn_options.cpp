@@ -1,0 +1,230 @@
+#include "editor/commands/learn_options.h"
+
+#include <cmath>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "editor/session/recipe.h"
+
+namespace keepsake::editor {
+namespace {
+
+using optimize::LearningSchedule;
+using optimize::PictureOptions;
+
+const std::map<std::string, LearningSchedule> schedules = {
+    {"constant", LearningSchedule::constant},
+    {"constant_with_warmup", LearningSchedule::constant_with_warmup},
+    {"linear", LearningSchedule::linear},
+    {"cosine", LearningSchedule::cosine},
+    {"cosine_with_restarts", LearningSchedule::cosine_with_restarts},
+    {"polynomial", LearningSchedule::polynomial}};
+const std::map<std::string, pipeline::LoraTargets> targets = {
+    {"attention", pipeline::LoraTargets::attention},
+    {"transformer", pipeline::LoraTargets::transformer},
+    {"all", pipeline::LoraTargets::all}};
+const std::map<std::string, pipeline::LoraStart> starts = {
+    {"kaiming", pipeline::LoraStart::kaiming}, {"gaussian", pipeline::LoraStart::gaussian}};
+
+template <class Value>
+std::string choices_of(const std::map<std::string, Value>& values, const char* between) {
+    std::string text;
+    for (const auto& [name, value] : values) text += (text.empty() ? "" : between) + name;
+    return text;
+}
+
+template <class Value>
+void choose(const std::optional<std::string>& name, const std::map<std::string, Value>& values,
+            const std::string& option, Value& into) {
+    if (!name) return;
+    const auto found = values.find(*name);
+    require(found != values.end(), option,
+            "'" + checked_utf8(*name) + "' is none of " + choices_of(values, ", "));
+    into = found->second;
+}
+
+std::string number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+}
+
+template <class Number>
+void set_between(const std::optional<Number>& given, Number least, Number most,
+                 const std::string& option, Number& into) {
+    if (!given) return;
+    require(*given >= least && *given <= most, option,
+            number(static_cast<double>(*given)) + " is not between " +
+                number(static_cast<double>(least)) + " and " + number(static_cast<double>(most)));
+    into = *given;
+}
+
+void add_training_options(CLI::App& command, LearnArguments& arguments,
+                          const PictureOptions& defaults) {
+    command.add_option("--tune", arguments.steps,
+                       "Steps; default " + std::to_string(defaults.stage.steps));
+    command.add_option("--learning-rate", arguments.learning_rate,
+                       "Default " + number(defaults.schedule.rate) +
+                           "; with --all-weights 5e-6 (diffusers' scripts)");
+    command.add_option("--batch", arguments.batch,
+                       "Pictures of a step; default " + std::to_string(defaults.stage.batch_size));
+    command.add_option("--accumulate", arguments.accumulation,
+                       "Batches whose gradients make one step; default 1");
+    command
+        .add_option("--rate-schedule", arguments.schedule,
+                    "How the rate goes over the steps, as diffusers' scripts have it; default: "
+                    "constant")
+        ->type_name(choices_of(schedules, "|"));
+    command.add_option("--warm-up", arguments.warmup, "Steps in which the rate grows; default 0");
+    command.add_option("--weight-decay", arguments.decay,
+                       "Of AdamW; default " + number(defaults.weight_decay));
+    command.add_option("--min-snr", arguments.min_snr,
+                       "Gamma of the min-SNR weights, usually 5; default: every timestep counts "
+                       "alike");
+    command.add_option("--noise-offset", arguments.noise_offset,
+                       "Noise of whole channels, usually 0.05 to 0.1; default 0");
+    command.add_option("--input-perturbation", arguments.perturbation,
+                       "Noise that is not to be predicted, usually 0.1; default 0");
+    command.add_option(
+        "--caption-dropout", arguments.dropout,
+        "Share of pictures without caption; default " + number(defaults.caption_dropout));
+    command.add_flag("--ema", arguments.ema,
+                     "Keep averages of what learns, and write these in its place");
+}
+
+void add_network_options(CLI::App& command, LearnArguments& arguments,
+                         const PictureOptions& defaults) {
+    command.add_option("--rank", arguments.rank,
+                       "Of the LoRA; default " + std::to_string(defaults.lora.rank));
+    command
+        .add_option("--targets", arguments.targets,
+                    "Which layers get a LoRA: the attention (diffusers), the transformers "
+                    "(sd-scripts; default), or all, convolutions too")
+        ->type_name(choices_of(targets, "|"));
+    command
+        .add_option("--lora-start", arguments.lora_start,
+                    "How a LoRA starts: kaiming (sd-scripts; default) or gaussian (diffusers)")
+        ->type_name(choices_of(starts, "|"));
+    command.add_flag("--text-encoder", arguments.text_encoder, "The text encoder learns, too");
+    command.add_flag("--all-weights", arguments.all_weights,
+                     "All weights learn instead of a LoRA; the result is a model's folder");
+}
+
+}  // namespace
+
+void add_learn_options(CLI::App& command, LearnArguments& arguments,
+                       const PictureOptions& defaults) {
+    command
+        .add_option("--out", arguments.out,
+                    "The run's folder, which is gone on with where it is there; default: "
+                    "<name>.run")
+        ->type_name("FOLDER");
+    command.add_option("--name", arguments.name, "Of the finished file; default: from the words");
+    command.add_option("--size", arguments.size, "Side in pixels; default: the model's own");
+    command.add_flag("--buckets", arguments.buckets,
+                     "Pictures keep their shape about, and their area is that of the square; "
+                     "default: the centred square is cut out");
+    command.add_flag("--mirror", arguments.mirror, "Every other time a picture is seen mirrored");
+    add_training_options(command, arguments, defaults);
+    add_network_options(command, arguments, defaults);
+    command.add_option("--seed", arguments.seed, "Of all that is drawn; default 0");
+    command
+        .add_option("--sample-prompts", arguments.sample_prompts,
+                    "What is drawn on the way: a file with a prompt a line, with --w --h --d --s "
+                    "--l --n --ss as sd-scripts have them")
+        ->type_name("FILE");
+    command.add_option("--every", arguments.every,
+                       "Steps between evaluations, with pictures and a file each; 0: none");
+    command.add_flag("--restart", arguments.restart,
+                     "Begin anew where the folder holds another run");
+    command.add_flag("--check", arguments.check, "Say what would be learned, and learn nothing");
+    command.add_flag("--json", arguments.json, "One JSON line on stdout");
+    add_run_options(command, arguments.run);
+}
+
+LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
+                           const std::string& name) {
+    LearnRequest request;
+    request.kind = kind;
+    PictureOptions& options = request.options;
+    options =
+        kind == LearnKind::subject ? optimize::subject_options() : optimize::caption_options();
+    for (const std::string& picture : arguments.pictures) {
+        require(!picture.empty(), "pictures", "a path is empty");
+        request.pictures.emplace_back(picture);
+    }
+    request.name = arguments.name ? checked_text("--name", *arguments.name) : name;
+    require(request.name.find('/') == std::string::npos && !request.name.starts_with("."), "--name",
+            "'" + request.name + "' is no plain file name");
+    request.out = arguments.out.value_or(request.name + ".run");
+    require(!request.out.empty(), "--out", "is empty");
+    if (arguments.size) request.size = checked_size(*arguments.size);
+    request.buckets = arguments.buckets;
+    request.mirror = arguments.mirror;
+    options.all_weights = arguments.all_weights;
+    options.text_encoder = arguments.text_encoder;
+    if (arguments.all_weights) options.schedule.rate = 5e-6;
+    constexpr std::int64_t many = 10'000'000;
+    set_between<std::int64_t>(arguments.steps, 1, many, "--tune", options.stage.steps);
+    set_between<std::int64_t>(arguments.batch, 1, 4096, "--batch", options.stage.batch_size);
+    set_between<std::int64_t>(arguments.accumulation, 1, 4096, "--accumulate",
+                              options.accumulation);
+    set_between<std::int64_t>(arguments.rank, 1, 4096, "--rank", options.lora.rank);
+    set_between<std::int64_t>(arguments.warmup, 0, many, "--warm-up",
+                              options.schedule.warmup_steps);
+    set_between(arguments.learning_rate, 1e-12, 10.0, "--learning-rate", options.schedule.rate);
+    set_between(arguments.decay, 0.0, 10.0, "--weight-decay", options.weight_decay);
+    set_between(arguments.min_snr, 0.0, 1e6, "--min-snr", options.min_snr_gamma);
+    set_between(arguments.noise_offset, 0.0, 10.0, "--noise-offset", options.noising.offset);
+    set_between(arguments.perturbation, 0.0, 10.0, "--input-perturbation",
+                options.noising.perturbation);
+    set_between(arguments.dropout, 0.0, 1.0, "--caption-dropout", options.caption_dropout);
+    choose(arguments.schedule, schedules, "--rate-schedule", options.schedule.kind);
+    choose(arguments.targets, targets, "--targets", options.lora.targets);
+    choose(arguments.lora_start, starts, "--lora-start", options.lora.start);
+    if (arguments.ema) options.ema.emplace();
+    request.seed = arguments.seed;
+    require(arguments.every >= 0, "--every", "is negative");
+    request.every = arguments.every;
+    request.restart = arguments.restart;
+    request.check_only = arguments.check;
+    if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;
+    request.model = model_path(arguments.run);
+    request.compute = start_run(arguments.run);
+    return request;
+}
+
+void run_learn(const LearnRequest& request, const LearnArguments& arguments,
+               const Interrupt& interrupt) {
+    Monitor monitor = terminal_monitor(arguments.run, interrupt);
+    const LearnResult result = learn(request, {&monitor, print_warning});
+    for (const std::string& line : result.check) std::cout << line << "\n";
+    if (request.check_only) return;
+    if (arguments.json) {
+        const auto or_null = [](const std::optional<double>& value) {
+            return value ? nlohmann::json(*value) : nlohmann::json();
+        };
+        nlohmann::ordered_json line;
+        line["file"] = result.file.string();
+        line["steps"] = result.steps;
+        line["seconds"] = result.seconds;
+        line["threads"] = result.threads;
+        line["loss"] = {{"before", or_null(result.loss_before)},
+                        {"after", or_null(result.loss_after)}};
+        if (result.best)
+            line["best"] = {{"step", result.best->step},
+                            {"loss", result.best->loss},
+                            {"file", result.best_file.string()}};
+        if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
+        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+        return;
+    }
+    std::cout << result.file.string() << "\n";
+    if (!result.sheet.empty()) std::cout << result.sheet.string() << "\n";
+    if (result.best && result.best->step != result.steps)
+        std::cerr << "keepsake: by its evaluations, the best is that of step " << result.best->step
+                  << ": " << result.best_file.string() << std::endl;
+}
+
+}  // namespace keepsake::editor

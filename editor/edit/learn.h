@@ -1,0 +1,78 @@
+// From pictures to what a model has learned of them: `keepsake learn subject` and `learn captions`
+// without the command line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editor/edit/device.h"
+#include "optimize/learn/pictures.h"
+#include "pipeline/error.h"
+
+namespace keepsake::editor {
+
+enum class LearnKind { subject, captions };
+
+// Prior preservation: what the kind of thing looked like before.
+struct PriorRequest {
+    std::string class_words;  // "flower"; empty: none
+    int pictures = 100;       // that the model draws of it (diffusers' num_class_images)
+    int steps = 20;           // of their sampling
+    // A folder of them instead, real ones or those of another run.
+    std::optional<std::filesystem::path> folder;
+};
+
+struct LearnRequest {
+    LearnKind kind = LearnKind::subject;
+    std::vector<std::filesystem::path> pictures;  // editor/session/picture_set.h
+    // subject: the words that will call it, "sks flower".
+    std::string token;
+    PriorRequest prior;
+    std::filesystem::path out;  // the run's folder (editor/session/run_folder.h)
+    std::string name;           // of the finished file, without its ending
+    optimize::PictureOptions options = optimize::subject_options();
+    std::optional<int> size;  // of the square in pixels; none: the model's own
+    bool buckets = false;     // pictures keep their shape about (optimize/training/buckets.h); else
+                              // they are cut to a centred square
+    bool mirror = false;      // every other time a picture is seen mirrored
+    std::uint64_t seed = 0;
+    bool restart = false;
+    bool check_only = false;  // says what would be learned, and learns nothing
+    std::optional<std::filesystem::path> sample_prompts;  // none: a few of what is learned
+    std::int64_t every = 100;  // steps between evaluations with pictures and a file; 0: none
+    double checkpoint_seconds = 60;
+    optimize::Checkpointing checkpointing = optimize::Checkpointing::automatic;
+    std::optional<std::filesystem::path> model;  // none: the default model
+    Compute compute;
+};
+
+struct LearnResult {
+    std::filesystem::path file;   // what was learned: a LoRA, or a model's folder
+    std::filesystem::path sheet;  // of the pictures on the way; empty where there are none
+    std::optional<double> loss_before, loss_after;  // on the fixed pairs
+    // Of the evaluations the smallest: the steps done, its loss, and the file of then.
+    std::optional<optimize::Evaluation> best;
+    std::filesystem::path best_file;
+    std::int64_t steps = 0;
+    double seconds = 0;  // of learning alone
+    int threads = 1;
+    std::vector<std::string> check;  // of check_only: lines for the person
+};
+
+struct LearnControls {
+    Monitor* monitor = nullptr;                         // "pictures", "encode", "render", "learn"
+    std::function<void(const std::string& text)> warn;  // one line for the user
+};
+
+// Learns, or goes on with the run in the folder. Throws Error naming what is at fault (the run
+// keeps what was reached), and Cancelled after it has been saved.
+LearnResult learn(const LearnRequest& request, const LearnControls& controls);
+
+// "sks-flower" of "<sks> Flower": a file's name.
+std::string file_name_of(const std::string& words);
+
+}  // namespace keepsake::editor

@@ -1,0 +1,56 @@
+// What a training on pictures leaves: the files that travel, and the pictures on the way.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "editor/edit/learn.h"
+#include "editor/session/picture_set.h"
+#include "editor/session/sample_prompts.h"
+#include "pipeline/model/model.h"
+
+namespace keepsake::editor {
+
+// What is known of a run when its file is written.
+struct LearnedFacts {
+    const LearnRequest& request;
+    const pipeline::Model& model;
+    const PictureSet& set;
+    std::int64_t side = 0;            // in pixels
+    std::int64_t prior_pictures = 0;  // in the run
+    std::int64_t steps = 0;           // done
+};
+
+// The header of a LoRA's file: kohya's ss_* and the modelspec.* that web interfaces show, all
+// values text. What the model is no relative of Stable Diffusion for is left out.
+std::map<std::string, std::string> learned_metadata(const LearnedFacts& facts);
+
+// <folder>/<name>.safetensors, or of all weights the folder <name>, which diffusers opens: the
+// model's own files, with what learned in the place of the old. Returns its path. Throws Error
+// naming the file, and for all weights of a single-file checkpoint the way out.
+std::filesystem::path write_learned(const std::filesystem::path& folder, const std::string& name,
+                                    const LearnedFacts& facts,
+                                    const optimize::LearnedPictures& learned);
+
+// One picture of each prompt as the run stands: samples/step-000100-1.png, ... Prompts without a
+// seed take 0.
+void draw_samples(const std::filesystem::path& folder, const std::vector<SamplePrompt>& prompts,
+                  const pipeline::Model& model, const optimize::LearnedPictures& learned,
+                  Monitor& monitor);
+
+// samples/sheet.png: all of them, a row of pictures a step. Returns its path, or an empty one where
+// there is no picture.
+std::filesystem::path write_samples_sheet(const std::filesystem::path& folder,
+                                          const std::vector<SamplePrompt>& prompts,
+                                          const std::string& title);
+
+// A folder in which pictures of the class are, drawn by the model where they are not there yet:
+// class-0001.png, each with its recipe. Pictures of another prompt, model or way of sampling are
+// drawn anew.
+void draw_class(const std::filesystem::path& folder, const std::string& prompt,
+                const PriorRequest& prior, std::int64_t side, const pipeline::Model& model,
+                Monitor& monitor);
+
+}  // namespace keepsake::editor

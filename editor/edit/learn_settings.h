@@ -1,0 +1,35 @@
+// What the numbers of a training on pictures depend on, as JSON, and what it is before it begins.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "editor/edit/learn.h"
+#include "editor/edit/learn_set.h"
+#include "editor/session/run_folder.h"
+#include "pipeline/model/model.h"
+
+namespace keepsake::editor {
+
+// Everything that a training is told, gathered.
+struct LearnPlan {
+    const LearnRequest& request;
+    const pipeline::Model& model;
+    PictureSet set;        // of what is learned
+    PictureSet prior_set;  // of the class, of a folder that was given
+    LearnSize size;
+    std::string prompt;        // of a picture without caption
+    std::string class_prompt;  // empty: no prior
+};
+
+RunRecipe run_recipe(const LearnPlan& plan);
+
+// Lines for `--check`: pictures, sizes, captions and those that are cut, steps, memory.
+std::vector<std::string> describe_plan(const LearnPlan& plan);
+
+// Throws Error naming the option or the pictures that cannot be learned this way.
+void check_plan(const LearnPlan& plan);
+
+}  // namespace keepsake::editor
