@@ -87,7 +87,7 @@ TEST_F(Learn, ASubjectBecomesALoraThatNeighboursRead) {
 
 TEST_F(Learn, AKilledRunGoesOnWithTheSameNumbers) {
     const fs::path whole = folder.path / "whole";
-    const Arguments more = {"--tune", "60", "--text-encoder"};
+    const Arguments more = {"--tune", "30", "--text-encoder"};
     Arguments other = subject(more);
     other.insert(other.end(), {"--out", whole.string()});
     ASSERT_EQ(run_program(other).status, 0);
@@ -97,7 +97,9 @@ TEST_F(Learn, AKilledRunGoesOnWithTheSameNumbers) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1500));
         program.signal(SIGINT);
         const ProgramRun stopped = program.wait();
-        EXPECT_TRUE(stopped.status == 130 || stopped.status == 0) << stopped.status << stopped.err;
+        // Before it listens, a signal ends it at once.
+        EXPECT_TRUE(stopped.status == 130 || stopped.status == 0 || stopped.status == -SIGINT)
+            << stopped.status << stopped.err;
     }
     {
         Program program(subject(more));
