@@ -19,6 +19,7 @@
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/pickle.h"
 
 namespace keepsake::pipeline {
 
@@ -72,18 +73,6 @@ constexpr std::array<DtypeName, 13> dtype_names = {{{"F64", at::kDouble},
                                                     {"U16", at::kUInt16},
                                                     {"U8", at::kByte},
                                                     {"BOOL", at::kBool}}};
-
-// torch.save writes a zip archive of pickles, or (before 1.6) pickles alone: protocol mark 0x80,
-// then the protocol's number. A header length of safetensors can begin with the same two bytes, but
-// then it is followed by a JSON object.
-bool is_pickle(const path& path, std::string_view bytes) {
-    if (bytes.size() > prefix_size && bytes[prefix_size] == '{') return false;
-    const std::string extension = path.extension().string();
-    return bytes.starts_with("PK\x03\x04") ||
-           (bytes.size() > 2 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5) ||
-           extension == ".ckpt" || extension == ".bin" || extension == ".pt" ||
-           extension == ".pth" || extension == ".pkl";
-}
 
 [[noreturn]] void refuse_pickle(const path& path) {
     auto converted = path;

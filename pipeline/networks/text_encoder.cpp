@@ -30,7 +30,6 @@ TextEncoderConfig TextEncoderConfig::from_json(const nlohmann::json& json) {
     config.intermediate_size = fields.size("intermediate_size");
     config.num_hidden_layers = fields.size("num_hidden_layers");
     config.num_attention_heads = fields.size("num_attention_heads");
-    fields.at_most("num_hidden_layers", config.num_hidden_layers, most_encoder_layers);
     config.max_position_embeddings =
         fields.size("max_position_embeddings", config.max_position_embeddings);
     config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);
@@ -103,6 +102,29 @@ TextEncoder::TextEncoder(TextEncoderConfig config, Weights weights) : config_(st
     parameters_ = weights.taken();
 }
 
+TextEncoder TextEncoder::with_tokens(const Tensor& rows) const {
+    if (rows.dim() != 2 || rows.size(1) != config_.hidden_size)
+        throw Error("added tokens",
+                    "should be vectors of width " + std::to_string(config_.hidden_size));
+    TextEncoder extended = *this;
+    extended.added_.push_back(rows);
+    return extended;
+}
+
+std::int64_t TextEncoder::vocabulary_size() const {
+    std::int64_t size = config_.vocab_size;
+    for (const Tensor& rows : added_) size += rows.size(0);
+    return size;
+}
+
+Tensor TextEncoder::embed(const Tensor& ids) const {
+    if (added_.empty()) return at::embedding(token_embedding_, ids);
+    const Tensor own = at::embedding(token_embedding_, ids.clamp_max(config_.vocab_size - 1));
+    const Tensor rows = added_.size() == 1 ? added_[0] : at::cat(added_);
+    const Tensor more = at::embedding(rows, (ids - config_.vocab_size).clamp_min(0));
+    return at::where((ids >= config_.vocab_size).unsqueeze(-1), more, own.to(more.scalar_type()));
+}
+
 Tensor TextEncoder::activation(const Tensor& x) const {
     if (config_.hidden_act == "gelu") return at::gelu(x);
     return x * at::sigmoid(x * 1.702);
@@ -116,13 +138,13 @@ Tensor TextEncoder::operator()(const Tensor& ids) const {
                                      std::to_string(config_.max_position_embeddings));
     if (ids.numel() > 0) {
         const auto [lowest, highest] = at::aminmax(ids);
-        if (lowest.item<std::int64_t>() < 0 || highest.item<std::int64_t>() >= config_.vocab_size)
+        if (lowest.item<std::int64_t>() < 0 || highest.item<std::int64_t>() >= vocabulary_size())
             throw Error("token ids", "out of range: the vocabulary has " +
-                                         std::to_string(config_.vocab_size) + " tokens");
+                                         std::to_string(vocabulary_size()) + " tokens");
     }
     // The embeddings may be kept in half precision, the norms never are.
     const at::ScalarType working = final_norm_.weight.scalar_type();
-    Tensor x = at::embedding(token_embedding_, ids.to(token_embedding_.device())).to(working) +
+    Tensor x = embed(ids.to(token_embedding_.device())).to(working) +
                position_embedding_.slice(0, 0, ids.size(1)).to(working);
     for (const Layer& layer : layers_) {
         const Tensor h = layer.norm1(x);

@@ -45,6 +45,14 @@ class TextEncoder {
     // range.
     Tensor operator()(const Tensor& ids) const;
 
+    // The same encoder with more tokens behind its vocabulary: rows: (n, hidden_size) float32, on
+    // its device, for the ids from vocabulary_size() on. They are used as they are, so that
+    // in-place updates reach them and a gradient goes to them; everything else is shared. Throws
+    // Error when their width is another one.
+    TextEncoder with_tokens(const Tensor& rows) const;
+    // With the tokens that were added.
+    std::int64_t vocabulary_size() const;
+
     const TextEncoderConfig& config() const { return config_; }
     const TensorMap& parameters() const { return parameters_; }  // by name, without "text_model."
 
@@ -54,9 +62,12 @@ class TextEncoder {
         Linear q, k, v, out, fc1, fc2;
     };
     Tensor activation(const Tensor& x) const;
+    // (B, T) -> (B, T, hidden_size), as it is kept.
+    Tensor embed(const Tensor& ids) const;
 
     TextEncoderConfig config_;
     Tensor token_embedding_, position_embedding_;
+    std::vector<Tensor> added_;  // each (n, hidden_size)
     std::vector<Layer> layers_;
     LayerNorm final_norm_;
     TensorMap parameters_;

@@ -1,7 +1,11 @@
-"""Token ids of texts with words that textual inversion adds: tests/pipeline/text/added_words_test.cpp.
+"""Reference values of words that textual inversion adds: token ids and hidden states.
 
-Usage: python make_word_goldens.py      with the packages of requirements.txt. Writes words.json
-beside itself, of the bundled model's tokenizer:
+Usage: python make_word_goldens.py      with the packages of requirements.txt. Writes beside itself
+  words.json          ids of texts with added words, of the bundled model's tokenizer
+  words.safetensors   the text encoder of networks/text_encoder_sd1 with three added vectors: ids,
+                              output, and the gradient of sum(output * probe) with respect to the vectors
+
+words.json:
   words   [name, vectors]; a name's vectors are added as name, name_1, ... as diffusers'
           load_textual_inversion adds them
   texts   [text, ids] without special tokens. A name of several vectors is replaced by all of them
@@ -13,8 +17,11 @@ beside itself, of the bundled model's tokenizer:
 import json
 import pathlib
 
+import torch
 from diffusers.loaders.textual_inversion import TextualInversionLoaderMixin
-from transformers import CLIPTokenizer
+from safetensors import safe_open
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOKENIZER = HERE.parent.parent / "assets" / "models" / "flowers" / "tokenizer"
@@ -78,5 +85,35 @@ def make_ids():
         json.dumps(content)[:-1] + ', "texts": [\n' + lines + "\n]}\n")
 
 
+def tiny_encoder():
+    with safe_open(HERE / "networks" / "text_encoder_sd1.safetensors", "pt") as file:
+        config = CLIPTextConfig(**json.loads(file.metadata()["config"]))
+        weights = {key[8:]: file.get_tensor(key).float()
+                   for key in file.keys() if key.startswith("weights.")}
+    model = CLIPTextModel(config)
+    missing, surplus = model.load_state_dict(weights, strict=False)
+    assert not surplus and all("position_ids" in name for name in missing), (missing, surplus)
+    return model.eval().requires_grad_(False)
+
+
+def make_hidden_states():
+    model = tiny_encoder()
+    generator = torch.Generator().manual_seed(31)
+    rows = torch.randn(3, model.config.hidden_size, generator=generator)
+    model.resize_token_embeddings(63, mean_resizing=False)
+    table = model.get_input_embeddings().weight
+    table[60:] = rows
+    table.requires_grad_(True)
+    ids = torch.tensor([[1, 60, 61, 7, 62, 3, 3, 2, 2, 2, 2, 2, 2],
+                        [1, 4, 62, 62, 59, 60, 60, 5, 2, 2, 2, 2, 2]])
+    output = model(ids).last_hidden_state
+    probe = torch.randn(output.shape, generator=generator)
+    (output * probe).sum().backward()
+    save_file({"ids": ids, "rows": rows, "output": output.detach(), "probe": probe,
+               "grad": table.grad[60:].clone()}, HERE / "words.safetensors")
+
+
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     make_ids()
+    make_hidden_states()
