@@ -163,7 +163,7 @@ std::string bash_completion(const ProgramText& text) {
     CommandText program = text.program;
     // A command is offered where an option of the program may stand.
     for (const CommandText& command : text.commands)
-        program.options.push_back({.names = {command.name}});
+        if (!is_part(command)) program.options.push_back({.names = {command.name}});
     write_bash_command(script, program, true);
     for (const CommandText& command : text.commands) write_bash_command(script, command, false);
     script << "    esac\n"
