@@ -16,21 +16,6 @@ using cv::Mat;
 
 constexpr int cut_rounds = 3;
 
-// How far the words pull, in shares of each strength's mean: (h, w) float32 on CPU.
-at::Tensor pull_map(const pipeline::UNet& asked, const pipeline::Schedule& schedule,
-                    const pipeline::EditMaskInput& input, const WordsRegionOptions& options,
-                    Monitor& monitor) {
-    at::Tensor sum;
-    for (const double strength : options.pull_strengths) {
-        const at::Tensor map = pipeline::edit_mask(
-            asked, schedule, input, {strength, options.pull_samples, options.map.seed}, monitor);
-        const double mean = map.mean().item<double>();
-        const at::Tensor scaled = mean > 0 ? map / mean : map;
-        sum = sum.defined() ? sum + scaled : scaled;
-    }
-    return sum.contiguous();
-}
-
 // At the square's size, softened.
 Mat softened(const at::Tensor& map, const Mat& square, double blur) {
     at::Tensor values = map.contiguous().clone();
@@ -38,7 +23,7 @@ Mat softened(const at::Tensor& map, const Mat& square, double blur) {
                      values.mutable_data_ptr<float>());
     Mat fine;
     cv::resize(coarse, fine, square.size(), 0, 0, cv::INTER_CUBIC);
-    cv::GaussianBlur(fine, fine, {}, blur * square.cols);
+    cv::GaussianBlur(fine, fine, {}, blur * std::sqrt(double(square.total())));
     return fine;
 }
 
@@ -72,23 +57,25 @@ Mat cut_out(const Mat& map, const Mat& square, double core) {
     return (labels == cv::GC_PR_FGD) | (labels == cv::GC_FGD);
 }
 
-double contrast_of(const Mat& map, const Mat& inside) {
-    cv::Scalar mean, deviation;
-    cv::meanStdDev(map, mean, deviation);
-    if (deviation[0] == 0) return 0;
-    return (cv::mean(map, inside)[0] - cv::mean(map, ~inside)[0]) / deviation[0];
+// The mean of a map where the region is not.
+double mean_outside(const at::Tensor& map, const Mat& inside) {
+    at::Tensor values = map.contiguous().clone();
+    const Mat coarse(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32FC1,
+                     values.mutable_data_ptr<float>());
+    Mat fine;
+    cv::resize(coarse, fine, inside.size(), 0, 0, cv::INTER_LINEAR);
+    return cv::mean(fine, ~inside)[0];
 }
 
 }  // namespace
 
-WordsRegion words_region(const pipeline::Model& model, const pipeline::UNet& asked,
-                         const optimize::Tuning& tuning, const Pixels& square,
-                         const WordsRegionOptions& options, Monitor& monitor) {
+WordsRegion words_region(const pipeline::Model& model, const optimize::Tuning& tuning,
+                         const Pixels& square, const WordsRegionOptions& options,
+                         Monitor& monitor) {
     const Mat photo = unit_mat(square);
     const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
     std::int64_t done = 0;
-    const auto noises =
-        options.map.samples + std::ssize(options.pull_strengths) * options.pull_samples;
+    const std::int64_t noises = options.map.samples + options.samples;
     Monitor part([&](const Progress&) { monitor.step(++done, noises, "region"); });
 
     const at::Tensor looked = pipeline::words_map(
@@ -99,11 +86,13 @@ WordsRegion words_region(const pipeline::Model& model, const pipeline::UNet& ask
     WordsRegion region;
     if (covers < options.least || covers > options.most) return region;
 
-    const at::Tensor pull =
-        pull_map(asked, model.schedule,
-                 {latents, tuning.target_embedding, tuning.optimised_embedding}, options, part);
-    region.contrast = contrast_of(softened(pull, photo, options.blur), inside);
-    if (region.contrast < options.sure) return region;
+    const at::Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
+    const at::Tensor does = pipeline::prediction_difference(
+        model.unet, model.schedule, {latents, tuning.target_embedding, none},
+        {options.strength, options.samples, options.map.seed}, part);
+    region.elsewhere = mean_outside(does, inside);
+    const bool does_nothing = does.max().item<double>() == 0;
+    if (does_nothing || region.elsewhere >= options.everywhere) return region;
     region.mask = Mask{
         square.width, square.height, {inside.begin<std::uint8_t>(), inside.end<std::uint8_t>()}};
     return region;

@@ -38,8 +38,8 @@ Tensor to_unit_range(const Tensor& map) {
 
 }  // namespace
 
-Tensor edit_mask(const UNet& unet, const Schedule& schedule, const EditMaskInput& input,
-                 const EditMaskOptions& options, Monitor& monitor) {
+Tensor prediction_difference(const UNet& unet, const Schedule& schedule, const EditMaskInput& input,
+                             const EditMaskOptions& options, Monitor& monitor) {
     check(input, options);
     const at::NoGradGuard no_grad;
     const std::int64_t steps = schedule.config.num_train_timesteps;
@@ -59,7 +59,12 @@ Tensor edit_mask(const UNet& unet, const Schedule& schedule, const EditMaskInput
         monitor.step(i + 1, options.samples, "mask");
     }
     check_finite(sum, "the edit mask");
-    return to_unit_range(sum / options.samples);
+    return sum / options.samples;
+}
+
+Tensor edit_mask(const UNet& unet, const Schedule& schedule, const EditMaskInput& input,
+                 const EditMaskOptions& options, Monitor& monitor) {
+    return to_unit_range(prediction_difference(unet, schedule, input, options, monitor));
 }
 
 }  // namespace keepsake::pipeline

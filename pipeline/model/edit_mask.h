@@ -19,6 +19,13 @@ struct EditMaskInput {
     Tensor target, source;  // (1, T, D): the embeddings of the text after and before
 };
 
+// How far the predictions for the two texts differ, averaged over noises and channels, in standard
+// deviations of the noise: (h, w) float32 on CPU. Both are of the same noisy latents, made at
+// `strength`. Throws Error naming an input whose shape does not fit or an option out of range, and
+// Cancelled; reports one step per noise.
+Tensor prediction_difference(const UNet& unet, const Schedule& schedule, const EditMaskInput& input,
+                             const EditMaskOptions& options, Monitor& monitor);
+
 // How far the predictions for the two texts differ, averaged over noises and channels, outliers
 // cut, scaled to [0, 1] (appendix A.1 of the paper's code: clamped to three times the mean): (h, w)
 // float32 on CPU. All zero when they do not differ. Both predictions are of the same noisy latents,

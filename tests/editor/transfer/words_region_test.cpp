@@ -28,8 +28,8 @@ optimize::Tuning untuned(const char* target, const char* source) {
 
 WordsRegion found(const optimize::Tuning& tuning, const Pixels& square, Monitor& monitor) {
     WordsRegionOptions options;
-    options.map.samples = options.pull_samples = 2;
-    return words_region(model(), model().unet, tuning, square, options, monitor);
+    options.map.samples = options.samples = 2;
+    return words_region(model(), tuning, square, options, monitor);
 }
 
 // The share of the region between two distances from the middle, in shares of the side.
@@ -52,7 +52,7 @@ TEST(WordsRegion, IsTheFlowerAndEndsAtItsEdge) {
     Monitor silent;
     const WordsRegion region =
         found(untuned("a photo of a red daisy", "a photo of a white daisy"), square, silent);
-    ASSERT_TRUE(region.mask) << region.contrast;
+    ASSERT_TRUE(region.mask) << region.elsewhere;
     EXPECT_EQ(region.mask->width, 128);
     EXPECT_TRUE(std::ranges::all_of(region.mask->values,
                                     [](std::uint8_t v) { return v == 0 || v == 255; }));
@@ -66,6 +66,11 @@ TEST(WordsRegion, WhereThereIsNothingToFindItLetsGo) {
     const Pixels square = testing::daisy_pixels(128, 128);
     // The same words before and after, and no words at all.
     EXPECT_FALSE(found(untuned("", ""), square, silent).mask);
+    // Words about the whole picture.
+    for (const char* text : {"a photo of a daisy at night", "a photo of a daisy in the fog",
+                             "a black and white photo of a daisy"}) {
+        EXPECT_FALSE(found(untuned(text, "a photo of a daisy"), square, silent).mask) << text;
+    }
     // A picture of one colour has no edge to end at.
     Pixels grey{128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 128)};
     EXPECT_FALSE(found(untuned("a photo of a red daisy", "a photo of a daisy"), grey, silent).mask);

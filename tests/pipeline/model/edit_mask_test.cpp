@@ -45,6 +45,12 @@ TEST_F(EditMask, IsTheMeanDifferenceOfThePredictions) {
     Tensor expected = (unet(noisy, timestep, input.target) - unet(noisy, timestep, input.source))
                           .abs()
                           .mean(1)[0];
+    Monitor monitor;
+    EXPECT_LT(
+        relative_error(prediction_difference(unet, schedule, input,
+                                             {.strength = 0.5, .samples = 1, .seed = 5}, monitor),
+                       expected),
+        1e-4);
     expected = expected.clamp_max(3 * expected.mean().item<double>());
     expected = expected / expected.max();
     const Tensor found = mask({.strength = 0.5, .samples = 1, .seed = 5});
