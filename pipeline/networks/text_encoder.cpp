@@ -29,6 +29,7 @@ TextEncoderConfig TextEncoderConfig::from_json(const nlohmann::json& json) {
     config.hidden_size = fields.size("hidden_size");
     config.intermediate_size = fields.size("intermediate_size");
     config.num_hidden_layers = fields.size("num_hidden_layers");
+    fields.at_most("num_hidden_layers", config.num_hidden_layers, most_encoder_layers);
     config.num_attention_heads = fields.size("num_attention_heads");
     config.max_position_embeddings =
         fields.size("max_position_embeddings", config.max_position_embeddings);

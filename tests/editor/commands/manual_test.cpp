@@ -182,8 +182,9 @@ TEST(Manual, CommandsOfACommandStandByThemselves) {
         EXPECT_EQ(words("small-one teach s"), "subject\tA subject\n");
         EXPECT_EQ(words("small-one teach subject --class t"), "tulip\tOf what kind\n");
     }
-    if (has_program("zsh"))
+    if (has_program("zsh")) {
         EXPECT_EQ(ask("zsh -f", zsh_completion(text), "zsh -n $script && echo fine\n"), "fine\n");
+    }
 }
 
 TEST(Manual, ManReadsThePageWithoutWarnings) {

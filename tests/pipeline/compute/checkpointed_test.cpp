@@ -9,8 +9,9 @@
 namespace keepsake::pipeline {
 namespace {
 
-// Of a tensor's largest value: gradients of what is used twice are added in another order.
-constexpr double rounding32 = 2e-5, rounding64 = 1e-13;
+// Of a tensor's largest value: gradients of what is used twice are added in another order. In
+// float64 it shows that nothing else differs; of float32 up to 3.1e-5 was seen (AVX2, one thread).
+constexpr double rounding32 = 1e-4, rounding64 = 1e-13;
 
 UNet unet_of(const NetworkGolden& golden, at::ScalarType dtype) {
     Weights weights = Weights::from_tensors(golden.weights);
