@@ -133,8 +133,8 @@ void tuning_settings(Frame& frame) {
          "How far each photo step goes. Larger learns quicker; too large gives noise.");
     std::int64_t size = tuning.size;
     whole_number(frame, "Working size", size,
-                 "Side of the square that the model works on, in pixels. Its own size gives the "
-                 "best picture; larger is slower and can double things.");
+                 "How many pixels the model works on: as a square of this side has. Its own size "
+                 "gives the best picture; larger is slower and can double things.");
     tuning.size = static_cast<int>(std::min<std::int64_t>(size, 2048));
     seed_number(frame, "Learning seed", tuning.seed,
                 "Another number learns in another random order; the result differs slightly.");

@@ -17,7 +17,7 @@ struct ViewButton {
 };
 
 constexpr std::array view_buttons = {
-    ViewButton{View::crop, "Crop", "The square of the photo that is edited (C)", false},
+    ViewButton{View::crop, "Crop", "The part of the photo that is edited (C)", false},
     ViewButton{View::mask, "Mask", "Where the edit may reach: found automatically, or painted (M)",
                true},
     ViewButton{View::edit, "Edit", "The edited picture (1). Hold B to see the original", false},

@@ -81,7 +81,7 @@ void draw_picture(Frame& frame, const Layers& layers, const Rect& place, const C
     list.AddImage(frame.textures.id(layers.whole, sampling), place.min, place.max);
     draw_detail(frame, layers.detail, place, cut.visible);
     if (layers.square) {
-        const Rect square = square_place(frame, place);
+        const Rect square = area_place(frame, place);
         list.AddImage(frame.textures.id(layers.square, sampling), square.min, square.max);
     }
     list.PopClipRect();

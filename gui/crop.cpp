@@ -1,4 +1,4 @@
-// The working square over the whole photo: dragged by its middle, resized by its corners.
+// The working area over the whole photo: dragged by its middle, resized by its corners.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -24,30 +24,49 @@ struct Scale {
     Rect of(const editor::Crop& crop) const {
         const ImVec2 min{place.min.x + static_cast<float>(crop.x) * pixel,
                          place.min.y + static_cast<float>(crop.y) * pixel};
-        const float side = static_cast<float>(crop.width) * pixel;
-        return {min, {min.x + side, min.y + side}};
+        return {min,
+                {min.x + static_cast<float>(crop.width) * pixel,
+                 min.y + static_cast<float>(crop.height) * pixel}};
     }
 };
 
+// A side next to one of `other`, as check_crop allows it, of at most `room`.
+int kept_side(int side, int other, int room) {
+    const int least =
+        std::max(smallest_crop, static_cast<int>(std::ceil(other / editor::longest_shape)));
+    const int most = std::min(room, static_cast<int>(other * editor::longest_shape));
+    return std::clamp(side, std::min(least, most), most);
+}
+
 editor::Crop kept_inside(editor::Crop crop, const editor::Pixels& photo) {
-    const int most = std::min(photo.width, photo.height);
-    crop.width = crop.height = std::clamp(crop.width, std::min(smallest_crop, most), most);
+    crop.width = std::clamp(crop.width, std::min(smallest_crop, photo.width), photo.width);
+    crop.height = kept_side(crop.height, crop.width, photo.height);
+    crop.width = kept_side(crop.width, crop.height, photo.width);
     crop.x = std::clamp(crop.x, 0, photo.width - crop.width);
     crop.y = std::clamp(crop.y, 0, photo.height - crop.height);
     return crop;
 }
 
-// The corner opposite the dragged one stays.
-editor::Crop resized(const editor::Crop& from, Handle corner, float dx, float dy,
+// The corner opposite the dragged one stays; with Shift the shape does, too.
+editor::Crop resized(const editor::Crop& from, Handle corner, ImVec2 by,
                      const editor::Pixels& photo) {
-    const float grow = (dx * static_cast<float>(corner.x) + dy * static_cast<float>(corner.y)) / 2;
     const int right = from.x + from.width, bottom = from.y + from.height;
     const int room_x = corner.x < 0 ? right : photo.width - from.x;
     const int room_y = corner.y < 0 ? bottom : photo.height - from.y;
-    const int side = std::clamp(from.width + static_cast<int>(std::lround(grow)),
-                                std::min(smallest_crop, from.width), std::min(room_x, room_y));
-    return {corner.x < 0 ? right - side : from.x, corner.y < 0 ? bottom - side : from.y, side,
-            side};
+    float across = by.x * static_cast<float>(corner.x), down = by.y * static_cast<float>(corner.y);
+    const float aspect = static_cast<float>(from.width) / static_cast<float>(from.height);
+    const bool keeps_shape = ImGui::GetIO().KeyShift;
+    if (keeps_shape) across = (across + down * aspect) / 2;
+    int width = std::clamp(from.width + static_cast<int>(std::lround(across)),
+                           std::min(smallest_crop, from.width), room_x);
+    if (keeps_shape) {
+        width = std::min(width, static_cast<int>(static_cast<float>(room_y) * aspect));
+        down = static_cast<float>(width) / aspect - static_cast<float>(from.height);
+    }
+    const int height = kept_side(from.height + static_cast<int>(std::lround(down)), width, room_y);
+    width = kept_side(width, height, room_x);
+    return {corner.x < 0 ? right - width : from.x, corner.y < 0 ? bottom - height : from.y, width,
+            height};
 }
 
 int corner_at(const Rect& square, ImVec2 point, float reach) {
@@ -90,7 +109,7 @@ void drag(Frame& frame, const Scale& scale, const editor::Pixels& photo) {
     const float dx = (mouse.x - state.drag_from.x) / scale.pixel;
     const float dy = (mouse.y - state.drag_from.y) / scale.pixel;
     if (state.crop_drag == WindowState::CropDrag::resize) {
-        crop = resized(*state.crop_before, corners[state.crop_corner], dx, dy, photo);
+        crop = resized(*state.crop_before, corners[state.crop_corner], {dx, dy}, photo);
     } else if (state.crop_drag == WindowState::CropDrag::move) {
         editor::Crop moved = *state.crop_before;
         moved.x += static_cast<int>(std::lround(dx));
@@ -112,6 +131,7 @@ void move_by_keys(Frame& frame, const editor::Pixels& photo) {
     for (const ImWchar c : io.InputQueueCharacters) {
         const int grow = c == '+' ? step : c == '-' ? -step : 0;
         crop.width += 2 * grow;
+        crop.height += 2 * grow;
         crop.x -= grow;
         crop.y -= grow;
     }
@@ -165,8 +185,8 @@ void draw_crop(Frame& frame, const Rect& whole) {
     }
     const editor::Crop& crop = frame.state.draft.tuning.crop;
     const std::string text =
-        "Drag the square over what you want to edit; drag its corners to "
-        "resize it.   " +
+        "Drag the frame over what you want to edit; drag its corners to "
+        "resize it (Shift keeps its shape).   " +
         std::to_string(crop.width) + " \u00d7 " + std::to_string(crop.height) + " of " +
         std::to_string(photo.width) + " \u00d7 " + std::to_string(photo.height) + " pixels";
     ImGui::PushFont(frame.fonts.small);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "editor/transfer/export_photo.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {
@@ -31,10 +32,10 @@ struct What {
 constexpr std::array whats = {
     What{editor::ExportKind::photo, "The edited photo",
          "Your photo at its own size with the edit in it; its colours, metadata and everything "
-         "outside the square stay",
+         "outside the area stay",
          ""},
-    What{editor::ExportKind::square, "The edited square",
-         "The square alone, as the model made it at its working size", "-square"},
+    What{editor::ExportKind::square, "The edited area",
+         "The area alone, as the model made it at its working size", "-square"},
     What{editor::ExportKind::before_after, "Before and after",
          "The photo and the edit side by side in one picture", "-before-after"},
     What{editor::ExportKind::strip, "The whole strip",
@@ -68,9 +69,19 @@ fs::path export_folder(const Frame& frame) {
     return fs::is_directory(folder / "Pictures", code) ? folder / "Pictures" : folder;
 }
 
+// What is made of the photo begins with the photo's own format, as on the command line; what is the
+// model's with PNG.
+std::size_t first_format(const Frame& frame) {
+    const editor::ExportKind kind = frame.state.exporting.kind;
+    if (kind != editor::ExportKind::photo && kind != editor::ExportKind::before_after) return 0;
+    ExportDialog named;
+    named.path = "photo" + editor::export_extension(*frame.document.photo->file);
+    return format_of(named);
+}
+
 void suggest_path(Frame& frame) {
     ExportDialog& dialog = frame.state.exporting;
-    const std::size_t format = format_of(dialog);
+    const std::size_t format = dialog.format_chosen ? format_of(dialog) : first_format(frame);
     const char* extension = formats[format == std::string::npos ? 0 : format].extension;
     char strength[32];
     std::snprintf(strength, sizeof strength, "-%.2f", frame.document.eta);
@@ -110,6 +121,7 @@ void choose_format(Frame& frame) {
         if (i > 0) ImGui::SameLine();
         if (ImGui::RadioButton(formats[i].name, now == i)) {
             dialog.path = fs::path(dialog.path).replace_extension(formats[i].extension).string();
+            dialog.format_chosen = true;
         }
         mark(frame, std::string("format ") + formats[i].name);
     }

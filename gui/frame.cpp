@@ -31,6 +31,13 @@ void tooltip(Frame& frame, const char* text) {
         state.tooltip_waits = true;
         return;
     }
+    // Above the item where there is room, so that it does not cover the line below, which says what
+    // to do next.
+    const float gap = frame.px(6), widest = frame.px(360);
+    const bool above = place.y > frame.px(100);
+    const float y = above ? place.y - gap : ImGui::GetItemRectMax().y + gap;
+    const float x = std::max(0.0F, std::min(place.x, ImGui::GetIO().DisplaySize.x - widest));
+    ImGui::SetNextWindowPos({x, y}, ImGuiCond_Always, {0, above ? 1.0F : 0.0F});
     ImGui::BeginTooltip();
     ImGui::PushTextWrapPos(frame.px(340));
     ImGui::TextUnformatted(text);

@@ -17,7 +17,7 @@ constexpr std::array keys = {
     Key{"Ctrl+Enter", "Apply the text, or go on where you stopped"},
     Key{"Esc", "Stop what is under way; close a dialog"},
     Key{"Left, Right", "Less or more strength; with Shift in larger steps"},
-    Key{"C", "Crop. Arrow keys move the square, + and - resize it"},
+    Key{"C", "Crop. Arrow keys move the frame, + and - resize it"},
     Key{"M", "Mask: where the edit may reach. O shows or hides its tint"},
     Key{"  painting it", "Drag adds, the right button or Ctrl takes away; [ and ] size the brush"},
     Key{"1", "The edited picture"},

@@ -25,7 +25,7 @@ constexpr std::array choices = {
     Choice{RegionMode::words, "By itself",
            "Where your words belong in the photo, if the model is sure of it; else the whole "
            "square."},
-    Choice{RegionMode::none, "The whole square", "No mask: the edit reaches all of the square."},
+    Choice{RegionMode::none, "The whole area", "No mask: the edit reaches all of the area."},
     Choice{RegionMode::automatic, "Found automatically",
            "Only where your words change what the model sees. A good start to paint on."},
     Choice{RegionMode::painted, "Painted",
@@ -80,7 +80,7 @@ void edge(Frame& frame) {
     title(frame, "Feather", percent(settings.feather));
     slider(frame, "mask feather", settings.feather, {0, 0.25});
     tooltip(frame,
-            "How soft the region's edge is, as a part of the square's side: from the edge inwards "
+            "How soft the region's edge is, as a part of the area's side: from the edge inwards "
             "the edit fades in over this length. 0: a hard edge.");
     ImGui::EndDisabled();
     set_region(frame, settings);
@@ -91,7 +91,7 @@ void hint(Frame& frame) {
     const RegionMode mode = region_settings(frame).mode;
     const editor::RegionView& region = frame.document.region;
     if (mode == RegionMode::automatic && !region.automatic) {
-        faint_text(frame, "Looking for it\u2026 The whole square until then.", colour::accent);
+        faint_text(frame, "Looking for it\u2026 The whole area until then.", colour::accent);
     } else if (region.reaches_nothing) {
         faint_text(frame,
                    mode == RegionMode::painted

@@ -80,7 +80,7 @@ void paint(Frame& frame, const Rect& square) {
 }  // namespace
 
 void draw_mask_tool(Frame& frame, const Rect& area, const Rect& place) {
-    const Rect square = square_place(frame, place);
+    const Rect square = area_place(frame, place);
     const bool hovered = ImGui::IsItemHovered();
     paint(frame, square);
     ImDrawList& list = *ImGui::GetWindowDrawList();

@@ -78,14 +78,15 @@ Rect pixel_aligned(const Rect& place, int picture_width) {
     return {min, {min.x + width, min.y + height}};
 }
 
-Rect square_place(const Frame& frame, const Rect& place) {
+Rect area_place(const Frame& frame, const Rect& place) {
     const editor::Crop& crop = frame.document.tuned_draft.tuning.crop;
     const float pixel =
         place.width() / static_cast<float>(frame.document.photo->file->pixels.width);
     const ImVec2 min{place.min.x + static_cast<float>(crop.x) * pixel,
                      place.min.y + static_cast<float>(crop.y) * pixel};
-    const float side = static_cast<float>(crop.width) * pixel;
-    return {min, {min.x + side, min.y + side}};
+    return {min,
+            {min.x + static_cast<float>(crop.width) * pixel,
+             min.y + static_cast<float>(crop.height) * pixel}};
 }
 
 void zoom_by(Frame& frame, float factor) {

@@ -13,8 +13,8 @@ Rect picture_place(const Rect& area, float aspect, float zoom, ImVec2 pan);
 // pixels is one of the screen's.
 Rect pixel_aligned(const Rect& place, int picture_width);
 
-// Where the square that was tuned lies in the picture.
-Rect square_place(const Frame& frame, const Rect& place);
+// Where the area that was tuned lies in the picture.
+Rect area_place(const Frame& frame, const Rect& place);
 
 // Mouse wheel and +, - zoom about the pointer, dragging pans (in the view Mask with the middle
 // button), a double click changes between the whole picture and its pixels. `area` was the item

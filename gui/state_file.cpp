@@ -88,8 +88,9 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     state["field_eta"] = frame.state.eta;
     state["field_seed"] = frame.state.seed;
     state["crop"] = {frame.state.draft.tuning.crop.x, frame.state.draft.tuning.crop.y,
-                     frame.state.draft.tuning.crop.width};
+                     frame.state.draft.tuning.crop.width, frame.state.draft.tuning.crop.height};
     state["export_kind"] = name_of(export_kinds, frame.state.exporting.kind);
+    state["export_path"] = frame.state.exporting.path;
     state["help"] = frame.state.help;
     // What a person typed or a file is called may be any bytes.
     write_file_atomically(path, state.dump(-1, ' ', false, json::error_handler_t::replace));

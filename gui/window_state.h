@@ -31,6 +31,7 @@ struct ExportDialog {
     bool showing = false;
     editor::ExportKind kind = editor::ExportKind::photo;
     std::string path;
+    bool format_chosen = false;  // by the person; else a photo is written in its own format
     int quality = 92;
     bool strip_gps = false;
     bool sent = false;  // this dialog's export is under way or answered

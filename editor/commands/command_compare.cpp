@@ -25,14 +25,14 @@ void add_options(CLI::App& command, CompareArguments& arguments) {
     command.add_option("B", arguments.b, "The photo after the edit")->type_name("FILE")->required();
     command
         .add_option("--mask", arguments.mask,
-                    "Where B may differ: white is inside. It has the photo's size or is a square; "
-                    "without it nothing may differ")
+                    "Where B may differ: white is inside. It has the photo's size or the crop's "
+                    "shape; without it nothing may differ")
         ->type_name("FILE");
     command
         .add_option(
             "--crop", arguments.crop,
-            "x,y,w,h: the square that was edited; default: all that the mask covers, of a square "
-            "mask the largest square in the middle")
+            "x,y,w,h: the part that was edited; default: the whole photo, or of a panorama the "
+            "middle")
         ->type_name("X,Y,W,H");
     command.add_option("--mask-threshold", arguments.mask_threshold,
                        "0 to 1; at or below it the mask is outside; default 0.5");
@@ -161,13 +161,9 @@ void compare(const CompareArguments& arguments) {
     CompareOptions options;
     options.tolerance = arguments.tolerance;
     if (arguments.mask) {
-        options.crop = arguments.crop ? parse_crop(*arguments.crop)
-                                      : Crop{0, 0, a.pixels.width, a.pixels.height};
+        options.crop = arguments.crop ? parse_crop(*arguments.crop) : whole_crop(a);
         options.region =
             EditRegion{load_mask(*arguments.mask, a, options.crop), arguments.mask_threshold};
-        const Mask& mask = *options.region->mask;
-        const bool whole = mask.width == a.pixels.width && mask.height == a.pixels.height;
-        if (!arguments.crop && !whole) options.crop = centred_square(a);
     }
     const PhotoComparison result = compare_photos(a, b, options);
     std::cout << (arguments.json ? json_line(arguments, result)

@@ -81,11 +81,13 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
         .add_option("--mode", arguments.mode,
                     "The tuning recipe: fast (default; a LoRA, few steps) or paper (Imagic's own)")
         ->type_name("fast|paper");
-    command.add_option("--size", arguments.size,
-                       "Side of the working square in pixels; default: the model's own");
+    command.add_option(
+        "--size", arguments.size,
+        "Side in pixels of a square as large as the working area; default: the model's own");
     command
         .add_option("--crop", arguments.crop,
-                    "x,y,w,h: the square of the photo to work on; default: the centred one")
+                    "x,y,w,h: the part of the photo to work on; default: the whole photo, or of a "
+                    "panorama the middle")
         ->type_name("X,Y,W,H");
     command.add_option("--embedding-steps", arguments.embedding.steps, "Stage A: steps");
     command.add_option("--embedding-lr", arguments.embedding.learning_rate,

@@ -63,7 +63,7 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
                        "With --image: 0 (the photo) to 1 (all new); default 0.8");
     command
         .add_option("--crop", arguments.crop,
-                    "With --image: x,y,w,h, the square to start from; default: the centred one")
+                    "With --image: x,y,w,h, the part to start from; default: the whole")
         ->type_name("X,Y,W,H");
     command
         .add_option("--latents-in", arguments.latents_in,

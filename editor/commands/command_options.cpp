@@ -211,20 +211,21 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text) {
 
 void add_output_options(CLI::App& command, OutputArguments& arguments) {
     command.add_flag("--full,!--no-full", arguments.full,
-                     "Write the photo itself at its own size (default), or the model's square");
+                     "Write the photo itself at its own size (default), or the model's picture");
     command
         .add_option(
             "--mask", arguments.mask,
             "words, auto, none or a picture: where the edit may change the photo. words, the "
             "default: where they belong, if the model is sure of it. A picture has the photo's "
-            "size or is a square; white is inside, black and "
+            "size or the crop's shape; white is inside, black and "
             "transparent outside")
         ->type_name("words|auto|none|FILE");
     command.add_option("--mask-threshold", arguments.mask_threshold,
                        "0..1: what is darker in the mask is outside; default 0.5");
-    command.add_option("--mask-feather", arguments.mask_feather,
-                       "0..1 of the square's side: from the mask's edge inwards to full strength; "
-                       "default 0.03");
+    command.add_option(
+        "--mask-feather", arguments.mask_feather,
+        "0..1 of the area's shorter side: from the mask's edge inwards to full strength; "
+        "default 0.03");
     command.add_flag("--strip-gps", arguments.strip_gps, "Leave out where the photo was taken");
     command
         .add_option("--format", arguments.format,
@@ -263,7 +264,7 @@ OutputRequest output_request(const OutputArguments& arguments) {
     const bool only_full = output.mask == OutputRequest{}.mask && !output.extension &&
                            !output.quality && !output.strip_gps;
     require(output.full || only_full, "--no-full",
-            "writes the model's square, to which --mask, --format, --quality and --strip-gps do "
+            "writes the model's picture, to which --mask, --format, --quality and --strip-gps do "
             "not apply");
     return output;
 }
@@ -292,11 +293,7 @@ Crop parse_crop(const std::string& text) {
     const auto numbers = parse_list<int>(text);
     require(numbers && numbers->size() == 4, "--crop",
             "'" + checked_utf8(text) + "' is not x,y,w,h in pixels of the photo");
-    const Crop crop{(*numbers)[0], (*numbers)[1], (*numbers)[2], (*numbers)[3]};
-    require(
-        crop.width == crop.height, "--crop",
-        "'" + text + "' is not square; the model works on a square: give equal width and height");
-    return crop;
+    return {(*numbers)[0], (*numbers)[1], (*numbers)[2], (*numbers)[3]};
 }
 
 int checked_size(int size) {

@@ -114,7 +114,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());
     recipe.mode = request.mode.value_or(recipe.mode);
-    recipe.crop = request.crop.value_or(centred_square(photo));
+    recipe.crop = request.crop.value_or(whole_crop(photo));
     check_crop(photo, recipe.crop);
     recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
     recipe.model = reference_to(model);

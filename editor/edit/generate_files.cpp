@@ -1,5 +1,8 @@
 #include "editor/edit/generate_files.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "editor/edit/clock.h"
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/render.h"
@@ -152,9 +155,18 @@ void check_size(const GenerateRequest& request, const Tensor& noise, const Model
         throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size) + "x" +
                                         std::to_string(*asked));
     }
-    if (request.image && width != height) {
-        throw Error("--latents-in", is + "; --image needs a square");
-    }
+}
+
+// The largest centred part of the photo of this shape.
+Crop centred(const Size& shape, const Photo& photo) {
+    const double scale = std::min(double(photo.pixels.width) / shape.width,
+                                  double(photo.pixels.height) / shape.height);
+    Crop crop;
+    crop.width = std::max(1, static_cast<int>(std::lround(shape.width * scale)));
+    crop.height = std::max(1, static_cast<int>(std::lround(shape.height * scale)));
+    crop.x = (photo.pixels.width - crop.width) / 2;
+    crop.y = (photo.pixels.height - crop.height) / 2;
+    return crop;
 }
 
 }  // namespace
@@ -193,8 +205,14 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     result.threads = set_threads(request.compute.threads, model, scene.width);
     Crop crop;
     if (photo) {
-        crop = request.crop.value_or(centred_square(*photo));
-        scene.image = to_tensor(working_square(*photo, crop, scene.width));
+        crop = request.crop.value_or(noise ? centred({scene.width, scene.height}, *photo)
+                                           : whole_crop(*photo));
+        if (!noise) {
+            const Size size = working_size(crop, scene.width);
+            scene.width = size.width;
+            scene.height = size.height;
+        }
+        scene.image = to_tensor(working_area(*photo, crop, {scene.width, scene.height}));
         scene.strength = request.strength;
     }
     encode_texts(request, scene, controls);

@@ -44,7 +44,7 @@ void warn_if_newer(const Session& session, const EditControls& controls) {
 
 OpenedEdit opened(Photo photo, pipeline::Model model, Session session, Recipe recipe,
                   Images images) {
-    Pixels square = working_square(photo, recipe.crop, recipe.size);
+    Pixels square = working_area(photo, recipe.crop, working_size(recipe.crop, recipe.size));
     return {std::move(photo),  std::move(model),       std::move(session),   std::move(recipe),
             std::move(square), std::move(images.etas), std::move(images.out)};
 }

@@ -127,7 +127,7 @@ void add_eta(std::vector<double>& etas, double eta) {
     if (std::ranges::none_of(etas, same)) etas.insert(std::ranges::upper_bound(etas, eta), eta);
 }
 
-void write_render(const RenderJob& job, const fs::path& path, const SquareEdit& edit,
+void write_render(const RenderJob& job, const fs::path& path, const AreaEdit& edit,
                   const EditRegion& region, const std::string& recipe) {
     if (!job.output.full) {
         return write_image(path, edit.edit, {recipe, {}, PictureSource::edited_by_model});
@@ -148,7 +148,7 @@ std::string sheet_subtitle(const RenderJob& job) {
 
 RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, const PictureKey& key,
                              const Pictures& made) {
-    SquareEdit edit{job.recipe.crop, {}, made.at(key)};
+    AreaEdit edit{job.recipe.crop, {}, made.at(key)};
     if (job.output.full) edit.reconstruction = made.at({key.seed, 0});
     const fs::path path = image_path(names_of(job), key);
     write_render(job, path, edit, region, recipe_chunk(job, key.eta, key.seed));
@@ -203,7 +203,8 @@ namespace {
 at::Tensor words_latents(const PictureJob& job, const std::vector<PictureKey>& keys,
                          Monitor& monitor) {
     const Conditions& conditions = job.conditions;
-    pipeline::EditTask task = edit_task(job.model, job.tuning, *conditions.words, job.recipe.size);
+    pipeline::EditTask task = edit_task(job.model, job.tuning, *conditions.words,
+                                        working_size(job.recipe.crop, job.recipe.size));
     task.uncond = conditions.uncond;
     task.inverted = conditions.inverted;
     std::vector<pipeline::EditPicture> pictures;
@@ -218,10 +219,10 @@ at::Tensor line_latents(const PictureJob& job, const std::vector<PictureKey>& ke
     const pipeline::Model& model = job.model;
     pipeline::GenerateInput input;
     std::vector<at::Tensor> noise, cond;
+    const Size size = working_size(job.recipe.crop, job.recipe.size);
     for (const PictureKey& key : keys) {
         const at::Generator generator = pipeline::make_generator(key.seed);
-        noise.push_back(
-            pipeline::initial_noise(model, job.recipe.size, job.recipe.size, generator));
+        noise.push_back(pipeline::initial_noise(model, size.width, size.height, generator));
         cond.push_back(
             optimize::interpolate(job.conditions.target, job.conditions.optimised, key.eta));
         input.generators.push_back(generator);
@@ -247,10 +248,11 @@ std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<Pic
 }
 
 std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe) {
+    const Size size = working_size(recipe.crop, recipe.size);
     if (recipe.way == Way::words) {
-        return pipeline::edits_at_once(model, recipe.sample, recipe.size, recipe.size);
+        return pipeline::edits_at_once(model, recipe.sample, size.width, size.height);
     }
-    return pipeline::pictures_at_once(model, recipe.sample, recipe.size, recipe.size);
+    return pipeline::pictures_at_once(model, recipe.sample, size.width, size.height);
 }
 
 void prepare_destination(const Destination& out) {

@@ -74,7 +74,7 @@ Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuni
     sample.steps = options.steps;
     sample.guidance_scale = 1;
     sample.noise_share = optimize::fast_options().noise_share;
-    pipeline::EditTask task = edit_task(model, tuning, words, square.width);
+    pipeline::EditTask task = edit_task(model, tuning, words, {square.width, square.height});
     pipeline::GenerateInput photo;
     photo.cond = tuning.optimised_embedding.to(model.dtype);
     photo.init_latents = pipeline::encode_image(model, to_tensor(square));

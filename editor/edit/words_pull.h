@@ -28,8 +28,8 @@ inline constexpr double usual_strength = 0.6;
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
                      const Pixels& square, Monitor& monitor);
 
-// size: pixels along a side of the working square.
+// size: of the working area.
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const WordsPull& words, int size);
+                             const WordsPull& words, const Size& size);
 
 }  // namespace keepsake::editor

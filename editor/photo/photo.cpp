@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "editor/photo/decode_photo.h"
@@ -145,20 +146,40 @@ Photo load_photo(const std::filesystem::path& path, Backdrop backdrop) {
     return photo;
 }
 
+Size fitted(const Size& size, int longest) {
+    const int longer = std::max(size.width, size.height);
+    if (longer <= longest) return size;
+    const auto scaled = [&](int side) {
+        return std::max(1, static_cast<int>(std::lround(double(side) * longest / longer)));
+    };
+    return {scaled(size.width), scaled(size.height)};
+}
+
 Crop centred_square(const Photo& photo) {
     const int side = std::min(photo.pixels.width, photo.pixels.height);
     return {(photo.pixels.width - side) / 2, (photo.pixels.height - side) / 2, side, side};
 }
 
+Crop whole_crop(const Photo& photo) {
+    const int width = photo.pixels.width, height = photo.pixels.height;
+    const auto longest = [](int shorter) { return static_cast<int>(longest_shape * shorter); };
+    Crop crop{0, 0, std::min(width, longest(height)), std::min(height, longest(width))};
+    crop.x = (width - crop.width) / 2;
+    crop.y = (height - crop.height) / 2;
+    return crop;
+}
+
 void check_crop(const Photo& photo, const Crop& crop) {
     const std::string what = "crop " + std::to_string(crop.x) + "," + std::to_string(crop.y) + "," +
                              std::to_string(crop.width) + "," + std::to_string(crop.height);
-    if (crop.width != crop.height) {
-        throw Error(what,
-                    "is not square; the model works on a square: give equal width and height");
-    }
-    if (crop.width < minimum_side) {
+    if (crop.width < minimum_side || crop.height < minimum_side) {
         throw Error(what, "is smaller than " + size_text(minimum_side, minimum_side) + " pixels");
+    }
+    if (std::max(crop.width, crop.height) >
+        longest_shape * static_cast<double>(std::min(crop.width, crop.height))) {
+        throw Error(what,
+                    "is more than twice as long as wide; the model works on parts that are "
+                    "nearer to a square");
     }
     // Differences, not sums: the numbers come from a person and may be anything.
     if (crop.x < 0 || crop.y < 0 || crop.width > photo.pixels.width ||
@@ -169,16 +190,38 @@ void check_crop(const Photo& photo, const Crop& crop) {
     }
 }
 
-Pixels working_square(const Photo& photo, const Crop& crop, int size) {
+Size working_size(const Crop& crop, int side) {
+    if (crop.width == crop.height) return {side, side};
+    constexpr int unit = 8;
+    const double aspect = double(crop.width) / crop.height;
+    const double width = side * std::sqrt(aspect), height = side / std::sqrt(aspect);
+    Size best;
+    double least = 0;
+    for (const double across : {std::floor(width / unit), std::ceil(width / unit)}) {
+        for (const double down : {std::floor(height / unit), std::ceil(height / unit)}) {
+            const Size size{unit * std::max(1, static_cast<int>(across)),
+                            unit * std::max(1, static_cast<int>(down))};
+            const double shape = double(size.width) / size.height / aspect;
+            const double area = double(size.width) * size.height / (double(side) * side);
+            const double off = std::abs(std::log(shape)) + std::abs(std::log(area));
+            if (best.width > 0 && off >= least) continue;
+            best = size;
+            least = off;
+        }
+    }
+    return best;
+}
+
+Pixels working_area(const Photo& photo, const Crop& crop, const Size& size) {
     check_crop(photo, crop);
-    Pixels square{crop.width, crop.height, {}};
+    Pixels area{crop.width, crop.height, {}};
     const std::size_t row = std::size_t(crop.width) * 3;
-    square.rgb.resize(row * crop.height);
+    area.rgb.resize(row * crop.height);
     for (int y = 0; y < crop.height; ++y) {
         const std::size_t from = (std::size_t(crop.y + y) * photo.pixels.width + crop.x) * 3;
-        std::memcpy(&square.rgb[y * row], &photo.pixels.rgb[from], row);
+        std::memcpy(&area.rgb[y * row], &photo.pixels.rgb[from], row);
     }
-    return resize(square, size, size);
+    return resize(area, size.width, size.height);
 }
 
 }  // namespace keepsake::editor

@@ -35,8 +35,9 @@ void check_ranges(const Recipe& recipe) {
     constexpr int most_side = 1 << 28;  // as many pixels as a photo may have
     require(crop.x >= 0 && crop.y >= 0 && crop.x <= most_side && crop.y <= most_side, "crop",
             "begins outside of every photo");
-    require(crop.width == crop.height && crop.width >= 1 && crop.width <= most_side, "crop",
-            "is no square");
+    require(
+        crop.width >= 1 && crop.height >= 1 && crop.width <= most_side && crop.height <= most_side,
+        "crop", "has a side that no photo has");
     require(recipe.size >= 8 && recipe.size <= 4096 && recipe.size % 8 == 0, "size",
             "is no multiple of 8 from 8 to 4096");
     check_stage(recipe.embedding, "embedding");

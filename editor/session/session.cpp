@@ -314,6 +314,7 @@ std::string describe_session(const fs::path& folder) {
     const Session session = open_session(folder, SessionLock::Access::read);
     const Recipe& recipe = session.recipe;
     const Stage stage = next_stage(session);
+    const Size worked_on = working_size(recipe.crop, recipe.size);
     const fs::path checkpoint = folder / checkpoint_file;
     std::ostringstream text;
     text << "session of " << recipe.photo << "\n"
@@ -321,7 +322,8 @@ std::string describe_session(const fs::path& folder) {
          << "target text: " << recipe.prompt << "\n"
          << "mode: " << mode_name(recipe.mode) << "\n"
          << "crop: " << recipe.crop.width << "x" << recipe.crop.height << " at " << recipe.crop.x
-         << "," << recipe.crop.y << ", worked on at " << recipe.size << "x" << recipe.size << "\n"
+         << "," << recipe.crop.y << ", worked on at " << worked_on.width << "x" << worked_on.height
+         << "\n"
          << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n";
     const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
         text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "

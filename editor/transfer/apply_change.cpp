@@ -34,13 +34,13 @@ void mix(const float* c, const float* d, float part, float* out) {
 }
 
 const float* floats(const ChangeModel& model, int x, int y) {
-    return model.cells[std::size_t(y) * model.size + x].rest;
+    return model.cells[std::size_t(y) * model.width + x].rest;
 }
 
 // The cells of one row of pixels.
 void mix_row(const ChangeModel& model, const Between& between, std::vector<float>& row) {
-    const int next = std::min(between.first + 1, model.size - 1);
-    for (int x = 0; x < model.size; ++x) {
+    const int next = std::min(between.first + 1, model.height - 1);
+    for (int x = 0; x < model.width; ++x) {
         mix(floats(model, x, between.first), floats(model, x, next), between.part,
             &row[std::size_t(x) * cell_floats]);
     }
@@ -80,39 +80,39 @@ void change_pixel(const PixelChange& change, Sample* pixel) {
     }
 }
 
-// What of a square is in hand: `pixels`, the first of which is at `at` of the square.
-struct SquarePart {
+// What of an area is in hand: `pixels`, the first of which is at `at` of the area.
+struct AreaPart {
     Mat& pixels;
     cv::Point at;
-    int side;  // of the square
+    cv::Size area;
 };
 
 template <class Sample, int channels>
-void change_rows(const SquarePart& part, const ChangeModel& model, const RegionStrength& strength,
+void change_rows(const AreaPart& part, const ChangeModel& model, const RegionStrength& strength,
                  const cv::Range& rows) {
     const int width = part.pixels.cols;
     std::vector<Between> columns(width);
     for (int x = 0; x < width; ++x) {
-        columns[x] = between_cells(part.at.x + x, part.side, model.size);
+        columns[x] = between_cells(part.at.x + x, part.area.width, model.width);
     }
-    std::vector<float> cells(std::size_t(model.size) * cell_floats), strengths(width);
+    std::vector<float> cells(std::size_t(model.width) * cell_floats), strengths(width);
     for (int y = rows.start; y < rows.end; ++y) {
         const int row = part.at.y + y;
-        const ColourGridRow colours(model.colours, row, part.side);
-        mix_row(model, between_cells(row, part.side, model.size), cells);
+        const ColourGridRow colours(model.colours, row, part.area);
+        mix_row(model, between_cells(row, part.area.height, model.height), cells);
         strength.row(row, part.at.x, strengths);
         auto* pixel = part.pixels.ptr<Sample>(y);
         for (int x = 0; x < width; ++x, pixel += channels) {
             if (strengths[x] == 0) continue;
             const float* left = &cells[std::size_t(columns[x].first) * cell_floats];
             float cell[cell_floats];
-            mix(left, model.size > 1 ? left + cell_floats : left, columns[x].part, cell);
+            mix(left, model.width > 1 ? left + cell_floats : left, columns[x].part, cell);
             change_pixel<Sample, channels>({colours, cell, part.at.x + x, strengths[x]}, pixel);
         }
     }
 }
 
-void change_part(const SquarePart& part, const ChangeModel& model, const RegionStrength& strength) {
+void change_part(const AreaPart& part, const ChangeModel& model, const RegionStrength& strength) {
     cv::parallel_for_(cv::Range(0, part.pixels.rows), [&](const cv::Range& rows) {
         const bool clear = part.pixels.channels() == 4;
         if (part.pixels.depth() == CV_16U) {
@@ -125,12 +125,12 @@ void change_part(const SquarePart& part, const ChangeModel& model, const RegionS
     });
 }
 
-// The square as the model saw it: small, on white, in [0, 1].
-Mat small_copy(const Mat& square, int size) {
+// The area as the model saw it: small, on white, in [0, 1].
+Mat small_copy(const Mat& area, cv::Size size) {
     Mat small, result;
-    const bool smaller = size < square.cols;
-    cv::resize(square, small, {size, size}, 0, 0, smaller ? cv::INTER_AREA : cv::INTER_LANCZOS4);
-    small.convertTo(result, CV_32F, 1.0 / (square.depth() == CV_16U ? 65535 : 255));
+    const bool smaller = size.width < area.cols;
+    cv::resize(area, small, size, 0, 0, smaller ? cv::INTER_AREA : cv::INTER_LANCZOS4);
+    small.convertTo(result, CV_32F, 1.0 / (area.depth() == CV_16U ? 65535 : 255));
     if (result.channels() == 3) return result;
     std::vector<Mat> planes;
     cv::split(result, planes);
@@ -145,7 +145,7 @@ Mat small_copy(const Mat& square, int size) {
 void check_place(const Crop& crop, int width, int height) {
     const std::string what = "crop " + std::to_string(crop.x) + "," + std::to_string(crop.y) + "," +
                              std::to_string(crop.width) + "," + std::to_string(crop.height);
-    if (crop.width != crop.height || crop.width < 1) throw Error(what, "is not a square");
+    if (crop.width < 1 || crop.height < 1) throw Error(what, "holds no pixel");
     if (crop.x < 0 || crop.y < 0 || crop.width > width - crop.x || crop.height > height - crop.y) {
         throw Error(what, "reaches outside the picture, which is " + std::to_string(width) + "x" +
                               std::to_string(height));
@@ -155,19 +155,18 @@ void check_place(const Crop& crop, int width, int height) {
 FittedEdit fit_edit(const Mat& picture, const EditInPlace& edit) {
     check_place(edit.crop, picture.cols, picture.rows);
     if (cv::norm(edit.edit, edit.reconstruction, cv::NORM_INF) == 0) return {edit.crop, {}};
-    const Mat square =
-        picture(cv::Rect(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height));
+    const Mat area = picture(cv::Rect(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height));
     return {edit.crop,
-            fit_change(small_copy(square, edit.edit.cols), edit.reconstruction, edit.edit)};
+            fit_change(small_copy(area, edit.edit.size()), edit.reconstruction, edit.edit)};
 }
 
 void apply_fitted(Mat& part, cv::Point at, const FittedEdit& edit, const RegionStrength& strength) {
-    if (edit.change.size == 0) return;
-    const cv::Rect square(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height);
-    const cv::Rect common = square & cv::Rect(at.x, at.y, part.cols, part.rows);
+    if (edit.change.width == 0) return;
+    const cv::Rect area(edit.crop.x, edit.crop.y, edit.crop.width, edit.crop.height);
+    const cv::Rect common = area & cv::Rect(at.x, at.y, part.cols, part.rows);
     if (common.empty()) return;
     Mat inside = part(common - at);
-    change_part({inside, common.tl() - square.tl(), square.width}, edit.change, strength);
+    change_part({inside, common.tl() - area.tl(), area.size()}, edit.change, strength);
 }
 
 void apply_edit(Mat& picture, const EditInPlace& edit, const EditRegion& region) {

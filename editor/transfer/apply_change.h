@@ -1,4 +1,4 @@
-// The edit of a square put into a picture's own samples, whatever their depth and colour space.
+// The edit of an area put into a picture's own samples, whatever their depth and colour space.
 #pragma once
 
 #include <opencv2/core.hpp>
@@ -9,7 +9,7 @@
 
 namespace keepsake::editor {
 
-// An edit in the colour space of the picture it goes into: squares of one size, CV_32FC3 in [0, 1].
+// An edit in the colour space of the picture it goes into: of one size, CV_32FC3 in [0, 1].
 struct EditInPlace {
     Crop crop;
     cv::Mat reconstruction, edit;
@@ -23,7 +23,7 @@ void apply_edit(cv::Mat& picture, const EditInPlace& edit, const EditRegion& reg
 // apply_edit gives there.
 struct FittedEdit {
     Crop crop;
-    ChangeModel change;  // of size 0: nothing changes
+    ChangeModel change;  // of width 0: nothing changes
 };
 
 // Throws Error naming the crop that does not fit the picture.
@@ -33,7 +33,7 @@ FittedEdit fit_edit(const cv::Mat& picture, const EditInPlace& edit);
 void apply_fitted(cv::Mat& part, cv::Point at, const FittedEdit& edit,
                   const RegionStrength& strength);
 
-// Throws Error naming the crop when it leaves a picture of this size, or is not square.
+// Throws Error naming the crop when it leaves a picture of this size, or holds nothing.
 void check_place(const Crop& crop, int width, int height);
 
 }  // namespace keepsake::editor

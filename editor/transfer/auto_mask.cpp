@@ -28,7 +28,7 @@ Mat along_colours(const Mat& map, const Mat& square) {
     wide.smoothings = 4;
     const ColourGrid grid = fit_colour_grid(square, target, wide);
     for (int y = 0; y < square.rows; ++y) {
-        const ColourGridRow row(grid, y, square.rows);
+        const ColourGridRow row(grid, y, square.size());
         for (int x = 0; x < square.cols; ++x) {
             result.at<float>(y, x) = row.change(x, square.at<Vec3f>(y, x).val)[0];
         }

@@ -55,8 +55,9 @@ void paint(Mask& mask, const BrushLine& line) {
     }
 }
 
-Mask plain_mask(int side, std::uint8_t value) {
-    return {side, side, std::vector<std::uint8_t>(std::size_t(side) * side, value)};
+Mask plain_mask(const Size& size, std::uint8_t value) {
+    return {size.width, size.height,
+            std::vector<std::uint8_t>(std::size_t(size.width) * size.height, value)};
 }
 
 Mask inverted(const Mask& mask) {
@@ -65,13 +66,14 @@ Mask inverted(const Mask& mask) {
     return result;
 }
 
-Mask resized(const Mask& mask, int side) {
-    if (mask.width == side && mask.height == side) return mask;
-    Mask result = plain_mask(side, 0);
+Mask resized(const Mask& mask, const Size& size) {
+    if (mask.width == size.width && mask.height == size.height) return mask;
+    Mask result = plain_mask(size, 0);
     const cv::Mat from(mask.height, mask.width, CV_8UC1,
                        const_cast<std::uint8_t*>(mask.values.data()));
-    cv::Mat to(side, side, CV_8UC1, result.values.data());
-    cv::resize(from, to, to.size(), 0, 0, side < mask.width ? cv::INTER_AREA : cv::INTER_CUBIC);
+    cv::Mat to(size.height, size.width, CV_8UC1, result.values.data());
+    const bool smaller = size.width < mask.width;
+    cv::resize(from, to, to.size(), 0, 0, smaller ? cv::INTER_AREA : cv::INTER_CUBIC);
     return result;
 }
 

@@ -7,7 +7,7 @@
 
 namespace keepsake::editor {
 
-// In shares of the square's side, from its left upper corner; may lie outside.
+// In shares of the area's sides, from its left upper corner; may lie outside.
 struct BrushPoint {
     double x = 0, y = 0;
 };
@@ -16,15 +16,15 @@ struct BrushPoint {
 // (255), or outside (0) where it erases.
 struct BrushLine {
     std::vector<BrushPoint> points;
-    double radius = 0;  // a share of the square's side
+    double radius = 0;  // a share of the area's width
     bool erases = false;
 };
 
 void paint(Mask& mask, const BrushLine& line);
 
-Mask plain_mask(int side, std::uint8_t value);
+Mask plain_mask(const Size& size, std::uint8_t value);
 Mask inverted(const Mask& mask);
-// side x side of it, smooth.
-Mask resized(const Mask& mask, int side);
+// Smooth.
+Mask resized(const Mask& mask, const Size& size);
 
 }  // namespace keepsake::editor

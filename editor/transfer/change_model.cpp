@@ -20,7 +20,7 @@ Mat softened(const Mat& image, double sigma) {
 Mat changes(const ColourGrid& grid, const Mat& guide) {
     Mat out(guide.size(), CV_32FC3);
     for (int y = 0; y < guide.rows; ++y) {
-        const ColourGridRow row(grid, y, guide.rows);
+        const ColourGridRow row(grid, y, guide.size());
         for (int x = 0; x < guide.cols; ++x) {
             const std::array<float, 3> change = row.change(x, guide.at<Vec3f>(y, x).val);
             out.at<Vec3f>(y, x) = Vec3f(change[0], change[1], change[2]);
@@ -58,16 +58,16 @@ Mat novelty(const Mat& reconstruction, const Mat& edit, const ChangeOptions& opt
 }
 
 // Finer than the small pictures, so that what is linear between its cells looks smooth.
-int grid_size(int side) {
+cv::Size grid_size(cv::Size small) {
     constexpr int enough = 1024;
-    int size = side;
-    while (size < 4 * side && 2 * size <= enough) size *= 2;
-    return size;
+    int times = 1;
+    while (times < 4 && 2 * times * std::max(small.width, small.height) <= enough) times *= 2;
+    return small * times;
 }
 
-Mat enlarged(const Mat& image, int size) {
+Mat enlarged(const Mat& image, cv::Size size) {
     Mat large;
-    cv::resize(image, large, {size, size}, 0, 0, cv::INTER_CUBIC);
+    cv::resize(image, large, size, 0, 0, cv::INTER_CUBIC);
     return large;
 }
 
@@ -76,17 +76,18 @@ Mat enlarged(const Mat& image, int size) {
 ChangeModel fit_change(const Mat& photo, const Mat& reconstruction, const Mat& edit,
                        const ChangeOptions& options) {
     const Mat change = edit - reconstruction;
-    ChangeModel model{fit_colour_grid(photo, change, options.colours), grid_size(edit.cols), {}};
+    const cv::Size size = grid_size(edit.size());
+    ChangeModel model{fit_colour_grid(photo, change, options.colours), size.width, size.height, {}};
     const Mat rest =
-        enlarged(softened(change - changes(model.colours, photo), options.rest_blur), model.size);
+        enlarged(softened(change - changes(model.colours, photo), options.rest_blur), size);
     // The edit's own structure on the photo's own tones, so that it fits in with what is around it.
     const Mat tones = softened(photo - reconstruction, options.novelty_spread);
-    const Mat picture = enlarged(edit + tones, model.size);
-    const Mat weight = enlarged(novelty(reconstruction, edit, options), model.size);
-    model.cells.resize(std::size_t(model.size) * model.size);
-    for (int y = 0; y < model.size; ++y) {
-        for (int x = 0; x < model.size; ++x) {
-            ChangeCell& cell = model.cells[std::size_t(y) * model.size + x];
+    const Mat picture = enlarged(edit + tones, size);
+    const Mat weight = enlarged(novelty(reconstruction, edit, options), size);
+    model.cells.resize(std::size_t(size.width) * size.height);
+    for (int y = 0; y < size.height; ++y) {
+        for (int x = 0; x < size.width; ++x) {
+            ChangeCell& cell = model.cells[std::size_t(y) * size.width + x];
             for (int i = 0; i < 3; ++i) cell.rest[i] = rest.at<Vec3f>(y, x)[i];
             for (int i = 0; i < 3; ++i) cell.picture[i] = picture.at<Vec3f>(y, x)[i];
             cell.novelty = std::clamp(weight.at<float>(y, x), 0.0f, 1.0f);

@@ -28,15 +28,15 @@ struct ChangeCell {
     float novelty = 0;  // the weight of `picture`, 0 to 1
 };
 
-// size x size cells, row by row, that cover the square: the centre of cell (i, j) lies at
-// ((i + 0.5) / size, (j + 0.5) / size) of its side.
+// width x height cells, row by row, that cover the area: the centre of cell (i, j) lies at
+// ((i + 0.5) / width, (j + 0.5) / height) of its sides.
 struct ChangeModel {
     ColourGrid colours;
-    int size = 0;
+    int width = 0, height = 0;
     std::vector<ChangeCell> cells;
 };
 
-// photo, reconstruction, edit: squares of one size, CV_32FC3 in [0, 1], the same channels in each.
+// photo, reconstruction, edit: of one size, CV_32FC3 in [0, 1], the same channels in each.
 ChangeModel fit_change(const cv::Mat& photo, const cv::Mat& reconstruction, const cv::Mat& edit,
                        const ChangeOptions& options = {});
 

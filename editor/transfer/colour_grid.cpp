@@ -84,35 +84,40 @@ float ColourGrid::level(const float* colour, int depth) {
 
 ColourGrid fit_colour_grid(const cv::Mat& guide, const cv::Mat& change,
                            const ColourGridOptions& options) {
-    ColourGrid grid{std::max(1, guide.cols / options.cell), options.depth, {}};
-    const auto side = static_cast<std::size_t>(grid.side);
+    ColourGrid grid{std::max(1, guide.cols / options.cell),
+                    std::max(1, guide.rows / options.cell),
+                    options.depth,
+                    {}};
+    const auto width = static_cast<std::size_t>(grid.width);
+    const auto height = static_cast<std::size_t>(grid.height);
     const auto depth = static_cast<std::size_t>(grid.depth);
-    std::vector<Sums> sums(side * side * depth);
+    std::vector<Sums> sums(width * height * depth);
     for (int y = 0; y < guide.rows; ++y) {
         for (int x = 0; x < guide.cols; ++x) {
             const auto& colour = guide.at<Vec3f>(y, x);
-            const std::size_t i = std::size_t(x) * side / guide.cols;
-            const std::size_t j = std::size_t(y) * side / guide.rows;
+            const std::size_t i = std::size_t(x) * width / guide.cols;
+            const std::size_t j = std::size_t(y) * height / guide.rows;
             const std::size_t k = std::lround(ColourGrid::level(colour.val, grid.depth));
-            add_sample(sums[(j * side + i) * depth + k], colour, change.at<Vec3f>(y, x));
+            add_sample(sums[(j * width + i) * depth + k], colour, change.at<Vec3f>(y, x));
         }
     }
     for (int pass = 0; pass < options.smoothings; ++pass) {
         smooth(sums, 1, depth);
-        smooth(sums, depth, side);
-        smooth(sums, depth * side, side);
+        smooth(sums, depth, width);
+        smooth(sums, depth * width, height);
     }
     fill(sums, depth, options.filling);
     for (const Sums& of_cell : sums) grid.cells.push_back(solved(of_cell, options.ridge));
     return grid;
 }
 
-ColourGridRow::ColourGridRow(const ColourGrid& grid, int y, int pixels)
-    : side_(grid.side),
+ColourGridRow::ColourGridRow(const ColourGrid& grid, int y, cv::Size pixels)
+    : width_(grid.width),
       depth_(grid.depth),
-      scale_(static_cast<float>(grid.side) / static_cast<float>(pixels)),
-      cells_(std::size_t(grid.side) * grid.depth) {
-    const Between vertical = between((static_cast<float>(y) + 0.5f) * scale_ - 0.5f, side_);
+      scale_(static_cast<float>(grid.width) / static_cast<float>(pixels.width)),
+      cells_(std::size_t(grid.width) * grid.depth) {
+    const float down = static_cast<float>(grid.height) / static_cast<float>(pixels.height);
+    const Between vertical = between((static_cast<float>(y) + 0.5f) * down - 0.5f, grid.height);
     const AffineColour* top = &grid.cells[vertical.first * cells_.size()];
     const AffineColour* bottom = &grid.cells[vertical.second * cells_.size()];
     for (std::size_t i = 0; i < cells_.size(); ++i) {
@@ -123,7 +128,7 @@ ColourGridRow::ColourGridRow(const ColourGrid& grid, int y, int pixels)
 }
 
 std::array<float, 3> ColourGridRow::change(int x, const float* colour) const {
-    const Between across = between((static_cast<float>(x) + 0.5f) * scale_ - 0.5f, side_);
+    const Between across = between((static_cast<float>(x) + 0.5f) * scale_ - 0.5f, width_);
     const Between up = between(ColourGrid::level(colour, depth_), depth_);
     const float* corners[4] = {
         cells_[across.first * depth_ + up.first].data(),

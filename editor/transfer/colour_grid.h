@@ -25,28 +25,28 @@ struct ColourGridOptions {
 using AffineColour = std::array<float, 12>;
 
 struct ColourGrid {
-    int side = 0, depth = 0;
-    std::vector<AffineColour> cells;  // place (x, y), lightness z: (y * side + x) * depth + z
+    int width = 0, height = 0, depth = 0;
+    std::vector<AffineColour> cells;  // place (x, y), lightness z: (y * width + x) * depth + z
 
     // 0 to depth - 1.
     static float level(const float* colour, int depth);
 };
 
-// guide, change: squares of one size, CV_32FC3; guide in [0, 1]. The functions of the guide's
+// guide, change: of one size, CV_32FC3; guide in [0, 1]. The functions of the guide's
 // colours that come nearest to `change` around every cell. Zero where the change is zero.
 ColourGrid fit_colour_grid(const cv::Mat& guide, const cv::Mat& change,
                            const ColourGridOptions& options = {});
 
-// Reads a grid along one row of a square.
+// Reads a grid along one row of an area.
 class ColourGridRow {
   public:
-    // Row y of a square of `pixels` x `pixels`.
-    ColourGridRow(const ColourGrid& grid, int y, int pixels);
+    // Row y of an area of so many pixels.
+    ColourGridRow(const ColourGrid& grid, int y, cv::Size pixels);
     // The change of a colour (three floats in [0, 1]) at x.
     std::array<float, 3> change(int x, const float* colour) const;
 
   private:
-    int side_, depth_;
+    int width_, depth_;
     float scale_;
     std::vector<AffineColour> cells_;
 };

@@ -37,7 +37,7 @@ EditRegion kept_region(const Mask& words) {
     // The region ends at the photo's own edges; the rim of mixed colours there belongs to both
     // sides and is edited, too, over which the edit fades.
     constexpr double rim = 0.016, feather = 0.015;
-    const int reach = static_cast<int>(std::lround(rim * words.width));
+    const int reach = static_cast<int>(std::lround(rim * std::min(words.width, words.height)));
     Mask wider = words;
     const cv::Mat from(words.height, words.width, CV_8UC1,
                        const_cast<std::uint8_t*>(words.values.data()));  // only read
@@ -47,10 +47,10 @@ EditRegion kept_region(const Mask& words) {
     return {std::move(wider), EditRegion{}.threshold, feather};
 }
 
-// No larger than the crop: a square photo's mask is then never taken for one of the whole photo
-// when its square is a part of it.
-int painted_side(const Crop& crop) {
-    return std::min(crop.width, most_side);
+// No larger than the crop: a mask is then never taken for one of the whole photo when the area is
+// a part of it.
+Size painted_size(const Crop& crop) {
+    return fitted({crop.width, crop.height}, most_side);
 }
 
 }  // namespace keepsake::editor

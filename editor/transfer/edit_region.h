@@ -1,4 +1,4 @@
-// Where in the working square the edit may reach, as a person sets it in the window.
+// Where in the working area the edit may reach, as a person sets it in the window.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 namespace keepsake::editor {
 
 enum class RegionMode {
-    none,       // the whole square
+    none,       // the whole area
     automatic,  // found from the model's predictions (auto_mask.h)
     painted,    // by a brush
     words,      // where the words belong (words_region.h), if the model is sure; else all of it
@@ -47,7 +47,7 @@ EditRegion edit_region(const RegionView& region);
 // The file in a session that holds what was painted, for --mask.
 inline constexpr const char* painted_mask_file = "mask.png";
 
-// Pixels along a side of a painted mask: fine enough for the crop, and no burden.
-int painted_side(const Crop& crop);
+// Of a painted mask: fine enough for the crop, and no burden.
+Size painted_size(const Crop& crop);
 
 }  // namespace keepsake::editor

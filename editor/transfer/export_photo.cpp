@@ -1,6 +1,7 @@
 #include "editor/transfer/export_photo.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "editor/photo/decode_photo.h"
 #include "editor/photo/encode_photo.h"
@@ -87,7 +88,7 @@ Mat square_for(const Photo& photo, const Pixels& pixels, VipsImage* like) {
 }
 
 // The photo with the edit, in memory, metadata of the photo still on it.
-VipsHandle edited(const Photo& photo, const SquareEdit& edit, const EditRegion& region) {
+VipsHandle edited(const Photo& photo, const AreaEdit& edit, const EditRegion& region) {
     VipsHandle image = decode_upright(photo);
     const bool changes = edit.edit.rgb != edit.reconstruction.rgb;
     if (changes && !is_plain_colour(image.get())) {
@@ -133,19 +134,25 @@ VipsHandle with_others(const Photo& photo, VipsHandle image) {
     return joined;
 }
 
+// But for the rounding of sides.
+bool has_shape_of(const Crop& crop, const Pixels& pixels) {
+    const double height = double(pixels.width) * crop.height / crop.width;
+    return std::abs(height - pixels.height) <= 1 + 0.01 * height;
+}
+
 }  // namespace
 
 std::string export_extension(const Photo& photo) {
     return "." + photo.extension;
 }
 
-void export_photo(const std::filesystem::path& path, const Photo& photo, const SquareEdit& edit,
+void export_photo(const std::filesystem::path& path, const Photo& photo, const AreaEdit& edit,
                   const EditRegion& region, const ExportOptions& options) {
     start_vips();
     if (!has_photo_extension(path)) {
         throw Error(path.string(), "is no photo file name; end it in .jpg, .png, .webp or .tif");
     }
-    check_squares(edit);
+    check_areas(edit);
     check_place(edit.crop, photo.pixels.width, photo.pixels.height);
     VipsHandle image = edited(photo, edit, region);
     const bool changes = edit.edit.rgb != edit.reconstruction.rgb;
@@ -169,11 +176,14 @@ Mask load_mask(const std::filesystem::path& path, const Photo& photo, const Crop
     Crop part{0, 0, pixels.width, pixels.height};
     if (pixels.width == photo.pixels.width && pixels.height == photo.pixels.height) {
         part = crop;
-    } else if (pixels.width != pixels.height) {
+    } else if (!has_shape_of(crop, pixels)) {
+        const auto size = [](int width, int height) {
+            return std::to_string(width) + "x" + std::to_string(height);
+        };
         throw Error(path.string(),
-                    "is " + std::to_string(pixels.width) + "x" + std::to_string(pixels.height) +
-                        "; a mask has the photo's size, " + std::to_string(photo.pixels.width) +
-                        "x" + std::to_string(photo.pixels.height) + ", or is a square");
+                    "is " + size(pixels.width, pixels.height) + "; a mask has the photo's size, " +
+                        size(photo.pixels.width, photo.pixels.height) +
+                        ", or the shape of what is edited, " + size(crop.width, crop.height));
     }
     Mask mask{part.width, part.height, {}};
     mask.values.reserve(std::size_t(part.width) * part.height);

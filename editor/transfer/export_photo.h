@@ -19,13 +19,13 @@ std::string export_extension(const Photo& photo);
 // transparency, a TIFF's further channels (in a TIFF), EXIF, XMP and IPTC (the orientation is
 // applied and noted as upright), and how a JPEG or WebP was compressed. Greyscale becomes sRGB when
 // the edit brings in colour; CMYK always does. Throws Error naming the path that cannot be written,
-// or the photo, crop, squares or mask that do not fit.
-void export_photo(const std::filesystem::path& path, const Photo& photo, const SquareEdit& edit,
+// or the photo, crop, pictures or mask that do not fit.
+void export_photo(const std::filesystem::path& path, const Photo& photo, const AreaEdit& edit,
                   const EditRegion& region = {}, const ExportOptions& options = {});
 
 // A picture file as a mask of `crop`: white is inside, black and transparent outside. It has the
-// photo's size, or covers the square alone. Throws Error naming the path when it cannot be read or
-// its shape fits neither.
+// photo's size, or covers the crop alone and has its shape. Throws Error naming the path when it
+// cannot be read or its shape fits neither.
 Mask load_mask(const std::filesystem::path& path, const Photo& photo, const Crop& crop);
 
 }  // namespace keepsake::editor

@@ -27,9 +27,9 @@ Pixels difference_of(const Pixels& a, const Pixels& b) {
 
 Crop scaled_crop(const Crop& crop, const Pixels& photo, const Pixels& view) {
     const double scale = double(view.width) / photo.width;
-    const int most = std::min(view.width, view.height);
     Crop scaled;
-    scaled.width = scaled.height = std::clamp(int(std::lround(crop.width * scale)), 1, most);
+    scaled.width = std::clamp(int(std::lround(crop.width * scale)), 1, view.width);
+    scaled.height = std::clamp(int(std::lround(crop.height * scale)), 1, view.height);
     scaled.x = std::clamp(int(std::lround(crop.x * scale)), 0, view.width - scaled.width);
     scaled.y = std::clamp(int(std::lround(crop.y * scale)), 0, view.height - scaled.height);
     return scaled;

@@ -12,22 +12,22 @@ namespace keepsake::editor {
 
 using cv::Mat;
 
-void check_squares(const SquareEdit& edit) {
+void check_areas(const AreaEdit& edit) {
     const auto size = [](const Pixels& pixels) {
         return std::to_string(pixels.width) + "x" + std::to_string(pixels.height);
     };
-    for (const Pixels* square : {&edit.reconstruction, &edit.edit}) {
-        if (square->width < 1 || square->width != square->height ||
-            square->width != edit.edit.width ||
-            square->rgb.size() != std::size_t(square->width) * square->height * 3) {
-            throw Error("edit", "its squares are " + size(edit.reconstruction) + " and " +
-                                    size(edit.edit) + ", expected two squares of one size");
+    for (const Pixels* area : {&edit.reconstruction, &edit.edit}) {
+        if (area->width < 1 || area->height < 1 || area->width != edit.edit.width ||
+            area->height != edit.edit.height ||
+            area->rgb.size() != std::size_t(area->width) * area->height * 3) {
+            throw Error("edit", "its pictures are " + size(edit.reconstruction) + " and " +
+                                    size(edit.edit) + ", expected two of one size");
         }
     }
 }
 
-Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRegion& region) {
-    check_squares(edit);
+Pixels full_resolution(const Pixels& photo, const AreaEdit& edit, const EditRegion& region) {
+    check_areas(edit);
     Pixels result = photo;
     Mat picture(result.height, result.width, CV_8UC3, result.rgb.data());
     apply_edit(picture, {edit.crop, unit_mat(edit.reconstruction), unit_mat(edit.edit)}, region);
@@ -35,11 +35,10 @@ Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRe
 }
 
 Mask region_weights(const EditRegion& region, int width, int height) {
-    // A square that fills its picture has no fades of its own.
-    const int side = std::max(width, height);
+    // An area that fills its picture has no fades of its own.
     const RegionStrength strength(region, {0, 0, width, height}, width, height);
     Mask weights{width, height, std::vector<std::uint8_t>(std::size_t(width) * height)};
-    std::vector<float> row(side);
+    std::vector<float> row(width);
     for (int y = 0; y < height; ++y) {
         strength.row(y, 0, row);
         for (int x = 0; x < width; ++x) {

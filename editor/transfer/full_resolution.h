@@ -3,7 +3,7 @@
 //
 // The change is modelled as affine functions of the photo's colours that vary over place and
 // lightness (bilateral guided upsampling, Chen et al., SIGGRAPH Asia 2016), fitted on the small
-// square and read at the photo's pixels. So it follows the photo's own edges and moves its grain
+// area and read at the photo's pixels. So it follows the photo's own edges and moves its grain
 // along with the colours. Where the edit draws structure that the reconstruction does not have, the
 // result fades to the edit itself, upscaled.
 #pragma once
@@ -17,8 +17,8 @@
 
 namespace keepsake::editor {
 
-// How much each part of the working square takes part, 0 to 255, row by row; values.size() == width
-// * height. It covers the whole square at any resolution of its own.
+// How much each part of the working area takes part, 0 to 255, row by row; values.size() == width
+// * height. It covers the whole area at any resolution of its own.
 struct Mask {
     int width = 0;
     int height = 0;
@@ -27,14 +27,15 @@ struct Mask {
 
 // Where the edit may reach.
 struct EditRegion {
-    std::optional<Mask> mask;  // none: the whole square
+    std::optional<Mask> mask;  // none: the whole area
     double threshold = 0.5;    // of 255; what lies at or below it is outside (DiffEdit, arXiv
                                // 2210.11427, section 3.2)
-    double feather = 0.03;  // inwards from the mask's edge to full strength, of the square's side
+    double feather =
+        0.03;  // inwards from the mask's edge to full strength, of the area's shorter side
 };
 
-// One edit as the model rendered it: two squares of the same size and the place they are of.
-struct SquareEdit {
+// One edit as the model rendered it: two pictures of the same size and the place they are of.
+struct AreaEdit {
     Crop crop;              // of the upright photo
     Pixels reconstruction;  // eta 0, same seed and sampling as `edit`
     Pixels edit;
@@ -42,16 +43,16 @@ struct SquareEdit {
 
 // `photo` with the edit at its own size, for showing. `edit.crop` is in pixels of `photo`, which
 // may be a smaller copy of the photo with the crop scaled to match. The change fades out towards
-// those sides of the square that lie inside the photo. Bit for bit the photo: outside the square,
+// those sides of the area that lie inside the photo. Bit for bit the photo: outside the area,
 // outside the mask, and everywhere when edit and reconstruction are equal. Throws Error naming the
-// crop, the squares or the mask when a size does not fit.
-Pixels full_resolution(const Pixels& photo, const SquareEdit& edit, const EditRegion& region = {});
+// crop, the pictures or the mask when a size does not fit.
+Pixels full_resolution(const Pixels& photo, const AreaEdit& edit, const EditRegion& region = {});
 
-// Throws Error naming the sizes unless both are squares of one size.
-void check_squares(const SquareEdit& edit);
+// Throws Error naming the sizes unless both are of one size.
+void check_areas(const AreaEdit& edit);
 
 // The strength of the edit that `region` leaves, thresholded and feathered, for an overlay on the
-// square: width x height values, 0 untouched, 255 in full. Throws Error as above.
+// area: width x height values, 0 untouched, 255 in full. Throws Error as above.
 Mask region_weights(const EditRegion& region, int width, int height);
 
 }  // namespace keepsake::editor

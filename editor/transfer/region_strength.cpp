@@ -11,7 +11,8 @@ namespace {
 
 using cv::Mat;
 
-// Of the square's side: over this length the edit fades in from a side that lies inside the photo.
+// Of the area's shorter side: over this length the edit fades in from a side that lies inside the
+// photo.
 constexpr double fade_length = 0.12;
 
 float smooth_step(double t) {
@@ -49,10 +50,10 @@ Mat feathered(const Mat& values, double threshold, double feather) {
         inside.convertTo(strength, CV_32F, 1.0 / 255);
         return strength;
     }
-    // What lies beyond the square counts as inside: its own sides have fades.
+    // What lies beyond the area counts as inside: its own sides have fades.
     cv::distanceTransform(inside, distance, cv::DIST_L2, cv::DIST_MASK_PRECISE);
     strength.create(values.size(), CV_32FC1);
-    const double length = std::max(1.0, feather * values.cols);
+    const double length = std::max(1.0, feather * std::min(values.cols, values.rows));
     for (int y = 0; y < values.rows; ++y) {
         for (int x = 0; x < values.cols; ++x) {
             strength.at<float>(y, x) = smooth_step(distance.at<float>(y, x) / length);
@@ -86,7 +87,7 @@ float sample(const Mat& plane, const Pair& x, const Pair& y) {
 
 RegionStrength::RegionStrength(const EditRegion& region, const Crop& crop, int width, int height) {
     check(region);
-    const double length = std::max(1.0, fade_length * crop.width);
+    const double length = std::max(1.0, fade_length * std::min(crop.width, crop.height));
     across_ = fades(crop.width, length, crop.x > 0, crop.x + crop.width < width);
     down_ = fades(crop.height, length, crop.y > 0, crop.y + crop.height < height);
     if (!region.mask) return;
@@ -95,11 +96,10 @@ RegionStrength::RegionStrength(const EditRegion& region, const Crop& crop, int w
                     const_cast<std::uint8_t*>(mask.values.data()));
     // A mask of a few cells, as the model gives it, has no edge yet that could be feathered.
     constexpr int fine = 512;
-    const int side = static_cast<int>(down_.size());
     Mat smooth = bytes;
-    if (std::max(mask.width, mask.height) < std::min(fine, side)) {
-        const int size = std::min(fine, side);
-        cv::resize(bytes, smooth, {size, size}, 0, 0, cv::INTER_CUBIC);
+    if (std::max(mask.width, mask.height) < std::min(fine, std::max(crop.width, crop.height))) {
+        const Size size = fitted({crop.width, crop.height}, fine);
+        cv::resize(bytes, smooth, {size.width, size.height}, 0, 0, cv::INTER_CUBIC);
     }
     smooth.convertTo(values_, CV_32F, 1.0 / 255);
     threshold_ = static_cast<float>(region.threshold);

@@ -63,9 +63,9 @@ Session open_with_way_out(const fs::path& folder) {
 }
 
 // Of the session's photo. Throws Error naming the session when it is another photo.
-Pixels session_square(const fs::path& folder, const Photo& photo, const Recipe& recipe) {
+Pixels session_area(const fs::path& folder, const Photo& photo, const Recipe& recipe) {
     try {
-        return working_square(photo, recipe.crop, recipe.size);
+        return working_area(photo, recipe.crop, working_size(recipe.crop, recipe.size));
     } catch (const Error& error) {
         throw Error("session " + folder.string(),
                     "its photo is not the one that was edited; put that one back (" +
@@ -119,7 +119,7 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
         opened.model = read_model(bench, {}, &opened.session);
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =
-        std::make_shared<const Pixels>(session_square(folder, *opened.photo->file, recipe));
+        std::make_shared<const Pixels>(session_area(folder, *opened.photo->file, recipe));
     opened.look = {opened.draft.sample, first_eta(), 0};
     if (history) {
         opened.history = std::move(*history);
@@ -182,7 +182,8 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
     recipe.photo = bench.photo->name;  // a session's copy is called photo.jpg
     const bool same = bench.session && tuning_tag(bench.session->recipe) == tuning_tag(recipe);
     if (!same) {
-        Pixels square = working_square(*bench.photo->file, recipe.crop, recipe.size);
+        Pixels square =
+            working_area(*bench.photo->file, recipe.crop, working_size(recipe.crop, recipe.size));
         const bool same_square = bench.session && bench.session->recipe.crop == recipe.crop;
         Session session = session_for(bench, recipe);
         if (same_square) hand_on_region(bench.board.latest()->region, session.folder);

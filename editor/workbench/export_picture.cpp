@@ -79,8 +79,8 @@ std::string recipe_text(const Render& render, const FullRender& full) {
 }
 
 void export_whole(const Document& document, const Render& render, const ExportRequest& request) {
-    const SquareEdit edit{document.tuned_draft.tuning.crop, *reconstruction(document).square,
-                          *render.square};
+    const AreaEdit edit{document.tuned_draft.tuning.crop, *reconstruction(document).square,
+                        *render.square};
     const std::string recipe = recipe_text(render, noted_region(document.region.settings));
     export_photo(request.path, *document.photo->file, edit, region_of(document),
                  {request.strip_gps, request.quality, recipe});

@@ -1,6 +1,7 @@
 #include "editor/workbench/light_table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "editor/photo/pixel_mats.h"
@@ -80,9 +81,9 @@ void step(LightTable& table, const Document& document, std::vector<PaintedState>
 // that is the whole square, what is painted becomes inside, or what is erased outside.
 Mask painting_ground(const Document& document, bool erases) {
     const RegionView& region = document.region;
-    const int side = painted_side(document.tuned_draft.tuning.crop);
-    if (const SharedMask mask = chosen_mask(region)) return resized(*mask, side);
-    return plain_mask(side, erases ? 255 : 0);
+    const Size size = painted_size(document.tuned_draft.tuning.crop);
+    if (const SharedMask mask = chosen_mask(region)) return resized(*mask, size);
+    return plain_mask(size, erases ? 255 : 0);
 }
 
 struct Take {
@@ -125,11 +126,11 @@ struct Take {
     void operator()(const DetailRequest& request) const { table.visible = request.visible; }
 
     Mask whole_mask(MaskRequest::Kind kind) const {
-        const int side = painted_side(document.tuned_draft.tuning.crop);
-        if (kind == MaskRequest::Kind::fill) return plain_mask(side, 255);
+        const Size size = painted_size(document.tuned_draft.tuning.crop);
+        if (kind == MaskRequest::Kind::fill) return plain_mask(size, 255);
         if (kind == MaskRequest::Kind::invert) return inverted(painting_ground(document, true));
-        if (kind == MaskRequest::Kind::automatic) return resized(*document.region.automatic, side);
-        return plain_mask(side, 0);
+        if (kind == MaskRequest::Kind::automatic) return resized(*document.region.automatic, size);
+        return plain_mask(size, 0);
     }
 };
 
@@ -146,9 +147,11 @@ bool refresh_overlay(LightTable& table, const Document& document) {
     table.overlay = key;
     SharedMask weights;
     if (key.mask) {
-        const int side = std::max(automatic_overlay_side, key.mask->width);
-        weights =
-            std::make_shared<const Mask>(region_weights(edit_region(document.region), side, side));
+        const Mask& mask = *key.mask;
+        const double scale = std::max(1.0, double(automatic_overlay_side) / mask.width);
+        weights = std::make_shared<const Mask>(region_weights(
+            edit_region(document.region), static_cast<int>(std::lround(mask.width * scale)),
+            static_cast<int>(std::lround(mask.height * scale))));
     }
     const bool nothing = weights && std::ranges::all_of(weights->values, [](std::uint8_t value) {
                              return value == 0;
@@ -174,7 +177,7 @@ void place(PlacedEdit& placed, const Pixels& picture, const Document& document,
     const Crop crop =
         scaled_crop(document.tuned_draft.tuning.crop, document.photo->file->pixels, picture);
     if (placed.renders != renders) {
-        check_squares({crop, *renders.reconstruction, *renders.edit});
+        check_areas({crop, *renders.reconstruction, *renders.edit});
         const cv::Mat mat(picture.height, picture.width, CV_8UC3,
                           const_cast<std::uint8_t*>(picture.rgb.data()));
         placed.fitted =

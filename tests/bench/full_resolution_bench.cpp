@@ -226,7 +226,7 @@ void time_export(const std::vector<std::string>& arguments) {
     editor::Photo photo;
     std::printf("| | time | memory above what was held |\n| --- | --- | --- |\n");
     measure("load", [&] { photo = editor::load_photo(arguments[2]); });
-    editor::SquareEdit edit;
+    editor::AreaEdit edit;
     if (std::sscanf(arguments[3].c_str(), "%d,%d,%d", &edit.crop.x, &edit.crop.y,
                     &edit.crop.width) != 3) {
         throw Error(arguments[3], "is no X,Y,SIDE");

@@ -30,12 +30,12 @@ inline editor::Pixels recoloured(editor::Pixels pixels) {
 }
 
 // The edit "red petals" of `crop` in `picture`, as a model of `size` pixels would make it.
-inline editor::SquareEdit red_edit(const editor::Pixels& picture, const editor::Crop& crop,
-                                   int size) {
+inline editor::AreaEdit red_edit(const editor::Pixels& picture, const editor::Crop& crop,
+                                 int size) {
     editor::Photo photo;
     photo.pixels = picture;
-    return {crop, editor::working_square(photo, crop, size),
-            recoloured(editor::working_square(photo, crop, size))};
+    return {crop, editor::working_area(photo, crop, {size, size}),
+            recoloured(editor::working_area(photo, crop, {size, size}))};
 }
 
 }  // namespace keepsake::testing

@@ -67,9 +67,9 @@ void feed_photo(const std::string& bytes) {
     write_input(bytes);
     const editor::Photo photo = editor::load_photo(input_file());
     if (std::int64_t{photo.pixels.width} * photo.pixels.height > 1 << 16) return;
-    editor::SquareEdit edit;
+    editor::AreaEdit edit;
     edit.crop = editor::centred_square(photo);
-    edit.reconstruction = editor::working_square(photo, edit.crop, 16);
+    edit.reconstruction = editor::working_area(photo, edit.crop, {16, 16});
     edit.edit = edit.reconstruction;
     for (std::uint8_t& value : edit.edit.rgb) value = static_cast<std::uint8_t>(value / 2 + 60);
     const fs::path out = input_file().string() + editor::export_extension(photo);

@@ -198,7 +198,10 @@ class Journey:
         window = self.window
         self.exported = self.folder / "out.png"
         window.key("ctrl+e")
-        self.choose_export("The edited square", "square")
+        window.wait("the photo's own format",
+                    lambda state: state["export_path"].endswith(".jpg") and "Export now" in state["widgets"])
+        self.choose_export("The edited area", "square")
+        window.wait("a PNG", lambda state: state["export_path"].endswith("-square.png"))
         window.fill("export path", str(self.exported))
         self.look("export")
         window.click("Export now")
@@ -266,11 +269,12 @@ class Journey:
 
     def outside_stays(self, photo, threshold):
         """Outside of what was painted, the exported photo is the photo itself."""
-        side, _, mask = drive.read_png(self.session / "mask.png")
-        left, top, width = self.crop_square
-        expect(side == width, f"the mask has {side} pixels a side, the square {width}")
+        columns, rows, mask = drive.read_png(self.session / "mask.png")
+        left, top, width, height = self.crop_square
+        expect((columns, rows) == (width, height),
+               f"the mask has {columns} x {rows} pixels, the area {width} x {height}")
         original = drive.pixels_of(self.photo)[2]
-        inside = [mask[3 * i] > 255 * threshold for i in range(side * side)]
+        inside = [mask[3 * i] > 255 * threshold for i in range(columns * rows)]
         changed = 0
         for y in range(192):
             for x in range(192):
@@ -278,7 +282,7 @@ class Journey:
                 if photo[2][at:at + 3] == original[at:at + 3]:
                     continue
                 u, v = x - left, y - top
-                expect(0 <= u < side and 0 <= v < side and inside[v * side + u],
+                expect(0 <= u < columns and 0 <= v < rows and inside[v * columns + u],
                        f"the pixel {x}, {y} outside the mask was changed")
                 changed += 1
         expect(changed > 300, f"only {changed} pixels inside the mask were changed")

@@ -25,18 +25,18 @@ TEXT = "a photo of a red daisy"
 # 0.6: the strength on which the window opens a session.
 SHORT = ["--embedding-steps", "2", "--finetune-steps", "2", "--steps", "2", "--eta", "0.6", "--quiet"]
 
-# Its name, what ImageMagick makes it with, and the square that the window proposes: x, y, side.
+# Its name, what ImageMagick makes it with, and the part of it that the window proposes.
 PHOTOS = [
-    ("large.jpg", ["-resize", "6000x4000!", "-quality", "85"], [1000, 0, 4000]),
-    ("wide.jpg", ["-resize", "4000x500!"], [1750, 0, 500]),
-    ("tall.jpg", ["-resize", "500x4000!"], [0, 1750, 500]),
-    ("tiny.png", ["-resize", "20x16!"], [2, 0, 16]),
+    ("large.jpg", ["-resize", "6000x4000!", "-quality", "85"], [0, 0, 6000, 4000]),
+    ("wide.jpg", ["-resize", "4000x500!"], [1500, 0, 1000, 500]),
+    ("tall.jpg", ["-resize", "500x4000!"], [0, 1500, 500, 1000]),
+    ("tiny.png", ["-resize", "20x16!"], [0, 0, 20, 16]),
     ("sixteen bits.png", ["-resize", "300x240!", "-depth", "16", "-define", "png:bit-depth=16"],
-     [30, 0, 240]),
-    ("four colours.jpg", ["-resize", "320x240!", "-colorspace", "CMYK"], [40, 0, 240]),
+     [0, 0, 300, 240]),
+    ("four colours.jpg", ["-resize", "320x240!", "-colorspace", "CMYK"], [0, 0, 320, 240]),
     ("transparent.png", ["-resize", "320x240!", "-alpha", "set", "-channel", "A", "-evaluate", "set",
-                         "50%"], [40, 0, 240]),
-    ("grey & \u00e4lter.jpg", ["-colorspace", "Gray"], [0, 0, 192]),
+                         "50%"], [0, 0, 320, 240]),
+    ("grey & \u00e4lter.jpg", ["-colorspace", "Gray"], [0, 0, 192, 192]),
 ]
 
 
@@ -89,7 +89,7 @@ class Trials:
         state = window.wait(name, lambda state: state["photo"] == name and
                             state["activity"] == "idle")
         window.wait("no error", lambda state: "Dismiss" not in state["widgets"])
-        expect(square is None or state["crop"] == square, f"{name}: its square is {state['crop']}")
+        expect(square is None or state["crop"] == square, f"{name}: its part is {state['crop']}")
 
     def refused(self, window, path, *words):
         """Dropped, the window says so and stays with what is open."""

@@ -58,7 +58,7 @@ def main():
             window.drag(*((x + width * u, y + height * v) for u, v in (start, end)))
         time.sleep(1)
         look("mask")
-        window.click("mask The whole square")
+        window.click("mask The whole area")
         window.click("mask Done")
         window.click("strip 9")
         window.key("5")

@@ -226,12 +226,13 @@ TEST_F(BadInput, WrongUsage) {
     refused(edit(photo, {"--quality", "0"}), {"--quality"});
     refused(edit(photo, {"--no-full", "--mask", "auto"}), {"--no-full", "--mask"});
     refused(edit(photo, {"--crop", "1,2,3"}), {"--crop", "x,y,w,h"});
-    refused(edit(photo, {"--crop", "0,0,64,32"}), {"--crop", "is not square"});
 }
 
 TEST_F(BadInput, CropOutsideThePhoto) {
     expect_refused(run_program(edit(photo, {"--crop", "40,0,64,64"})), 1,
                    {"crop 40,0,64,64: reaches outside the photo, which is 80x64"});
+    expect_refused(run_program(edit(photo, {"--crop", "0,0,64,20"})), 1,
+                   {"crop 0,0,64,20: is more than twice as long as wide"});
     expect_no_session();
 }
 

@@ -103,7 +103,7 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     EXPECT_EQ(info.out.find(flowers.parent_path().string()), std::string::npos) << info.out;
     EXPECT_NE(info.out.find("\"path\": \"flowers\""), std::string::npos) << info.out;
 
-    // The model's own square, and a photo in another format.
+    // The model's own picture, and a photo in another format.
     const auto again = [&](const std::vector<std::string>& more) {
         std::vector<std::string> arguments = {
             "render", (folder.path / "my photo.keepsake").string(), "--eta", "0.5", "--seed", "3",
@@ -113,8 +113,8 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
         EXPECT_EQ(made.status, 0) << made.err;
         return made.out;
     };
-    again({"--no-full", "--out", (folder.path / "square.png").string()});
-    EXPECT_EQ(pixels_of(folder.path / "square.png").size(), 64u * 64 * 3);
+    again({"--no-full", "--out", (folder.path / "area.png").string()});
+    EXPECT_EQ(pixels_of(folder.path / "area.png").size(), 80u * 56 * 3);
     EXPECT_EQ(again({"--out", (folder.path / "other").string(), "--format", "tif"}),
               (folder.path / "other/my photo-eta0.50-seed3.tif").string() + "\n" +
                   (folder.path / "other/my photo-sheet.png").string() + "\n");
@@ -122,15 +122,15 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
     run_program({"render", (folder.path / "my photo.keepsake").string(), "--eta", "0", "--quiet",
                  "--out", (folder.path / "zero.png").string()});
     EXPECT_EQ(pixels_of(folder.path / "zero.png"), pixels_of(photo));
-    // Outside a mask too: the left half of the square, which begins at column 16.
-    save_photo(folder.path / "mask.png", quarters(64, 64));  // bright on the right below only
+    // Outside a mask too.
+    save_photo(folder.path / "mask.png", quarters(48, 32));  // bright on the right below only
     again({"--out", (folder.path / "masked.png").string(), "--mask",
            (folder.path / "mask.png").string(), "--mask-threshold", "0.9"});
     const auto masked = pixels_of(folder.path / "masked.png"), before = pixels_of(photo);
     bool changed = false;
     for (std::size_t i = 0; i < masked.size(); ++i) {
         const std::size_t x = i / 3 % 96, y = i / 3 / 96;
-        if (x < 16 + 31 || x >= 80 || y < 31) {
+        if (x < 47 || y < 31) {
             ASSERT_EQ(masked[i], before[i]) << x << "," << y;
         }
         changed |= masked[i] != before[i];
@@ -200,7 +200,7 @@ TEST_F(CommandLine, ModelDefaultsAreUsed) {
     EXPECT_EQ(recipe["sample"]["guidance_scale"], 2.0);
     EXPECT_EQ(recipe["sample"]["steps"], 2);
     EXPECT_EQ(recipe["size"], 128);  // the model's own
-    EXPECT_EQ(recipe["crop"], (json{{"x", 16}, {"y", 0}, {"width", 64}, {"height", 64}}));
+    EXPECT_EQ(recipe["crop"], (json{{"x", 0}, {"y", 0}, {"width", 96}, {"height", 64}}));
 }
 
 TEST_F(CommandLine, GenerateSeedsLatentsAndImageToImage) {
@@ -249,10 +249,12 @@ TEST_F(CommandLine, GenerateSeedsLatentsAndImageToImage) {
             {"--image", photo.string(), "--strength", strength, "--out", "c.png", "--steps", "10"});
         EXPECT_EQ(run.status, 0) << run.err;
         const editor::Photo start = editor::load_photo(photo);
-        const auto square = editor::working_square(start, editor::centred_square(start), 64);
+        const editor::Crop whole = editor::whole_crop(start);
+        const auto area = editor::working_area(start, whole, editor::working_size(whole, 64));
         const auto made = pixels_of(folder.path / "c.png");
         double sum = 0;
-        for (std::size_t i = 0; i < made.size(); ++i) sum += std::abs(made[i] - square.rgb[i]);
+        EXPECT_EQ(made.size(), area.rgb.size());
+        for (std::size_t i = 0; i < made.size(); ++i) sum += std::abs(made[i] - area.rgb[i]);
         return sum / static_cast<double>(made.size());
     };
     const double kept = distance("0"), forgotten = distance("1");

@@ -29,7 +29,7 @@ const pipeline::Model& model() {
 Pixels square_of(int size) {
     Photo photo;
     photo.pixels = quarters(96, 64);
-    return working_square(photo, centred_square(photo), size);
+    return working_area(photo, centred_square(photo), {size, size});
 }
 
 // A fast session's kind of tuning: both embeddings and a LoRA, far enough from the model's own.

@@ -180,18 +180,60 @@ TEST(WorkingSquare, IsCentredOrCropped) {
     save_photo(folder.path / "a.png", quarters(64, 32));
     const Photo photo = load_photo(folder.path / "a.png");
     EXPECT_EQ(centred_square(photo), (Crop{16, 0, 32, 32}));
-    EXPECT_EQ(corners(working_square(photo, centred_square(photo), 128)), "RGBW");
-    EXPECT_EQ(corners(working_square(photo, {0, 0, 16, 16}, 64)), "RRRR");
-    EXPECT_EQ(corners(working_square(photo, {48, 16, 16, 16}, 8)), "WWWW");
+    EXPECT_EQ(corners(working_area(photo, centred_square(photo), {128, 128})), "RGBW");
+    EXPECT_EQ(corners(working_area(photo, {0, 0, 16, 16}, {64, 64})), "RRRR");
+    EXPECT_EQ(corners(working_area(photo, {48, 16, 16, 16}, {8, 8})), "WWWW");
     const auto message = [&](const Crop& crop) {
-        return thrown_message<Error>([&] { working_square(photo, crop, 64); });
+        return thrown_message<Error>([&] { working_area(photo, crop, {64, 64}); });
     };
-    EXPECT_NE(message({0, 0, 32, 16}).find("crop 0,0,32,16: is not square"), std::string::npos);
+    EXPECT_NE(message({0, 0, 34, 16}).find("crop 0,0,34,16: is more than twice as long"),
+              std::string::npos);
+    EXPECT_NE(message({0, 0, 16, 34}).find("twice as long"), std::string::npos);
     EXPECT_NE(message({40, 0, 32, 32}).find("outside the photo, which is 64x32"),
               std::string::npos);
     EXPECT_NE(message({-1, 0, 32, 32}).find("outside"), std::string::npos);
     EXPECT_NE(message({2147483647, 0, 32, 32}).find("outside"), std::string::npos);
     EXPECT_NE(message({0, 0, 8, 8}).find("smaller than 16x16"), std::string::npos);
+}
+
+TEST(WorkingArea, IsTheWholePhotoUnlessThatIsAPanorama) {
+    Photo photo;
+    const auto whole = [&](int width, int height) {
+        photo.pixels.width = width;
+        photo.pixels.height = height;
+        const Crop crop = whole_crop(photo);
+        check_crop(photo, crop);
+        return crop;
+    };
+    EXPECT_EQ(whole(500, 333), (Crop{0, 0, 500, 333}));
+    EXPECT_EQ(whole(333, 500), (Crop{0, 0, 333, 500}));
+    EXPECT_EQ(whole(64, 64), (Crop{0, 0, 64, 64}));
+    EXPECT_EQ(whole(800, 101), (Crop{299, 0, 202, 101}));
+    EXPECT_EQ(whole(101, 800), (Crop{0, 299, 101, 202}));
+}
+
+TEST(WorkingArea, HasTheCropsShapeAndTheSquaresPixels) {
+    EXPECT_EQ(working_size({0, 0, 333, 333}, 128), (Size{128, 128}));
+    EXPECT_EQ(working_size({0, 0, 500, 333}, 128), (Size{160, 104}));
+    EXPECT_EQ(working_size({0, 0, 333, 500}, 128), (Size{104, 160}));
+    EXPECT_EQ(working_size({0, 0, 4000, 3000}, 512), (Size{592, 440}));
+    EXPECT_EQ(working_size({0, 0, 200, 100}, 512), (Size{728, 360}));
+    for (int width = 100; width <= 200; ++width) {
+        const Size size = working_size({0, 0, width, 100}, 128);
+        EXPECT_EQ(size.width % 8 + size.height % 8, 0);
+        EXPECT_NEAR(double(size.width) / size.height, width / 100.0, 0.08 * width / 100) << width;
+        EXPECT_NEAR(double(size.width) * size.height, 128 * 128, 0.08 * 128 * 128) << width;
+    }
+}
+
+TEST(WorkingArea, OfARectangleIsTheWholeOfIt) {
+    Photo photo;
+    photo.pixels = quarters(96, 64);
+    EXPECT_EQ(corners(working_area(photo, whole_crop(photo), {160, 104})), "RGBW");
+    const Pixels area = working_area(photo, {0, 0, 48, 64}, {40, 56});
+    EXPECT_EQ(area.width, 40);
+    EXPECT_EQ(area.height, 56);
+    EXPECT_EQ(corners(area), "RRBB");
 }
 
 TEST(WorkingSquare, IsResampledWithAntialiasing) {

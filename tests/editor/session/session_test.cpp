@@ -283,7 +283,7 @@ TEST_F(SessionRuns, RendersFromThePhotosLatentsAndFromNoise) {
     const auto share = editor::load_recipe(session / "recipe.json").sample.noise_share;
     EXPECT_LT(share, 1);
     const editor::Pixels square =
-        editor::working_square(editor::load_photo(photo), {0, 0, 64, 64}, 64);
+        editor::working_area(editor::load_photo(photo), {0, 0, 64, 64}, {64, 64});
     const auto error_with = [&](const std::string& noise_share, const std::string& seed) {
         const fs::path image = folder.path / ("share" + noise_share + "-" + seed + ".png");
         const ProgramRun run =
@@ -519,7 +519,7 @@ TEST_F(SessionRuns, LinksInsideASessionAreNotFollowed) {
             << name;
         EXPECT_EQ(read_file(victim), "mine") << name;
     };
-    const editor::Mask mask = editor::plain_mask(8, 255);
+    const editor::Mask mask = editor::plain_mask({8, 8}, 255);
     not_written("history.json", [&] { save_history(whole, editor::History{}); });
     not_written("mask.json", [&] { editor::save_region_settings(whole, {}); });
     not_written("mask.png", [&] { editor::save_painted_mask(whole, mask); });

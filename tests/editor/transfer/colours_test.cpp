@@ -46,7 +46,7 @@ Pixels decoded_by(Pixels pixels, Decode decode) {
 }
 
 fs::path exported(const Photo& photo, const fs::path& out, bool changed) {
-    SquareEdit edit = red_edit(photo.pixels, centred_square(photo), 32);
+    AreaEdit edit = red_edit(photo.pixels, centred_square(photo), 32);
     if (!changed) edit.edit = edit.reconstruction;
     export_photo(out, photo, edit);
     return out;

@@ -20,7 +20,7 @@ int at(const Mask& mask, int x, int y) {
 }
 
 TEST(Brush, PaintsARoundLineAndErasesIt) {
-    Mask mask = plain_mask(100, 0);
+    Mask mask = plain_mask({100, 100}, 0);
     paint(mask, {{{0.2, 0.5}, {0.6, 0.5}}, 0.1, false});
     EXPECT_EQ(at(mask, 20, 50), 255);
     EXPECT_EQ(at(mask, 40, 50), 255);
@@ -40,19 +40,19 @@ TEST(Brush, PaintsARoundLineAndErasesIt) {
     paint(mask, {{}, 0.5, false});
     EXPECT_EQ(mask.values, before.values);
     paint(mask, {{{-1, -1}, {2, 2}}, 9, false});
-    EXPECT_EQ(mask.values, plain_mask(100, 255).values);
+    EXPECT_EQ(mask.values, plain_mask({100, 100}, 255).values);
 }
 
 TEST(Brush, MasksAreInvertedAndResized) {
-    Mask mask = plain_mask(4, 0);
+    Mask mask = plain_mask({4, 4}, 0);
     mask.values[0] = 200;
     EXPECT_EQ(at(inverted(mask), 0, 0), 55);
     EXPECT_EQ(at(inverted(mask), 3, 3), 255);
-    const Mask large = resized(mask, 40);
+    const Mask large = resized(mask, {40, 40});
     EXPECT_EQ(large.width, 40);
     EXPECT_GT(at(large, 3, 3), 180);
     EXPECT_EQ(at(large, 35, 35), 0);
-    EXPECT_EQ(resized(mask, 4).values, mask.values);
+    EXPECT_EQ(resized(mask, {4, 4}).values, mask.values);
 }
 
 class SessionRegion : public ::testing::Test {
@@ -68,7 +68,7 @@ class SessionRegion : public ::testing::Test {
 TEST_F(SessionRegion, ComesBackAsItWasSaved) {
     EXPECT_FALSE(has_region(folder.path));
     EXPECT_EQ(load().settings, RegionSettings{});
-    Mask mask = plain_mask(80, 0);
+    Mask mask = plain_mask({80, 80}, 0);
     for (int i = 0; i < 256; ++i) mask.values[i * 7] = static_cast<std::uint8_t>(i);
     save_painted_mask(folder.path, mask);
     save_region_settings(folder.path, {RegionMode::painted, 0.35, 0.125});
@@ -116,12 +116,12 @@ TEST_F(SessionRegion, DamageIsSaidAndLeftOut) {
     };
     save_region_settings(folder.path, {RegionMode::painted, 0.5, 0.1});
     fault_has("mask.png: is missing");
-    save_painted_mask(folder.path, plain_mask(80, 255));
+    save_painted_mask(folder.path, plain_mask({80, 80}, 255));
     EXPECT_EQ(load().fault, "");
     const std::string bytes = read_file(folder.path / "mask.png");
     testing::write_bytes(folder.path / "mask.png", bytes.substr(0, bytes.size() / 2));
     fault_has("mask.png");
-    save_painted_mask(folder.path, plain_mask(80, 255));
+    save_painted_mask(folder.path, plain_mask({80, 80}, 255));
     for (const char* damaged : {"", "{", "[]", "{\"mode\": \"painted\"}",
                                 R"({"mode": "some", "threshold": 0.5, "feather": 0.1})",
                                 R"({"mode": "auto", "threshold": 7, "feather": 0.1})"}) {

@@ -131,7 +131,7 @@ TEST_F(ExportMetadata, TiffKeepsItsPixels) {
     save_photo(photo, daisy_pixels(300, 200));
     set_tags(photo, tags);
     const Photo loaded = load_photo(photo);
-    SquareEdit nothing = red_edit(loaded.pixels, centred_square(loaded), 32);
+    AreaEdit nothing = red_edit(loaded.pixels, centred_square(loaded), 32);
     nothing.edit = nothing.reconstruction;
     export_photo(folder.path / "same.tif", loaded, nothing);
     EXPECT_EQ(pixel_hash(folder.path / "same.tif"), pixel_hash(photo));

@@ -25,12 +25,12 @@ using testing::save_photo;
 using testing::set_tags;
 using testing::thrown_message;
 
-SquareEdit edit_of(const Photo& photo) {
+AreaEdit edit_of(const Photo& photo) {
     return red_edit(photo.pixels, centred_square(photo), 64);
 }
 
-SquareEdit nothing_of(const Photo& photo) {
-    SquareEdit edit = edit_of(photo);
+AreaEdit nothing_of(const Photo& photo) {
+    AreaEdit edit = edit_of(photo);
     edit.edit = edit.reconstruction;
     return edit;
 }
@@ -347,10 +347,13 @@ TEST_F(Export, MaskFilesCoverThePhotoOrTheSquare) {
     save_photo(folder.path / "square.png", testing::quarters(20, 20));
     EXPECT_EQ(load_mask(folder.path / "square.png", photo, crop).width, 20);
     save_photo(folder.path / "other.png", testing::quarters(50, 20));
-    EXPECT_NE(thrown_message<Error>([&] {
-                  load_mask(folder.path / "other.png", photo, crop);
-              }).find("other.png: is 50x20; a mask has the photo's size, 96x64, or is a square"),
+    EXPECT_NE(thrown_message<Error>([&] { load_mask(folder.path / "other.png", photo, crop); })
+                  .find("other.png: is 50x20; a mask has the photo's size, 96x64, or the shape of "
+                        "what is edited, 64x64"),
               std::string::npos);
+    // Of a rectangle, but for the rounding of its sides.
+    save_photo(folder.path / "half.png", testing::quarters(32, 43));
+    EXPECT_EQ(load_mask(folder.path / "half.png", photo, {0, 0, 48, 64}).height, 43);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(FullResolution, WithoutAChangeThePhotoStaysBitForBit) {
         const Pixels photo = daisy_pixels(width, height);
         const int side = std::min(width, height);
         const Crop crop{(width - side) / 2, (height - side) / 2, side, side};
-        SquareEdit edit = red_edit(photo, crop, 128);
+        AreaEdit edit = red_edit(photo, crop, 128);
         edit.edit = edit.reconstruction;
         EXPECT_EQ(full_resolution(photo, edit).rgb, photo.rgb);
     }
@@ -70,9 +70,9 @@ TEST(FullResolution, NothingOutsideTheSquareChanges) {
 TEST(FullResolution, TheSquareHasNoSeamInsideThePhotoAndNoFadeAtItsSides) {
     // All of it becomes lighter by a fifth of the range.
     const Pixels photo{200, 120, std::vector<std::uint8_t>(200 * 120 * 3, 100)};
-    SquareEdit edit{{80, 0, 120, 120},
-                    {64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 100)},
-                    {64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 151)}};
+    AreaEdit edit{{80, 0, 120, 120},
+                  {64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 100)},
+                  {64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 151)}};
     const Pixels result = full_resolution(photo, edit);
     const auto at = [&](int x, int y) { return int(result.rgb[(std::size_t(y) * 200 + x) * 3]); };
     // The left side lies inside the photo: from nothing to everything in small steps.
@@ -89,7 +89,7 @@ TEST(FullResolution, AColourEditIsNearerToTheTruthThanTheEnlargedSquare) {
     const Pixels photo = load_photo(testing::daisy).pixels;
     const Crop whole{0, 0, photo.width, photo.height};
     const Pixels truth = recoloured(photo);
-    const SquareEdit edit = red_edit(photo, whole, 48);
+    const AreaEdit edit = red_edit(photo, whole, 48);
     const double ours = psnr(full_resolution(photo, edit), truth);
     const double enlarged = psnr(resize(edit.edit, photo.width, photo.height), truth);
     EXPECT_GT(ours, enlarged + 5) << ours << " dB, enlarged " << enlarged << " dB";
@@ -98,9 +98,9 @@ TEST(FullResolution, AColourEditIsNearerToTheTruthThanTheEnlargedSquare) {
 TEST(FullResolution, NewStructureIsDrawnAsInTheEdit) {
     // A black bar across a plain picture, which no colour model makes of it.
     const Pixels photo{400, 400, std::vector<std::uint8_t>(400 * 400 * 3, 180)};
-    SquareEdit edit{{0, 0, 400, 400},
-                    {128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 180)},
-                    {128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 180)}};
+    AreaEdit edit{{0, 0, 400, 400},
+                  {128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 180)},
+                  {128, 128, std::vector<std::uint8_t>(128 * 128 * 3, 180)}};
     for (int y = 40; y < 88; ++y) {
         std::fill_n(&edit.edit.rgb[std::size_t(y) * 128 * 3], 128 * 3, std::uint8_t{10});
     }
@@ -119,7 +119,7 @@ Mask half_mask(int size) {
 
 TEST(FullResolution, OutsideTheMaskThePhotoStaysBitForBit) {
     const Pixels photo = daisy_pixels(384, 384);
-    const SquareEdit edit = red_edit(photo, {0, 0, 384, 384}, 64);
+    const AreaEdit edit = red_edit(photo, {0, 0, 384, 384}, 64);
     for (const int size : {16, 64, 384}) {
         SCOPED_TRACE(size);
         const Pixels result = full_resolution(photo, edit, {half_mask(size), 0.5, 0.05});
@@ -188,21 +188,63 @@ TEST(FullResolution, TransparencyStaysAndWhatIsUnseenIsLeftAlone) {
     EXPECT_EQ(seen[3], 255);
 }
 
+// Wider than high and the other way round: the change lands where it is in the small pictures, and
+// a mask's half is that half.
+TEST(FullResolution, ARectangleKeepsItsPlacesAndItsMask) {
+    for (const bool upright : {false, true}) {
+        SCOPED_TRACE(upright);
+        const Size small = upright ? Size{40, 64} : Size{64, 40};
+        const Size large = upright ? Size{250, 400} : Size{400, 250};
+        const auto plain = [](const Size& size) {
+            return Pixels{size.width, size.height,
+                          std::vector<std::uint8_t>(std::size_t(size.width) * size.height * 3, 90)};
+        };
+        AreaEdit edit{{20, 10, large.width, large.height}, plain(small), plain(small)};
+        // Lighter in the quarter at the lower right.
+        for (int y = small.height / 2; y < small.height; ++y) {
+            for (int x = small.width / 2; x < small.width; ++x) {
+                std::fill_n(&edit.edit.rgb[(std::size_t(y) * small.width + x) * 3], 3,
+                            std::uint8_t{200});
+            }
+        }
+        const Pixels photo = plain({large.width + 60, large.height + 60});
+        const Pixels result = full_resolution(photo, edit);
+        const auto at = [&](const Pixels& picture, double across, double down) {
+            const int x = 20 + static_cast<int>(across * large.width);
+            const int y = 10 + static_cast<int>(down * large.height);
+            return int(picture.rgb[(std::size_t(y) * picture.width + x) * 3]);
+        };
+        EXPECT_GT(at(result, 0.72, 0.72), 180);
+        EXPECT_LT(at(result, 0.72, 0.28), 105);
+        EXPECT_LT(at(result, 0.28, 0.72), 105);
+        // The mask: the upper three quarters, so the change stays in the middle of the right side.
+        Mask mask{8, 16, {}};
+        for (int i = 0; i < 8 * 16; ++i) mask.values.push_back(i / 8 < 12 ? 255 : 0);
+        const Pixels kept = full_resolution(photo, edit, {mask, 0.5, 0.01});
+        EXPECT_GT(at(kept, 0.72, 0.68), 170);
+        for (double across = 0.02; across < 1; across += 0.05) {
+            EXPECT_EQ(at(kept, across, 0.8), 90);
+        }
+        EXPECT_EQ(region_weights({mask, 0.5, 0.01}, small.width, small.height).values.size(),
+                  std::size_t(small.width) * small.height);
+    }
+}
+
 TEST(FullResolution, RefusesWhatDoesNotFit) {
     const Pixels photo = daisy_pixels(200, 100);
-    const SquareEdit good = red_edit(photo, {0, 0, 100, 100}, 32);
-    const auto message = [&](const SquareEdit& edit, const EditRegion& region = {}) {
+    const AreaEdit good = red_edit(photo, {0, 0, 100, 100}, 32);
+    const auto message = [&](const AreaEdit& edit, const EditRegion& region = {}) {
         return thrown_message<Error>([&] { full_resolution(photo, edit, region); });
     };
-    SquareEdit bad = good;
+    AreaEdit bad = good;
     bad.crop.x = 150;
     EXPECT_NE(message(bad).find("crop 150,0,100,100: reaches outside the picture"),
               std::string::npos);
     bad = good;
     bad.crop.x = 2147483647;
     EXPECT_NE(message(bad).find("reaches outside"), std::string::npos);
-    bad.crop = {0, 0, 100, 50};
-    EXPECT_NE(message(bad).find("is not a square"), std::string::npos);
+    bad.crop = {0, 0, 0, 50};
+    EXPECT_NE(message(bad).find("holds no pixel"), std::string::npos);
     bad = good;
     bad.edit = daisy_pixels(33, 33);
     EXPECT_NE(message(bad).find("32x32 and 33x33"), std::string::npos);

@@ -77,14 +77,15 @@ TEST_F(LightTableTest, WhatIsPaintedIsShownExportedKeptAndTheCommandLinesToo) {
     const auto document = shown_with(
         "the settings", [](const Document& d) { return d.region.settings.feather == 0.05; });
     EXPECT_EQ(document->region.settings.mode, RegionMode::painted);
-    // Outside the mask: the photo. Inside: the edit. The square is 80 of 96 pixels wide.
+    // Outside the mask: the photo. Inside: the edit.
     const Pixels& photo_pixels = document->photo->file->pixels;
     const Pixels& after = *document->shown.after;
     const editor::Crop crop = document->tuned_draft.tuning.crop;
     int changed = 0;
     for (int y = 0; y < 80; ++y) {
         for (int x = 0; x < 96; ++x) {
-            const double u = (x + 0.5 - crop.x) / 80, v = (y + 0.5 - crop.y) / 80;
+            const double u = (x + 0.5 - crop.x) / crop.width;
+            const double v = (y + 0.5 - crop.y) / crop.height;
             const bool far = u < 0.1 || v < 0.1 || u > 0.8 || v > 0.7;
             const bool same = same_pixel(photo_pixels, after, std::size_t(y) * 96 + x);
             changed += !same;
@@ -120,7 +121,7 @@ TEST_F(LightTableTest, TheAutomaticMaskIsTheCommandLines) {
     worker->send(editor::RegionRequest{{RegionMode::automatic, 0.3, 0.02}});
     const auto found =
         wait("the mask", [](const Document& d) { return d.region.automatic != nullptr; });
-    // Half of the square.
+    // Half of the area.
     std::vector<std::uint8_t> values = found->region.automatic->values;
     std::ranges::nth_element(values, values.begin() + static_cast<int>(values.size() / 2));
     const double threshold = values[values.size() / 2] / 255.0;
@@ -142,10 +143,10 @@ TEST_F(LightTableTest, TheAutomaticMaskIsTheCommandLines) {
         wait("the stroke", [](const Document& d) { return d.region.painted != nullptr; });
     EXPECT_EQ(painted->region.settings.mode, RegionMode::painted);
     EXPECT_EQ(painted->region.painted->values[0], 255);
-    const int side = painted->region.painted->width;
-    EXPECT_EQ(painted->region.painted->values[std::size_t(side) * side / 2 + side / 2],
-              editor::resized(*document->region.automatic, side)
-                  .values[std::size_t(side) * side / 2 + side / 2]);
+    const editor::Mask& now = *painted->region.painted;
+    const std::size_t middle = std::size_t(now.width) * (now.height / 2) + now.width / 2;
+    EXPECT_EQ(now.values[middle],
+              editor::resized(*document->region.automatic, {now.width, now.height}).values[middle]);
 
     char number[32];
     std::snprintf(number, sizeof number, "%.17g", threshold);
