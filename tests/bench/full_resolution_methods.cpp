@@ -165,7 +165,7 @@ Mat bilateral_grid(const Scene& scene) {
         editor::fit_colour_grid(scene.small, scene.edit - scene.reconstruction);
     Mat out = scene.photo.clone();
     for (int y = 0; y < out.rows; ++y) {
-        const editor::ColourGridRow row(grid, y, out.rows);
+        const editor::ColourGridRow row(grid, y, out.size());
         for (int x = 0; x < out.cols; ++x) {
             const auto change = row.change(x, out.at<Vec3f>(y, x).val);
             out.at<Vec3f>(y, x) += Vec3f(change[0], change[1], change[2]);
