@@ -106,7 +106,7 @@ class Trials:
             self.look(window, name)
         wide = self.make("upright.jpg", ["-resize", "320x240!"])
         wide.write_bytes(turned(wide.read_bytes()))
-        self.opened(window, [wide], wide.name, [0, 40, 240])
+        self.opened(window, [wide], wide.name, [0, 0, 240, 320])
         self.refused(window, self.source / "README.md", "README.md", "is not an image")
         cut = self.folder / "cut.jpg"
         cut.write_bytes(self.daisy.read_bytes()[:3000])
