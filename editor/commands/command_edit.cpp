@@ -1,157 +1,40 @@
 // keepsake edit, keepsake render
-#include <cmath>
 #include <iostream>
 #include <memory>
 
-#include "editor/commands/command_options.h"
-#include "editor/session/recipe.h"
+#include "editor/commands/edit_options.h"
 
 namespace keepsake::editor {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct RenderArguments {
-    RunArguments run;
-    SampleArguments sample;
-    OutputArguments output;
-    std::optional<std::string> eta;
-    std::optional<double> noise_share;
-    std::optional<std::string> way;
-    std::string out;
-};
-
-struct EditArguments {
-    RenderArguments render;
-    std::string photo, text, session;
-    std::optional<std::string> mode, from;
-    std::optional<std::string> crop;
-    std::optional<int> size;
-    std::optional<std::uint64_t> tuning_seed;
-    StageOverrides embedding, finetune;
-    bool restart = false;
-    double checkpoint_seconds = EditRequest{}.checkpoint_seconds;
-    std::optional<std::string> checkpointing;
-};
-
-void add_render_options(CLI::App& command, RenderArguments& arguments) {
+void add_out_option(CLI::App& command, RenderArguments& arguments) {
     command
         .add_option("--out", arguments.out,
                     "A folder for the images and the contact sheet, or one image file when one "
                     "--eta and one --seed are given; default: the session's renders/")
         ->type_name("PATH");
-    command.add_option(
-        "--eta", arguments.eta,
-        "auto, X or A:B:N: strength, or N evenly spaced from A to B; 0 is the photo. "
-        "auto, the default: those in which something happens, and the name of the "
-        "smallest at which the words have arrived; of one image, that one");
-    command
-        .add_option("--way", arguments.way,
-                    "How a strength becomes a picture: words (the fast mode's; the words pull, the "
-                    "photo's layout stays) or line (Imagic's own, from the photo's embedding to "
-                    "the text's)")
-        ->type_name("words|line");
-    command.add_option("--noise-share", arguments.noise_share,
-                       "0..1: how much of what sampling starts from is the seed's noise. The rest "
-                       "is the photo's own, which keeps its structure; 1: noise alone, as the "
-                       "paper has it");
-    add_output_options(command, arguments.output);
-    add_sample_options(command, arguments.sample);
-    add_model_options(command, arguments.run);
-    add_run_options(command, arguments.run);
 }
 
 void add_edit_options(CLI::App& command, EditArguments& arguments) {
     command.add_option("PHOTO", arguments.photo, "JPEG, PNG, WebP or TIFF")
         ->type_name("FILE")
         ->required();
-    command.add_option("TEXT", arguments.text, "What the photo should show")->required();
+    add_text_option(command, arguments);
     command
         .add_option("--session", arguments.session,
                     "The session's folder; default: <photo's name>.keepsake beside --out. One "
                     "that is there is reopened, and only what is missing is done")
         ->type_name("FOLDER");
-    command.add_flag("--restart", arguments.restart, "Tune anew what the session holds");
     command
         .add_option("--from", arguments.from,
                     "A finished fast session of the same photo: start from what it learned, "
                     "which takes a third of the time")
         ->type_name("FOLDER");
-    command
-        .add_option("--mode", arguments.mode,
-                    "The tuning recipe: fast (default; a LoRA, few steps) or paper (Imagic's own)")
-        ->type_name("fast|paper");
-    command.add_option(
-        "--size", arguments.size,
-        "Side in pixels of a square as large as the working area; default: the model's own");
-    command
-        .add_option("--crop", arguments.crop,
-                    "x,y,w,h: the part of the photo to work on; default: the whole photo, or of a "
-                    "panorama the middle")
-        ->type_name("X,Y,W,H");
-    command.add_option("--embedding-steps", arguments.embedding.steps, "Stage A: steps");
-    command.add_option("--embedding-lr", arguments.embedding.learning_rate,
-                       "Stage A: learning rate");
-    command.add_option("--finetune-steps", arguments.finetune.steps, "Stage B: steps");
-    command.add_option("--finetune-lr", arguments.finetune.learning_rate, "Stage B: learning rate");
-    command.add_option("--rank", arguments.finetune.rank,
-                       "Stage B: rank of the LoRA that learns; 0: all weights learn");
-    command.add_option("--tuning-seed", arguments.tuning_seed,
-                       "Of the tuning's noise and timesteps; default 0");
-    command.add_option("--checkpoint-seconds", arguments.checkpoint_seconds,
-                       "Time between two savings of a tuning under way; default 30");
-    command
-        .add_option("--checkpointing", arguments.checkpointing,
-                    "auto, on or off: compute activations again in the backward pass instead of "
-                    "keeping them, which takes less memory and about a third more time; auto "
-                    "(the default): where they would not fit into the memory that is free")
-        ->type_name("auto|on|off");
+    add_tuning_options(command, arguments);
+    add_out_option(command, arguments.render);
     add_render_options(command, arguments.render);
-}
-
-Way checked_way(const std::string& text) {
-    require(text == "words" || text == "line", "--way",
-            "'" + checked_utf8(text) + "' is none of words, line");
-    return parse_way(text);
-}
-
-RenderRequest render_request(const RenderArguments& arguments) {
-    RenderRequest request;
-    if (arguments.eta) request.eta = parse_eta_option(*arguments.eta);  // none: auto
-    request.seeds = parse_seeds(arguments.sample.seed);
-    request.sample = sample_overrides(arguments.sample);
-    request.sample.noise_share = arguments.noise_share;
-    if (arguments.way) request.way = checked_way(*arguments.way);
-    const double share = arguments.noise_share.value_or(1);
-    require(share >= 0 && share <= 1, "--noise-share", "is not between 0 and 1");
-    request.output = output_request(arguments.output);
-    request.out = parse_destination(arguments.out, request);
-    request.model = model_path(arguments.run);
-    request.compute = start_run(arguments.run);
-    return request;
-}
-
-void check_stage(const StageOverrides& stage, const std::string& name) {
-    require(stage.steps.value_or(0) >= 0, "--" + name + "-steps", "is less than 0");
-    const double rate = stage.learning_rate.value_or(0);
-    require(std::isfinite(rate) && rate >= 0, "--" + name + "-lr", "is no number from 0 up");
-    require(stage.rank.value_or(0) >= 0 && stage.rank.value_or(0) <= 1024, "--rank",
-            "is not from 0 to 1024");
-}
-
-Mode checked_mode(const std::string& text) {
-    require(text == "fast" || text == "paper", "--mode",
-            "'" + checked_utf8(text) + "' is none of fast, paper");
-    return parse_mode(text);
-}
-
-optimize::Checkpointing checked_checkpointing(const std::string& text) {
-    require(text == "auto" || text == "on" || text == "off", "--checkpointing",
-            "'" + checked_utf8(text) + "' is none of auto, on, off");
-    using optimize::Checkpointing;
-    return text == "on"    ? Checkpointing::on
-           : text == "off" ? Checkpointing::off
-                           : Checkpointing::automatic;
 }
 
 // Beside --out: in the folder that holds it.
@@ -161,30 +44,15 @@ fs::path default_session(const EditArguments& arguments) {
     return fs::path(out).parent_path() / (fs::path(arguments.photo).stem().string() + ".keepsake");
 }
 
-EditRequest edit_request(const EditArguments& arguments) {
-    EditRequest request;
-    request.photo = arguments.photo;
-    request.prompt = checked_text("target text", arguments.text);
-    if (arguments.mode) request.mode = checked_mode(*arguments.mode);
+EditRequest request_of(const EditArguments& arguments) {
+    EditRequest request = edit_request(arguments);
+    request.render.out = parse_destination(arguments.render.out, request.render);
     if (arguments.from) {
         require(!arguments.from->empty(), "--from", "is empty");
         request.from = *arguments.from;
     }
-    if (arguments.crop) request.crop = parse_crop(*arguments.crop);
-    if (arguments.size) request.size = checked_size(*arguments.size);
-    request.tuning_seed = arguments.tuning_seed;
-    check_stage(arguments.embedding, "embedding");
-    check_stage(arguments.finetune, "finetune");
-    request.embedding = arguments.embedding;
-    request.finetune = arguments.finetune;
-    request.restart = arguments.restart;
-    require(arguments.checkpoint_seconds >= 0, "--checkpoint-seconds", "is no number from 0 up");
-    request.checkpoint_seconds = arguments.checkpoint_seconds;
-    if (arguments.checkpointing)
-        request.checkpointing = checked_checkpointing(*arguments.checkpointing);
     request.session =
         arguments.session.empty() ? default_session(arguments) : fs::path(arguments.session);
-    request.render = render_request(arguments.render);
     return request;
 }
 
@@ -196,7 +64,7 @@ void add_edit(CLI::App& app, Command& chosen) {
     add_edit_options(command, *arguments);
     command.callback([&chosen, arguments] {
         chosen = [arguments](const Interrupt& interrupt) {
-            const EditRequest request = edit_request(*arguments);
+            const EditRequest request = request_of(*arguments);
             Monitor monitor = terminal_monitor(arguments->render.run, interrupt);
             try {
                 print_results(edit(request, {&monitor, print_warning}),
@@ -217,11 +85,13 @@ void add_render(CLI::App& app, Command& chosen) {
     command.add_option("SESSION", *session, "The session's folder")
         ->type_name("FOLDER")
         ->required();
+    add_out_option(command, *arguments);
     add_render_options(command, *arguments);
     command.callback([&chosen, arguments, session] {
         chosen = [arguments, session](const Interrupt& interrupt) {
             require(!session->empty(), "SESSION", "is empty");
-            const RenderRequest request = render_request(*arguments);
+            RenderRequest request = render_request(*arguments);
+            request.out = parse_destination(arguments->out, request);
             Monitor monitor = terminal_monitor(arguments->run, interrupt);
             print_results(render_session(*session, request, {&monitor, print_warning}),
                           arguments->sample.json);

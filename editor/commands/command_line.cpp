@@ -102,6 +102,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_generate(app, chosen);
     add_info(app, chosen);
     add_tokenize(app, chosen);
+    add_batch(app, chosen);
     add_compare(app, chosen);
     add_learn(app, chosen);
     if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())

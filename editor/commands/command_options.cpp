@@ -340,13 +340,14 @@ void tell_chosen(const EditResult& result) {
 
 }  // namespace
 
-void print_results(const EditResult& result, bool json) {
+void print_results(const EditResult& result, bool json, const std::string& photo) {
     for (const RenderedImage& image : result.images) {
         if (!json) {
             std::cout << image.file.string() << "\n";
             continue;
         }
         nlohmann::ordered_json line;
+        if (!photo.empty()) line["photo"] = photo;
         line["file"] = image.file.string();
         line["eta"] = or_null(image.eta);
         line["seed"] = image.seed;

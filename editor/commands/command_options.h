@@ -75,7 +75,8 @@ void require(bool allowed, const std::string& option, const std::string& why);  
 Monitor terminal_monitor(const RunArguments& arguments, const Interrupt& interrupt);
 void print_warning(const std::string& text);
 
-// The files, one a line, or with `json` one object a line.
-void print_results(const EditResult& result, bool json);
+// The files, one a line, or with `json` one object a line. photo: told in the objects, where not
+// empty.
+void print_results(const EditResult& result, bool json, const std::string& photo = {});
 
 }  // namespace keepsake::editor

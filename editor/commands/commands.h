@@ -21,6 +21,7 @@ using Command = std::function<void(const Interrupt&)>;
 
 void add_edit(CLI::App& app, Command& chosen);
 void add_render(CLI::App& app, Command& chosen);
+void add_batch(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_tokenize(CLI::App& app, Command& chosen);

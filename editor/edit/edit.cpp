@@ -33,17 +33,27 @@ void render(const OpenedEdit& opened, const Tuning& tuning, const RenderRequest&
     result.seconds.render = seconds_since(begin);
 }
 
-}  // namespace
-
-EditResult edit(const EditRequest& request, const EditControls& controls) {
+EditResult edit_on(const EditRequest& request, const EditControls& controls,
+                   const pipeline::Model* loaded) {
     EditResult result;
     const Clock::time_point begin = Clock::now();
-    const OpenedEdit opened = open_or_begin(request, controls);
+    const OpenedEdit opened = open_or_begin(request, controls, loaded);
     result.seconds.load = seconds_since(begin);
     const Tuning tuning = tune(opened.session, opened.model, opened.square,
                                tune_controls(request, controls), result.seconds);
     render(opened, tuning, request.render, controls, result);
     return result;
+}
+
+}  // namespace
+
+EditResult edit(const EditRequest& request, const EditControls& controls) {
+    return edit_on(request, controls, nullptr);
+}
+
+EditResult edit(const EditRequest& request, const EditControls& controls,
+                const pipeline::Model& model) {
+    return edit_on(request, controls, &model);
 }
 
 EditResult render_session(const std::filesystem::path& folder, const RenderRequest& request,

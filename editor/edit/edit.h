@@ -109,6 +109,10 @@ struct EditControls {
 // Tunes what is not tuned yet and renders. Throws Error (the session keeps what was reached), and
 // Cancelled after the session has been saved.
 EditResult edit(const EditRequest& request, const EditControls& controls);
+// The same on a model that is loaded already (load_session_model of edit_recipe.h), which several
+// edits share: what the request says of model and device is passed over.
+EditResult edit(const EditRequest& request, const EditControls& controls,
+                const pipeline::Model& model);
 
 // Renders from a tuned session. Throws Error when its tuning is not finished.
 EditResult render_session(const std::filesystem::path& session, const RenderRequest& request,

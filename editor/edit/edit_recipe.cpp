@@ -198,14 +198,18 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
     options.clip_skip = request.compute.clip_skip;
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
-    if (session && model.fingerprint != session->recipe.model.fingerprint) {
-        throw Error("session " + session->folder.string(),
-                    "was made with another model: " + session->recipe.model.path +
-                        " (fingerprint " + session->recipe.model.fingerprint + "), not " +
-                        path.string() + " (" + model.fingerprint +
-                        "). Give another --session, or --restart to tune this one anew");
-    }
+    if (session) check_session_model(*session, model);
     return model;
+}
+
+void check_session_model(const Session& session, const pipeline::Model& model) {
+    const ModelReference& made_with = session.recipe.model;
+    if (model.fingerprint == made_with.fingerprint) return;
+    throw Error("session " + session.folder.string(),
+                "was made with another model: " + made_with.path + " (fingerprint " +
+                    made_with.fingerprint + "), not " + model.path.string() + " (" +
+                    model.fingerprint +
+                    "). Give another --session, or --restart to tune this one anew");
 }
 
 int set_threads(const std::optional<int>& asked, const pipeline::Model& model, std::int64_t size) {

@@ -32,6 +32,8 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
 // asked-for path, else the recorded path, else the default model, whichever has the fingerprint.
 // Throws Error naming the session when none has.
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
+// Throws Error naming the session when it was made with another model.
+void check_session_model(const Session& session, const pipeline::Model& model);
 
 // Makes `asked`, else what is measured on squares of `size` pixels, the number of threads, and
 // returns it.

@@ -49,10 +49,19 @@ OpenedEdit opened(Photo photo, pipeline::Model model, Session session, Recipe re
             std::move(square), std::move(images.etas), std::move(images.out)};
 }
 
-OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& controls) {
+// A plain copy of a model shares its weights.
+pipeline::Model model_of(const EditRequest& request, const Session* session,
+                         const pipeline::Model* loaded) {
+    if (!loaded) return load_session_model(request.render, session);
+    if (session) check_session_model(*session, *loaded);
+    return *loaded;
+}
+
+OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& controls,
+                  const pipeline::Model* loaded) {
     Session session = open_session(request.session, SessionLock::Access::write);
     check_same_tuning(session, request, photo);
-    pipeline::Model model = load_session_model(request.render, &session);
+    pipeline::Model model = model_of(request, &session, loaded);
     const ModelDefaults defaults = load_model_defaults(model.path);
     Recipe recipe = session.recipe;
     sample_as_asked(request.render, defaults, recipe);
@@ -63,8 +72,8 @@ OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& c
                   std::move(images));
 }
 
-OpenedEdit begin(const EditRequest& request, Photo photo) {
-    pipeline::Model model = load_session_model(request.render, nullptr);
+OpenedEdit begin(const EditRequest& request, Photo photo, const pipeline::Model* loaded) {
+    pipeline::Model model = model_of(request, nullptr, loaded);
     const ModelDefaults defaults = load_model_defaults(model.path);
     std::optional<Session> start;
     if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
@@ -79,13 +88,14 @@ OpenedEdit begin(const EditRequest& request, Photo photo) {
 
 }  // namespace
 
-OpenedEdit open_or_begin(const EditRequest& request, const EditControls& controls) {
+OpenedEdit open_or_begin(const EditRequest& request, const EditControls& controls,
+                         const pipeline::Model* loaded) {
     Photo photo = load_photo(request.photo);
     OpenedEdit edit = is_session(request.session) && !request.restart
-                          ? reopen(request, std::move(photo), controls)
-                          : begin(request, std::move(photo));
+                          ? reopen(request, std::move(photo), controls, loaded)
+                          : begin(request, std::move(photo), loaded);
     edit.threads = set_threads(request.render.compute.threads, edit.model, edit.recipe.size);
-    warn_if_left_alone(edit.model, controls);
+    if (!loaded) warn_if_left_alone(edit.model, controls);
     warn_if_cut(edit.model, "target text", edit.recipe.prompt, controls);
     warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
     return edit;

@@ -18,8 +18,10 @@ struct OpenedEdit {
 
 // The session of the request where it is there and not to be tuned anew, else a new one in its
 // place. Nothing of an old one is replaced before it is known that the new one can be tuned and its
-// images have a place. Throws Error, as what it calls does (edit_recipe.h, session.h, render.h).
-OpenedEdit open_or_begin(const EditRequest& request, const EditControls& controls);
+// images have a place. loaded: the model, where it is loaded already; null: it is loaded, and told
+// of. Throws Error, as what it calls does (edit_recipe.h, session.h, render.h).
+OpenedEdit open_or_begin(const EditRequest& request, const EditControls& controls,
+                         const pipeline::Model* loaded = nullptr);
 
 // The session of `folder`, for rendering alone. Throws Error likewise, and when its tuning is not
 // finished.

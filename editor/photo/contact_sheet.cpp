@@ -78,6 +78,19 @@ std::vector<std::vector<const LabelledPixels*>> fold(const ContactSheet& sheet) 
     return rows;
 }
 
+// As large as it fits into the cell, in its middle.
+void draw_picture(cv::Mat& canvas, const Pixels& pixels, const cv::Rect& cell) {
+    const double scale = static_cast<double>(cell.width) / std::max(pixels.width, pixels.height);
+    const auto side = [&](int length) { return std::max(cvRound(length * scale), 1); };
+    const Pixels picture = resize(pixels, side(pixels.width), side(pixels.height));
+    const cv::Mat from(picture.height, picture.width, CV_8UC3,
+                       const_cast<std::uint8_t*>(picture.rgb.data()));
+    const cv::Rect place(cell.x + (cell.width - from.cols) / 2,
+                         cell.y + (cell.height - from.rows) / 2, from.cols, from.rows);
+    from.copyTo(canvas(place));
+    cv::rectangle(canvas, {place.x - 1, place.y - 1, place.width + 2, place.height + 2}, frame);
+}
+
 }  // namespace
 
 Pixels draw_contact_sheet(const ContactSheet& sheet) {
@@ -85,7 +98,8 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
     if (rows.empty()) throw Error("contact sheet", "there is no picture to show");
     std::size_t columns = 0;
     for (const auto& row : rows) columns = std::max(columns, row.size());
-    const int cell = std::clamp(rows[0][0]->pixels.width, smallest_cell, largest_cell);
+    const Pixels& first = rows[0][0]->pixels;
+    const int cell = std::clamp(std::max(first.width, first.height), smallest_cell, largest_cell);
     const int inner = static_cast<int>(columns) * (cell + gap) - gap;
 
     // Text first: how high it is decides where everything else lies.
@@ -121,10 +135,7 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
         for (std::size_t c = 0; c < rows[r].size(); ++c) {
             const cv::Point corner(margin + static_cast<int>(c) * (cell + gap),
                                    margin + header + static_cast<int>(r) * step);
-            const Pixels picture = resize(rows[r][c]->pixels, cell, cell);
-            const cv::Mat from(cell, cell, CV_8UC3, const_cast<std::uint8_t*>(picture.rgb.data()));
-            from.copyTo(canvas(cv::Rect(corner, from.size())));
-            cv::rectangle(canvas, cv::Rect(corner.x - 1, corner.y - 1, cell + 2, cell + 2), frame);
+            draw_picture(canvas, rows[r][c]->pixels, cv::Rect(corner, cv::Size(cell, cell)));
             const cv::Mat& label = labels[r][c];
             draw_mask(canvas, label,
                       {corner.x + (cell - label.cols) / 2, corner.y + cell + label_gap}, ink);

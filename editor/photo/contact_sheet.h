@@ -10,7 +10,7 @@ namespace keepsake::editor {
 
 struct LabelledPixels {
     std::string label;  // UTF-8, under the picture
-    Pixels pixels;      // square
+    Pixels pixels;      // of any shape, shown whole
 };
 
 struct ContactSheet {
