@@ -105,6 +105,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_batch(app, chosen);
     add_compare(app, chosen);
     add_learn(app, chosen);
+    add_distil(app, chosen);
     if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())
         return report(fault, wrong_usage);
     const int status = parse(app, argc, argv);

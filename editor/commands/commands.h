@@ -27,5 +27,6 @@ void add_info(CLI::App& app, Command& chosen);
 void add_tokenize(CLI::App& app, Command& chosen);
 void add_compare(CLI::App& app, Command& chosen);
 void add_learn(CLI::App& app, Command& chosen);  // and its commands: commands_learn.h
+void add_distil(CLI::App& app, Command& chosen);
 
 }  // namespace keepsake::editor

@@ -191,8 +191,10 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
 
     Scene scene{model};
     scene.rng = request.rng;
-    apply(load_model_defaults(model.path).sample, scene.sample);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    apply(defaults.sample, scene.sample);
     apply(request.sample, scene.sample);
+    check_student(defaults, scene.sample);
     std::optional<Tensor> noise;
     scene.width = scene.height = request.size.value_or(static_cast<int>(model.native_size()));
     scene.height = request.height.value_or(scene.height);

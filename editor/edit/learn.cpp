@@ -11,6 +11,7 @@
 #include "editor/edit/learn_files.h"
 #include "editor/edit/learn_set.h"
 #include "editor/edit/learn_settings.h"
+#include "editor/edit/model_folder.h"
 #include "editor/edit/render.h"
 #include "editor/session/run_folder.h"
 #include "editor/session/sample_prompts.h"
@@ -308,10 +309,7 @@ LearnResult learn(const LearnRequest& request, const LearnControls& controls) {
         result.check = describe_plan(plan);
         return result;
     }
-    if (request.options.all_weights && !fs::is_directory(model.path))
-        throw Error(model.path.string(),
-                    "is a single file; all weights are learned of a diffusers folder alone: "
-                    "convert it with diffusers first, or learn a LoRA");
+    if (request.options.all_weights) check_is_model_folder(model.path);
     RunFolder folder = open_run(request.out, run_recipe(plan), request.restart, remarks);
     tell(remarks, controls);
     return Run(plan, std::move(folder), std::move(prompts), controls).go(monitor);

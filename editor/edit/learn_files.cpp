@@ -1,12 +1,12 @@
 #include "editor/edit/learn_files.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "editor/edit/draw_pictures.h"
 #include "editor/edit/edit_recipe.h"
+#include "editor/edit/model_folder.h"
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/photo.h"
@@ -56,23 +56,6 @@ std::string tag_frequency(const LearnedFacts& facts) {
     return json_text(folders);
 }
 
-// What the family of Stable Diffusion is called, by the width of its text; empty for others.
-struct Family {
-    std::string base, architecture;
-};
-Family family_of(const pipeline::Model& model) {
-    const bool v = model.schedule.config.prediction_type == PredictionType::v_prediction;
-    switch (model.unet.config().cross_attention_dim) {
-        case 768:
-            return {"sd_v1", "stable-diffusion-v1/lora"};
-        case 1024:
-            return v ? Family{"sd_v2_v", "stable-diffusion-v2-768-v/lora"}
-                     : Family{"sd_v2", "stable-diffusion-v2-512/lora"};
-        default:
-            return {};
-    }
-}
-
 const char* schedule_name(optimize::LearningSchedule schedule) {
     using optimize::LearningSchedule;
     switch (schedule) {
@@ -92,48 +75,10 @@ const char* schedule_name(optimize::LearningSchedule schedule) {
     return "constant";
 }
 
-// A component of a folder that diffusers opens, with other weights.
-void write_component(const fs::path& folder, const std::string& file, const TensorMap& weights,
-                     const std::string& prefix = "") {
-    TensorMap tensors;
-    for (const auto& [name, tensor] : weights) tensors[prefix + name] = tensor.detach();
-    pipeline::write_safetensors(own_file(folder, file), tensors, {{"format", "pt"}});
-}
-
-bool is_weights(const fs::path& path) {
-    const std::string name = path.filename().string();
-    return name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".ckpt") ||
-           name.ends_with(".msgpack") || name.find(".safetensors.index") != name.npos;
-}
-
-// Copies a model folder's files but the weights of the components that are written anew.
-void copy_model(const fs::path& from, const fs::path& to, bool text_encoder) {
-    for (const auto& entry : fs::directory_iterator(from)) {
-        const std::string name = entry.path().filename().string();
-        if (entry.is_regular_file() && entry.path().extension() == ".json")
-            write_file_atomically(own_file(to, name), read_file(entry.path()));
-        static constexpr std::array components = {"unet", "vae", "text_encoder", "tokenizer",
-                                                  "scheduler"};
-        if (!entry.is_directory() || std::ranges::find(components, name) == components.end())
-            continue;
-        const fs::path folder = own_folder(to, name);
-        const bool anew = name == "unet" || (text_encoder && name == "text_encoder");
-        for (const auto& part : fs::directory_iterator(entry.path()))
-            if (part.is_regular_file() && !(anew && is_weights(part.path())))
-                write_file_atomically(own_file(folder, part.path().filename()),
-                                      read_file(part.path()));
-    }
-}
-
 fs::path write_model(const fs::path& folder, const std::string& name, const LearnedFacts& facts,
                      const LearnedPictures& learned) {
-    const fs::path from = facts.model.path;
-    if (!fs::is_directory(from))
-        throw Error(from.string(),
-                    "is a single file; all weights are learned of a diffusers folder alone: "
-                    "convert it with diffusers first, or learn a LoRA");
     const fs::path to = own_folder(folder, name);
-    copy_model(from, to, learned.text_encoder.has_value());
+    copy_model_folder(facts.model.path, to, learned.text_encoder.has_value());
     const auto weights = [&](const std::string& component, const TensorMap& parameters) {
         TensorMap result = parameters;
         for (auto& [tensor, value] : result)
@@ -142,11 +87,9 @@ fs::path write_model(const fs::path& folder, const std::string& name, const Lear
                 value = average->second;
         return result;
     };
-    write_component(own_folder(to, "unet"), "diffusion_pytorch_model.safetensors",
-                    weights("unet", learned.unet->parameters()));
+    write_unet_weights(to, weights("unet", learned.unet->parameters()));
     if (learned.text_encoder)
-        write_component(own_folder(to, "text_encoder"), "model.safetensors",
-                        weights("text_encoder", learned.text_encoder->parameters()), "text_model.");
+        write_text_encoder_weights(to, weights("text_encoder", learned.text_encoder->parameters()));
     return to;
 }
 
@@ -163,13 +106,6 @@ pipeline::LoraSet averaged(const pipeline::LoraSet& loras, const std::string& co
         result[layer].up = of(".lora_up.weight", lora.up);
     }
     return result;
-}
-
-pipeline::SampleOptions sample_of(const pipeline::Model& model, const SamplePrompt& prompt) {
-    pipeline::SampleOptions sample;
-    apply(load_model_defaults(model.path).sample, sample);
-    apply(prompt.sample, sample);
-    return sample;
 }
 
 // The picture in a white square, for the sheet.
@@ -215,10 +151,23 @@ bool has_recipe(const fs::path& path, const std::string& recipe) {
 
 }  // namespace
 
+ModelFamily family_of(const pipeline::Model& model) {
+    const bool v = model.schedule.config.prediction_type == PredictionType::v_prediction;
+    switch (model.unet.config().cross_attention_dim) {
+        case 768:
+            return {"sd_v1", "stable-diffusion-v1/lora"};
+        case 1024:
+            return v ? ModelFamily{"sd_v2_v", "stable-diffusion-v2-768-v/lora"}
+                     : ModelFamily{"sd_v2", "stable-diffusion-v2-512/lora"};
+        default:
+            return {};
+    }
+}
+
 std::map<std::string, std::string> learned_metadata(const LearnedFacts& facts) {
     const LearnRequest& request = facts.request;
     const optimize::PictureOptions& options = request.options;
-    const Family family = family_of(facts.model);
+    const ModelFamily family = family_of(facts.model);
     const std::string rate = number(options.schedule.rate);
     const std::string size = std::to_string(facts.side);
     std::map<std::string, std::string> metadata = {
@@ -283,25 +232,37 @@ fs::path write_learned(const fs::path& folder, const std::string& name, const Le
 
 void draw_samples(const fs::path& folder, const std::vector<SamplePrompt>& prompts,
                   const pipeline::Model& model, const LearnedPictures& learned, Monitor& monitor) {
+    pipeline::SampleOptions sample;
+    apply(load_model_defaults(model.path).sample, sample);
+    draw_samples(folder, learned.steps, prompts,
+                 {model,
+                  sample,
+                  {learned.unet ? &*learned.unet : nullptr,
+                   learned.text_encoder ? &*learned.text_encoder : nullptr}},
+                 monitor);
+}
+
+void draw_samples(const fs::path& folder, std::int64_t step,
+                  const std::vector<SamplePrompt>& prompts, const SamplesDrawing& by,
+                  Monitor& monitor) {
     const fs::path samples = own_folder(folder, "samples");
-    const DrawingNetworks networks{learned.unet ? &*learned.unet : nullptr,
-                                   learned.text_encoder ? &*learned.text_encoder : nullptr};
-    const int side = static_cast<int>(model.native_size());
+    const int side = static_cast<int>(by.model.native_size());
     for (std::size_t i = 0; i < prompts.size(); ++i) {
         const SamplePrompt& prompt = prompts[i];
-        const DrawnPictures pictures{prompt.prompt,
-                                     prompt.width.value_or(side),
-                                     prompt.height.value_or(side),
-                                     {prompt.seed.value_or(0)},
-                                     sample_of(model, prompt)};
+        DrawnPictures pictures{prompt.prompt,
+                               prompt.width.value_or(side),
+                               prompt.height.value_or(side),
+                               {prompt.seed.value_or(0)},
+                               by.sample};
+        apply(prompt.sample, pictures.sample);
         const GenerateRender recipe{.prompt = prompt.prompt,
-                                    .model = reference_to(model),
+                                    .model = reference_to(by.model),
                                     .width = pictures.width,
                                     .height = pictures.height,
                                     .seed = pictures.seeds[0],
                                     .sample = pictures.sample};
-        write_image(own_file(samples, sample_name(learned.steps, i)),
-                    draw_pictures(model, pictures, monitor, networks)[0],
+        write_image(own_file(samples, sample_name(step, i)),
+                    draw_pictures(by.model, pictures, monitor, by.networks)[0],
                     {to_chunk(recipe), {}, PictureSource::made_by_model});
     }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "editor/edit/draw_pictures.h"
 #include "editor/edit/learn.h"
 #include "editor/session/picture_set.h"
 #include "editor/session/sample_prompts.h"
@@ -23,6 +24,13 @@ struct LearnedFacts {
     std::int64_t steps = 0;           // done
 };
 
+// What the family of Stable Diffusion is called in a LoRA's header, by the width of its text; empty
+// for others.
+struct ModelFamily {
+    std::string base, architecture;
+};
+ModelFamily family_of(const pipeline::Model& model);
+
 // The header of a LoRA's file: kohya's ss_* and the modelspec.* that web interfaces show, all
 // values text. What the model is no relative of Stable Diffusion for is left out.
 std::map<std::string, std::string> learned_metadata(const LearnedFacts& facts);
@@ -38,6 +46,16 @@ std::filesystem::path write_learned(const std::filesystem::path& folder, const s
 // seed take 0.
 void draw_samples(const std::filesystem::path& folder, const std::vector<SamplePrompt>& prompts,
                   const pipeline::Model& model, const optimize::LearnedPictures& learned,
+                  Monitor& monitor);
+
+// Likewise with other networks and another way of sampling, above which the prompts' own stand.
+struct SamplesDrawing {
+    const pipeline::Model& model;
+    pipeline::SampleOptions sample;
+    DrawingNetworks networks;
+};
+void draw_samples(const std::filesystem::path& folder, std::int64_t step,
+                  const std::vector<SamplePrompt>& prompts, const SamplesDrawing& by,
                   Monitor& monitor);
 
 // samples/sheet.png: all of them, a row of pictures a step. Returns its path, or an empty one where

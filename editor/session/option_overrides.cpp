@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -137,6 +138,30 @@ void read_sample(const json* object, const std::string& file, SampleOverrides& s
     if (spacing) sample.spacing = pipeline::parse_spacing(*spacing);
 }
 
+void read_student(const json* object, const std::string& file, StudentLimits& student) {
+    if (!object) return;
+    Fields fields(*object, "student", file);
+    fields.take("steps", student.steps);
+    if (const json* guidance = fields.child("guidance")) {
+        const bool pair = guidance->is_array() && guidance->size() == 2 &&
+                          (*guidance)[0].is_number() && (*guidance)[1].is_number();
+        if (!pair || !((*guidance)[0] >= 0) || !((*guidance)[1] >= (*guidance)[0]))
+            throw Error(file, "'student.guidance' is " + brief(*guidance) +
+                                  ", not [least, most] of a guidance scale");
+        student.least_guidance = (*guidance)[0].get<double>();
+        student.most_guidance = (*guidance)[1].get<double>();
+    }
+    fields.finish();
+    require<int>(
+        student.steps, [](const auto& v) { return v >= 1; }, "student.steps", file);
+}
+
+std::string brief_number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+}
+
 ModelDefaults read_defaults(const json& content, const std::string& file) {
     ModelDefaults defaults;
     Fields fields(content, "", file);
@@ -144,6 +169,7 @@ ModelDefaults read_defaults(const json& content, const std::string& file) {
     read_tuning(fields.child("fast"), "fast", file, defaults.fast);
     read_tuning(fields.child("again"), "again", file, defaults.again);
     read_sample(fields.child("sample"), file, defaults.sample);
+    read_student(fields.child("student"), file, defaults.student);
     fields.finish();
     return defaults;
 }
@@ -193,6 +219,31 @@ ModelDefaults load_model_defaults(const std::filesystem::path& model) {
         if (std::string_view(error.what()).starts_with(path.string())) throw;
         throw Error(path.string(), error.what());
     }
+}
+
+void check_student(const ModelDefaults& defaults, const pipeline::SampleOptions& sample) {
+    const StudentLimits& student = defaults.student;
+    const auto taught = [](const std::string& what) { return "; this model was taught " + what; };
+    if (student.steps && sample.steps != *student.steps)
+        throw Error("--steps", std::to_string(sample.steps) +
+                                   taught(std::to_string(*student.steps) + " alone"));
+    const auto own = defaults.sample.sampler.value_or(sample.sampler);
+    if (student.steps && sample.sampler != own)
+        throw Error("--sampler", std::string(pipeline::sampler_name(sample.sampler)) +
+                                     taught("the steps of " +
+                                            std::string(pipeline::sampler_name(own)) + " alone"));
+    if (student.steps && defaults.sample.spacing && sample.spacing != defaults.sample.spacing)
+        throw Error(
+            "--spacing",
+            (sample.spacing ? std::string(pipeline::spacing_name(*sample.spacing))
+                            : std::string("another")) +
+                taught(std::string(pipeline::spacing_name(*defaults.sample.spacing)) + " alone"));
+    if (!student.least_guidance) return;
+    const double least = *student.least_guidance, most = *student.most_guidance;
+    if (sample.guidance_scale < least || sample.guidance_scale > most)
+        throw Error("--guidance", brief_number(sample.guidance_scale) +
+                                      taught(brief_number(least) +
+                                             (least == most ? "" : " to " + brief_number(most))));
 }
 
 void apply(const StageOverrides& overrides, optimize::StageOptions& options) {

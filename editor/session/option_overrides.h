@@ -48,20 +48,31 @@ struct SampleOverrides {
 //            "eta": "0.6:1.2:4", "noise_share": 1},
 //  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
 //  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta",
-//             "tcd_eta", "spacing"}};
+//             "tcd_eta", "spacing"},
+//  "student": {"steps", "guidance": [1, 6]}: of a model that was distilled, how many steps of
+//             "sample"'s sampler and spacing it was taught, and the guidance scales; else any};
 // every key may be left out.
 struct TuningDefaults {
     StageOverrides embedding, finetune;
     std::optional<EtaRange> eta;
     std::optional<double> noise_share;  // a mode's own; SampleOptions
 };
+// What a model was taught by distillation; empty: anything.
+struct StudentLimits {
+    std::optional<int> steps;
+    std::optional<double> least_guidance, most_guidance;  // both or none
+};
 struct ModelDefaults {
     TuningDefaults paper, fast, again;
     SampleOverrides sample;
+    StudentLimits student;
 };
 
 // No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.
 ModelDefaults load_model_defaults(const std::filesystem::path& model);
+
+// Throws Error naming the option in which `sample` leaves what the model was taught.
+void check_student(const ModelDefaults& defaults, const pipeline::SampleOptions& sample);
 
 void apply(const StageOverrides& overrides, optimize::StageOptions& options);
 void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options);

@@ -48,14 +48,21 @@ Samples draw(const DistilTask& task, const Drawing& drawing, std::int64_t step) 
                                              drawing.stream, step);
     const at::TensorOptions whole(at::kLong), real(at::kFloat);
     const at::Device device = task.set.latents.device();
-    const Tensor pictures =
-        at::randint(task.set.latents.size(0), {batch}, generator, whole).to(device);
+    const DistilSet& set = task.set;
+    const std::int64_t all = set.pairs.defined() ? set.pairs.size(0) : set.latents.size(0);
+    const Tensor drawn = at::randint(all, {batch}, generator, whole).to(device);
+    Tensor pictures = drawn, texts = drawn;
+    if (set.pairs.defined()) {
+        const Tensor pairs = set.pairs.index_select(0, drawn);
+        pictures = pairs.select(1, 0);
+        texts = pairs.select(1, 1);
+    }
     Samples samples;
     samples.index = at::randint(drawing.levels, {batch}, generator, whole).to(device);
     const auto [low, high] = task.guidance;
     samples.w = (at::rand({batch}, generator, real) * (high - low) + (low - 1)).to(device);
-    samples.latents = task.set.latents.index_select(0, pictures);
-    samples.cond = task.set.embeddings.index_select(0, pictures);
+    samples.latents = set.latents.index_select(0, pictures);
+    samples.cond = set.embeddings.index_select(0, texts);
     samples.noise = at::randn(samples.latents.sizes(), generator, real).to(device);
     return samples;
 }
@@ -110,6 +117,38 @@ Predictor teacher_of(const DistilTask& task, const Samples& samples) {
     return [task, samples](const Tensor& z, const Tensor& timesteps) {
         return guided_output(task.teacher, z, timesteps, samples.cond, task.set.uncond, samples.w);
     };
+}
+
+// Who learns, and whose prediction at the neighbour is the target.
+struct ConsistentPair {
+    const UNet &student, &target;
+};
+
+TrainingRecipe consistency_of(const DistilTask& task, const ConsistentPair& networks,
+                              const StageOptions& options, const ConsistencyOptions& lcm) {
+    const auto loss = [task, networks, lcm](const Samples& samples, Activations activations) {
+        const Neighbours at = neighbours(task.schedule, lcm, samples.index);
+        const NoiseLevel from = level_at(task.schedule, at.from);
+        const Tensor z = noised(samples, from);
+        const auto seen = [&](const UNet& unet, const Tensor& x, const Tensor& t,
+                              Activations kept) {
+            const Reading reading = student_reading(task, unet, x, t, samples, kept);
+            return consistency(reading.x, x, t, lcm);
+        };
+        Tensor target;
+        {
+            const at::NoGradGuard no_grad;
+            const Reading teacher = read_output(task.schedule.config.prediction_type,
+                                                teacher_of(task, samples)(z, at.from), z, from);
+            target = seen(networks.target, ddim_step(teacher, level_at(task.schedule, at.landing)),
+                          at.to, Activations::kept);
+        }
+        return pseudo_huber(seen(networks.student, z, at.from, activations), target, lcm.huber);
+    };
+    TrainingRecipe recipe =
+        recipe_of(task, networks.student, {consistency_stream, lcm.grid, options.batch_size}, loss);
+    recipe.name = "consistency";
+    return recipe;
 }
 
 }  // namespace
@@ -209,28 +248,15 @@ TrainingRecipe guidance_recipe(const DistilTask& task, const UNet& student,
 TrainingRecipe consistency_recipe(const DistilTask& task, const UNet& student,
                                   const pipeline::LoraSet& loras, const StageOptions& options,
                                   const ConsistencyOptions& lcm) {
-    const auto loss = [task, &student, lcm](const Samples& samples, Activations activations) {
-        const Neighbours at = neighbours(task.schedule, lcm, samples.index);
-        const NoiseLevel from = level_at(task.schedule, at.from);
-        const Tensor z = noised(samples, from);
-        const auto seen = [&](const Tensor& x, const Tensor& t, Activations kept) {
-            const Reading reading = student_reading(task, student, x, t, samples, kept);
-            return consistency(reading.x, x, t, lcm);
-        };
-        Tensor target;
-        {
-            const at::NoGradGuard no_grad;
-            const Reading teacher = read_output(task.schedule.config.prediction_type,
-                                                teacher_of(task, samples)(z, at.from), z, from);
-            target = seen(ddim_step(teacher, level_at(task.schedule, at.landing)), at.to,
-                          Activations::kept);
-        }
-        return pseudo_huber(seen(z, at.from, activations), target, lcm.huber);
-    };
-    TrainingRecipe recipe =
-        recipe_of(task, student, {consistency_stream, lcm.grid, options.batch_size}, loss);
-    recipe.name = "consistency";
+    TrainingRecipe recipe = consistency_of(task, {student, student}, options, lcm);
     recipe.learns = pipeline::lora_tensors(loras);
+    return recipe;
+}
+
+TrainingRecipe consistency_recipe(const DistilTask& task, const UNet& student, const UNet& average,
+                                  const StageOptions& options, const ConsistencyOptions& lcm) {
+    TrainingRecipe recipe = consistency_of(task, {student, average}, options, lcm);
+    recipe.learns = student.parameters();
     return recipe;
 }
 

@@ -12,11 +12,14 @@
 
 namespace keepsake::optimize {
 
-// What the student sees, N pictures: all on the network's device, float32.
+// What the student sees, N pictures and M texts: all on the network's device, float32.
 struct DistilSet {
     Tensor latents;     // (N, C, h, w), scaled
-    Tensor embeddings;  // (N, T, D), of each picture's text
+    Tensor embeddings;  // (M, T, D), of the texts
     Tensor uncond;      // (1, T, D), of the text that guidance leads away from
+    // (P, 2) int64: which picture is seen with which text, each pair as often as it counts.
+    // Undefined: each picture with the text in its place.
+    Tensor pairs = {};
 };
 
 // The guidance scales that are taught, each sample's drawn evenly between them; both the same: that
@@ -72,6 +75,12 @@ TrainingRecipe guidance_recipe(const DistilTask& task, const pipeline::UNet& stu
 // target.
 TrainingRecipe consistency_recipe(const DistilTask& task, const pipeline::UNet& student,
                                   const pipeline::LoraSet& loras, const StageOptions& options,
+                                  const ConsistencyOptions& consistency = {});
+
+// LCM of all weights, as train_lcm_distill_sd: the target is the prediction of `average`, the same
+// network, whose weights follow the student's between the steps (decay 0.95 there).
+TrainingRecipe consistency_recipe(const DistilTask& task, const pipeline::UNet& student,
+                                  const pipeline::UNet& average, const StageOptions& options,
                                   const ConsistencyOptions& consistency = {});
 
 }  // namespace keepsake::optimize

@@ -137,6 +137,46 @@ TEST_F(Students, AStoppedTrainingGoesOnWithTheSameNumbers) {
     EXPECT_EQ(run(3), run(std::nullopt));
 }
 
+TEST_F(Students, PairsSayWhichPictureIsSeenWithWhichText) {
+    const auto before = [&](const DistilSet& pictures) {
+        const DistilTask with{unet, schedule, pictures, {3, 3}, 11};
+        return progressive_recipe(with, unet, 4, options(1)).evaluate();
+    };
+    const auto numbers = [](std::vector<std::int64_t> values) {
+        return at::tensor(values, at::TensorOptions(at::kLong)).view({-1, 2});
+    };
+    DistilSet paired = set;
+    paired.pairs = numbers({0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5});
+    EXPECT_EQ(before(paired), before(set));
+    // The same as a set in which each picture stands beside its text.
+    paired.pairs = numbers({0, 2, 3, 2, 5, 0, 0, 1});
+    const auto rows = [](const Tensor& all, const std::vector<std::int64_t>& which) {
+        return all.index_select(0, at::tensor(which, at::TensorOptions(at::kLong)));
+    };
+    const DistilSet spread{rows(set.latents, {0, 3, 5, 0}), rows(set.embeddings, {2, 2, 0, 1}),
+                           set.uncond};
+    EXPECT_EQ(before(paired), before(spread));
+    EXPECT_NE(before(paired), before(set));
+}
+
+// What an LCM of all weights runs after is its own average, and nothing else of it changes.
+TEST_F(Students, TheTargetOfAllWeightsIsTheAverages) {
+    const UNet student = with_guidance_input(unet, 16), average = student.clone();
+    const StageOptions o = options(2);
+    const TrainingRecipe recipe = consistency_recipe(task(unet, {2, 6}), student, average, o);
+    EXPECT_EQ(recipe.learns.size(), student.parameters().size());
+    const double same = recipe.evaluate();
+    average.parameters().at("conv_out.bias").add_(0.5);
+    EXPECT_NE(recipe.evaluate(), same);
+    TensorMap before;
+    for (const auto& [name, tensor] : average.parameters()) before[name] = tensor.clone();
+    learn(recipe, o);
+    for (const auto& [name, tensor] : average.parameters()) {
+        EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
+        EXPECT_FALSE(tensor.requires_grad()) << name;
+    }
+}
+
 TEST_F(Students, WhatCannotLearnIsNamed) {
     const auto error_of = [](const auto& make) {
         try {
