@@ -47,6 +47,18 @@ editor::Crop kept_inside(editor::Crop crop, const editor::Pixels& photo) {
     return crop;
 }
 
+// By `grow` pixels on every side, about its middle: what is kept of the new size decides by how
+// much its corner moves, or a frame at its smallest would wander.
+editor::Crop grown(const editor::Crop& from, int grow, const editor::Pixels& photo) {
+    editor::Crop crop = from;
+    crop.width += 2 * grow;
+    crop.height += 2 * grow;
+    crop = kept_inside(crop, photo);
+    crop.x = from.x + (from.width - crop.width) / 2;
+    crop.y = from.y + (from.height - crop.height) / 2;
+    return kept_inside(crop, photo);
+}
+
 // The corner opposite the dragged one stays; with Shift the shape does, too.
 editor::Crop resized(const editor::Crop& from, Handle corner, ImVec2 by,
                      const editor::Pixels& photo) {
@@ -60,7 +72,7 @@ editor::Crop resized(const editor::Crop& from, Handle corner, ImVec2 by,
     int width = std::clamp(from.width + static_cast<int>(std::lround(across)),
                            std::min(smallest_crop, from.width), room_x);
     if (keeps_shape) {
-        width = std::min(width, static_cast<int>(static_cast<float>(room_y) * aspect));
+        width = std::min(width, static_cast<int>(std::lround(static_cast<float>(room_y) * aspect)));
         down = static_cast<float>(width) / aspect - static_cast<float>(from.height);
     }
     const int height = kept_side(from.height + static_cast<int>(std::lround(down)), width, room_y);
@@ -130,10 +142,7 @@ void move_by_keys(Frame& frame, const editor::Pixels& photo) {
     if (pressed(ImGuiKey_DownArrow)) crop.y += step;
     for (const ImWchar c : io.InputQueueCharacters) {
         const int grow = c == '+' ? step : c == '-' ? -step : 0;
-        crop.width += 2 * grow;
-        crop.height += 2 * grow;
-        crop.x -= grow;
-        crop.y -= grow;
+        if (grow != 0) crop = grown(crop, grow, photo);
     }
     frame.state.draft.tuning.crop = kept_inside(crop, photo);
 }

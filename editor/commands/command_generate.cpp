@@ -170,7 +170,8 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
             "stands for the seed's noise: give one --seed");
     request.latents_in = arguments.latents_in;
     request.latents_out = arguments.latents_out;
-    require(!request.height || !request.image, "--size", "is a square with --image");
+    require(!request.height || !request.image, "--size",
+            "is one number with --image, whose shape the picture keeps");
     request.model = model_path(arguments.run);
     request.compute = start_run(arguments.run);
     return request;

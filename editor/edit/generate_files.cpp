@@ -234,10 +234,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                     "is for samplers that draw nothing but the first noise: no lcm, tcd or "
                     "--ddim-eta above 0");
     // The pictures of a file of noise draw what more they need from one generator, by turns.
-    const pipeline::SampleOptions& sample = scene.sample;
-    if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta)) {
-        most = images;
-    }
+    if (noise && draws_more) most = images;
     for (const ImageBatch& of_images : image_batches(images, most)) {
         const Batch batch = batch_of(request, noise, of_images);
         Monitor part = part_of(monitor, of_images);

@@ -135,10 +135,15 @@ std::vector<std::string> apply_settings(const GenerationSettings& settings,
     if (request.prompt.empty()) request.prompt = settings.prompt;
     if (request.seeds.empty()) request.seeds = {settings.seed.value_or(0)};
     apply_sampling(settings, request.sample, left);
+    // A photo or a file of noise has a shape already.
+    const bool shaped = request.image || request.latents_in;
     if (!request.size && settings.width && settings.height) {
-        if (is_size(*settings.width) && is_size(*settings.height)) {
+        if (shaped && *settings.width != *settings.height) {
+            left.push_back("size " + std::to_string(*settings.width) + "x" +
+                           std::to_string(*settings.height));
+        } else if (is_size(*settings.width) && is_size(*settings.height)) {
             request.size = settings.width;
-            request.height = settings.height;
+            if (!shaped) request.height = settings.height;
         } else {
             left.push_back("size " + std::to_string(*settings.width) + "x" +
                            std::to_string(*settings.height));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/error.h"
@@ -26,6 +27,8 @@ std::optional<Number> number_in(std::string_view text) {
     Number number{};
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    if constexpr (std::is_floating_point_v<Number>)
+        if (!std::isfinite(number)) return std::nullopt;  // from_chars reads "inf" and "nan"
     return number;
 }
 

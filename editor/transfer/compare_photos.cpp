@@ -7,6 +7,7 @@
 #include "editor/photo/decode_photo.h"
 #include "editor/photo/metadata_fields.h"
 #include "editor/photo/vips_image.h"
+#include "editor/transfer/apply_change.h"
 #include "editor/transfer/region_strength.h"
 #include "pipeline/error.h"
 
@@ -42,15 +43,6 @@ VipsHandle in_srgb(const Photo& photo, VipsHandle image, int bits, bool alpha) {
     VipsImage* made = nullptr;
     const int status = vips_addalpha(image.get(), &made, nullptr);
     return checked(photo, status, made);
-}
-
-// It need not be a square: a mask of the whole photo covers the photo.
-void check_inside(const Crop& crop, int width, int height) {
-    if (crop.width < 1 || crop.height < 1 || crop.x < 0 || crop.y < 0 ||
-        crop.width > width - crop.x || crop.height > height - crop.y) {
-        throw Error("crop", "reaches outside the photo, which is " + std::to_string(width) + "x" +
-                                std::to_string(height));
-    }
 }
 
 // What the samples of one row of both pictures differ by.
@@ -118,7 +110,7 @@ void compare_pixels(const Photo& a, const Photo& b, VipsHandle first, VipsHandle
     }
     std::optional<RegionStrength> strength;
     if (options.region) {
-        check_inside(options.crop, width, height);
+        check_place(options.crop, width, height);
         EditRegion region = *options.region;
         region.feather = 0;
         strength.emplace(region, options.crop, width, height);

@@ -92,7 +92,6 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
         board.change([&](Document& now) { now.exported = {kind, request.path, fault}; });
     };
     try {
-        show(ExportState::Kind::under_way, {});
         const bool written = export_picture(document, request);
         show(written ? ExportState::Kind::written : ExportState::Kind::exists, {});
     } catch (const std::exception& error) {
@@ -176,6 +175,12 @@ void Worker::send(Request request) {
         table_wake_.notify_one();
         if (automatic && !board_.latest()->region.automatic) send(FindMaskRequest{});
         return;
+    }
+    // At once: who asked must not take the answer to an older request of this name for theirs.
+    if (const auto* file = std::get_if<ExportRequest>(&request)) {
+        board_.change([&](Document& now) {
+            now.exported = {ExportState::Kind::under_way, file->path, {}};
+        });
     }
     const std::lock_guard lock(mutex_);
     if (is_file_task(request)) {

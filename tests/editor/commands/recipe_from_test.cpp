@@ -69,6 +69,25 @@ TEST_F(RecipeFrom, WhatHasNoCounterpartIsTold) {
         << info.out;
 }
 
+// The photo says what shape the picture has, the settings what else.
+TEST_F(RecipeFrom, WithAPhoto) {
+    editor::write_image(folder.path / "theirs.png", quarters(64, 96),
+                        {.parameters = "a red rose\nSteps: 2, Sampler: DDIM, CFG scale: 1, "
+                                       "Seed: 3, Size: 64x96"});
+    editor::write_image(folder.path / "photo.png", quarters(128, 64));
+    const ProgramRun run = generate(
+        {"--recipe-from", "theirs.png", "--image", "photo.png", "--size", "64", "--out", "a.png"});
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(identified(folder.path / "a.png", "%wx%h"), "96x48");
+    const ProgramRun other =
+        generate({"--recipe-from", "theirs.png", "--image", "photo.png", "--out", "b.png"});
+    ASSERT_EQ(other.status, 0) << other.err;
+    EXPECT_NE(other.err.find("size 64x96"), std::string::npos) << other.err;
+    const ProgramRun two = generate({"x", "--image", "photo.png", "--size", "64x96"});
+    EXPECT_EQ(two.status, 2);
+    EXPECT_NE(two.err.find("one number with --image"), std::string::npos) << two.err;
+}
+
 TEST_F(RecipeFrom, BadInput) {
     editor::write_image(folder.path / "plain.png", quarters(64, 64));
     const ProgramRun plain = generate({"--recipe-from", "plain.png"});

@@ -73,6 +73,11 @@ TEST(GenerationText, MalformedNumbers) {
     EXPECT_EQ(read.others.size(), 4u);
     EXPECT_EQ(read.model, "a\"b, c");
     EXPECT_EQ(read.clip_skip, 2);
+    for (const char* none : {"inf", "nan", "-Infinity"}) {
+        const auto endless = read_a1111_parameters("x\nSteps: 1, CFG scale: " + std::string(none) +
+                                                   ", Seed: 2, Denoising strength: " + none);
+        EXPECT_FALSE(endless.cfg_scale || endless.denoising_strength) << none;
+    }
     read_a1111_parameters(std::string(100'000, '"') + ": , \"\\");
     read_a1111_parameters("a: \"" + std::string(100'000, '\\'));
 }

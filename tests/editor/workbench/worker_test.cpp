@@ -143,6 +143,10 @@ TEST_F(WorkerTest, ExportAsksBeforeItOverwrites) {
     editor::ExportRequest request{editor::ExportKind::square, out, std::nullopt, false};
     const auto sent = [&](editor::ExportState::Kind kind) {
         worker->send(request);
+        // The answer to an older request of this name is gone by now.
+        const auto state = worker->document()->exported;
+        EXPECT_TRUE(state.kind == editor::ExportState::Kind::under_way || state.kind == kind);
+        EXPECT_EQ(state.path, request.path);
         wait("the export", [&](const Document& d) {
             return d.exported.kind == kind && d.exported.path == request.path;
         });
