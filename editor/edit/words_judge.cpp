@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <opencv2/core.hpp>
 
 #include "editor/photo/pixel_tensors.h"
+#include "editor/transfer/colour_odds.h"
 #include "optimize/imagic/fast.h"
 
 namespace keepsake::editor {
@@ -22,6 +24,64 @@ Tensor error_of(const Tensor& prediction, const Tensor& target) {
 double between(double before, double after, double low, double high, double enough) {
     const double share = high > low ? (enough - low) / (high - low) : 1;
     return before + (after - before) * std::clamp(share, 0.0, 1.0);
+}
+
+double in_steps(double strength) {
+    return std::ceil(strength * 20 - 1e-9) / 20;
+}
+
+// The edit at each strength, in few steps: (B, C, h, w).
+Tensor draw_ladder(const pipeline::Model& model, const optimize::Tuning& tuning,
+                   const pipeline::EditTask& edit, const Pixels& square,
+                   const JudgeOptions& options, Monitor& monitor) {
+    pipeline::SampleOptions sample;
+    sample.sampler = pipeline::Sampler::dpmpp_2m;
+    sample.steps = options.steps;
+    sample.guidance_scale = 1;
+    sample.noise_share = optimize::fast_options().noise_share;
+    pipeline::EditTask task = edit;
+    pipeline::GenerateInput photo;
+    photo.cond = tuning.optimised_embedding.to(model.dtype);
+    photo.init_latents = pipeline::encode_image(model, to_tensor(square));
+    task.inverted = pipeline::invert_latents(model, photo, sample, monitor, &task.photo);
+    std::vector<pipeline::EditPicture> pictures;
+    for (const double strength : options.strengths)
+        pictures.push_back({options.seed, strength * full_pull});
+    return pipeline::generate_edits(model, task, pictures, sample, {}, monitor);
+}
+
+// How the pretrained network colours `text`: guided against `none`, or unguided where that is
+// undefined. text, none: (1, T, D).
+ColourDensity drawn_colours(const pipeline::Model& model, const Tensor& text, const Tensor& none,
+                            const JudgeOptions& options, Monitor& monitor) {
+    pipeline::SampleOptions sample;
+    sample.sampler = pipeline::Sampler::dpmpp_2m;
+    sample.steps = options.drawn.steps;
+    sample.guidance_scale = none.defined() ? options.drawn.guidance_scale : 1;
+    const auto side = model.native_size();
+    const int n = none.defined() ? options.drawn.of_words : options.drawn.of_anything;
+    const auto most = static_cast<int>(pipeline::pictures_at_once(model, sample, side, side));
+    std::vector<cv::Mat> pictures;
+    for (int first = 0; first < n; first += most) {
+        pipeline::GenerateInput input;
+        std::vector<Tensor> noise;
+        for (int i = first; i < std::min(n, first + most); ++i)
+            noise.push_back(pipeline::initial_noise(model, side, side,
+                                                    pipeline::make_generator(options.seed + i)));
+        input.noise = at::cat(noise);
+        input.cond = text.to(model.dtype);
+        if (none.defined()) input.uncond = none.to(model.dtype);
+        const Tensor latents = pipeline::generate_latents(model, input, sample, monitor);
+        for (const Tensor& one : pipeline::decode_latents(model, latents).split(1))
+            pictures.push_back(lab_mat(to_pixels(one)));
+    }
+    return colour_density(pictures);
+}
+
+// CV_8UC1. Lives as long as `mask`.
+cv::Mat region_mat(const Mask& mask) {
+    // OpenCV knows no const data; nobody writes to it.
+    return {mask.height, mask.width, CV_8UC1, const_cast<std::uint8_t*>(mask.values.data())};
 }
 
 }  // namespace
@@ -66,37 +126,50 @@ std::vector<double> words_advantage(const pipeline::Model& model, const Tensor& 
     return advantage;
 }
 
+std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odds,
+                                    const JudgeOptions& options) {
+    const double best = *std::ranges::max_element(odds);
+    if (!(best - photo > options.least_way)) return std::nullopt;
+    const double enough = std::min(options.odds, photo + options.way * (best - photo));
+    const auto first = std::ranges::find_if(odds, [&](double at) { return at >= enough; });
+    const auto i = static_cast<std::size_t>(first - odds.begin());
+    const double before = i == 0 ? 0 : options.strengths[i - 1];
+    const double exact =
+        between(before, options.strengths[i], i == 0 ? photo : odds[i - 1], *first, enough);
+    // Below 0 the picture at its best still has the photo's colours rather than the words'.
+    return Judgement{in_steps(exact), best >= 0};
+}
+
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
                       const WordsPull& words, const Pixels& square, Monitor& monitor,
                       const JudgeOptions& options) {
-    pipeline::SampleOptions sample;
-    sample.sampler = pipeline::Sampler::dpmpp_2m;
-    sample.steps = options.steps;
-    sample.guidance_scale = 1;
-    sample.noise_share = optimize::fast_options().noise_share;
-    pipeline::EditTask task = edit_task(model, tuning, words, {square.width, square.height});
-    pipeline::GenerateInput photo;
-    photo.cond = tuning.optimised_embedding.to(model.dtype);
-    photo.init_latents = pipeline::encode_image(model, to_tensor(square));
-    task.inverted = pipeline::invert_latents(model, photo, sample, monitor, &task.photo);
+    const Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
+    const pipeline::EditTask task = edit_task(model, tuning, words, {square.width, square.height});
+    const Tensor latents = draw_ladder(model, tuning, task, square, options, monitor);
 
-    std::vector<pipeline::EditPicture> pictures;
-    for (const double strength : options.strengths) {
-        pictures.push_back({options.seed, strength * full_pull});
-    }
-    const Tensor latents =
-        pipeline::generate_edits(model, task, pictures, sample, {}, monitor).to(at::kFloat);
+    const cv::Mat region = words.region ? region_mat(*words.region) : cv::Mat();
+    const ColourDensity of_words =
+        drawn_colours(model, tuning.target_embedding, none, options, monitor);
+    const ColourDensity others =
+        mixed(colour_density({lab_mat(square)}, region),
+              drawn_colours(model, none, Tensor(), options, monitor), options.own);
+    std::vector<double> odds;
+    for (const Tensor& one : pipeline::decode_latents(model, latents).split(1))
+        odds.push_back(colour_odds(lab_mat(to_pixels(one)), region, of_words, others));
+    const double photo = colour_odds(lab_mat(square), region, of_words, others);
+    const std::optional<Judgement> colours = judge_odds(photo, odds, options);
+    if (colours && colours->taken) return *colours;
+
     const std::vector<double> advantage = words_advantage(
-        model, latents, tuning.target_embedding, pipeline::encode_text(model, "").to(at::kFloat),
-        task.mask, options, monitor);
+        model, latents.to(at::kFloat), tuning.target_embedding, none, task.mask, options, monitor);
     for (std::size_t i = 0; i < advantage.size(); ++i) {
         if (advantage[i] < options.enough) continue;
         const double exact = i == 0 ? options.strengths[0]
                                     : between(options.strengths[i - 1], options.strengths[i],
                                               advantage[i - 1], advantage[i], options.enough);
-        return {std::ceil(exact * 20 - 1e-9) / 20, true};
+        return colours ? Judgement{colours->strength, true} : Judgement{in_steps(exact), true};
     }
-    return {};
+    return colours.value_or(Judgement{});
 }
 
 }  // namespace keepsake::editor

@@ -2,16 +2,33 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "editor/edit/words_pull.h"
 
 namespace keepsake::editor {
 
+// Pictures that the pretrained network draws itself, of the words and of nothing in particular: by
+// their colours it is judged whose colours an edit has.
+struct DrawnColoursOptions {
+    int of_words = 8, of_anything = 8;  // pictures
+    int steps = 6;                      // of their sampling
+    double guidance_scale = 3;          // of those of the words
+};
+
 // Chosen on the forty edits of tests/bench (docs/fast-mode.md).
 struct JudgeOptions {
-    std::vector<double> strengths = {0.3, 0.4, 0.5, 0.6, 0.8, 1.0};  // that are tried, ascending
-    int steps = 10;                              // of the sampling of what is judged
+    std::vector<double> strengths = {0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};  // tried, ascending
+    int steps = 10;  // of the sampling of what is judged
+    DrawnColoursOptions drawn;
+    double own = 0.8;  // share of the photo's own colours in what the words' are held against
+    // The colours are there from these odds on (transfer/colour_odds.h), or from this share of the
+    // way from the photo's to the best of all strengths where that is less.
+    double odds = 2.2, way = 0.85;
+    double least_way = 0.5;  // a way shorter than this is none: the words say nothing of colours
+
+    // What is asked then: how well the network predicts (words_advantage).
     int samples = 4;                             // noises for each picture and level
     std::vector<double> noises = {0.85, 0.925};  // levels of the noise, shares of the training
                                                  // timesteps
@@ -34,7 +51,13 @@ std::vector<double> words_advantage(const pipeline::Model& model, const at::Tens
                                     const at::Tensor& mask, const JudgeOptions& options,
                                     Monitor& monitor);
 
-// Draws the edit at each pull in few steps and judges it. words: its region and network are used.
+// The smallest strength at which the words are there by the colours' odds at each of
+// options.strengths, or none. photo: the odds of the photo itself.
+std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odds,
+                                    const JudgeOptions& options = {});
+
+// Draws the edit at each strength in few steps and judges it. words: its region and network are
+// used.
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
                       const WordsPull& words, const Pixels& square, Monitor& monitor,
                       const JudgeOptions& options = {});

@@ -2,7 +2,8 @@
 """Do the words win? Forty edits of twenty photos: does the asked colour come, does the rest stay?
 
 Usage: tests/bench/forty_edits.py --out FOLDER [--keepsake PATH] [--seed N] [--only N]
-                                  [--strengths 0.2:1.2:6] [-- more arguments of keepsake edit]
+                                  [--strengths 0.2:1.2:6] [--chosen]
+                                  [-- more arguments of keepsake edit]
 
 Makes each edit by `keepsake edit` at the photo's own size (what is in FOLDER already is used again,
 and only rendered), and prints Markdown: a row for each strength, then one for each edit. Per edit
@@ -11,6 +12,8 @@ and strength, on the photo's centred square at 128 pixels:
            is reached from 0.4 up. The petals: what is neither green nor dark, cleaned up by GrabCut
   SSIM     of grey, to the photo
   outside  the mean colour difference (CIE76) where no petal is, with a margin of 3 pixels
+With --chosen, also whether the strength that `keepsake edit` chooses by itself is right: the colour
+is reached, by no more than 0.2 above the first of --strengths (steps of 0.1: 0.1:1.2:12) that does.
 The photos: of each class of the "Flowers" data set the first four, in the order of the SHA-256 of
 their names, of which those petals are the flower by eye; none of them is in assets/photos. The two
 texts: the first two colours, by SHA-256 of name and colour, that fewer than 15 % of the petals have.
@@ -106,6 +109,33 @@ def pictures(options, name, colour, more):
     return [json.loads(line) for line in done.read_text().splitlines()]
 
 
+def chosen_picture(options, name, colour, more):
+    """The strength that is chosen, and its picture."""
+    where = options.out / f"{name}-{colour}"
+    done = where.with_suffix(f".seed{options.seed}.chosen.json")
+    if not done.exists():
+        command = [options.keepsake, "render", where.with_suffix(".keepsake"), "--seed",
+                   str(options.seed), "--json", "--quiet", "--out", f"{where}-chosen", *more]
+        done.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    made = [json.loads(line) for line in done.read_text().splitlines()]
+    eta = made[0]["chosen"]
+    return eta, next(one["file"] for one in made if abs(one["eta"] - eta) < 1e-6)
+
+
+def print_chosen(options, edits, more):
+    right = 0
+    print("\n| photo | colour | first that reaches it | chosen | gain | right |\n" + "| --- " * 6 + "|")
+    for name, colour, rows, photo, mask in edits:
+        eta, picture = chosen_picture(options, name, colour, more)
+        gain = measure(photo, mask, square(picture), colour)[0]
+        first = next((row[0] for row in rows if row[0] <= 1 + 1e-6 and row[1] >= REACHED), None)
+        good = first is not None and gain >= REACHED and eta <= first + 0.2 + 1e-6
+        right += good
+        print(f"| {name} | {colour} | {'none' if first is None else f'{first:.2f}'} | {eta:.2f} "
+              f"| {gain:+.2f} | {'yes' if good else 'no'} |")
+    print(f"\nThe strength that is chosen is right {right} times of {len(edits)}.")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -113,6 +143,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, default=len(FORTY), help="the first N photos")
     parser.add_argument("--strengths", default="0.2:1.2:6")
+    parser.add_argument("--chosen", action="store_true")
     options, more = parser.parse_known_args()
     more = [part for part in more if part != "--"]
     options.out.mkdir(parents=True, exist_ok=True)
@@ -126,17 +157,17 @@ def main():
             made = pictures(options, name, colour, more)
             rows = [(one["eta"], *measure(photo, mask, square(one["file"]), colour))
                     for one in made if one["eta"] is not None]
-            edits.append((name, colour, rows, made[0].get("chosen")))
+            edits.append((name, colour, rows, photo, mask))
 
     print("| strength | mean gain | reached | SSIM | outside |\n" + "| --- " * 5 + "|")
     for i, eta in enumerate([row[0] for row in edits[0][2]]):
-        at = np.array([rows[i][1:] for _, _, rows, _ in edits])
+        at = np.array([rows[i][1:] for _, _, rows, _, _ in edits])
         print(f"| {eta:.2f} | {at[:, 0].mean():+.2f} | {(at[:, 0] >= REACHED).sum()} of {len(at)} "
               f"| {at[:, 1].mean():.3f} | {at[:, 2].mean():.1f} |")
     print("\n| photo | colour | first strength that reaches it | gain | SSIM | outside |\n"
           + "| --- " * 6 + "|")
     first = []
-    for name, colour, rows, _ in edits:
+    for name, colour, rows, _, _ in edits:
         hits = [row for row in rows if row[0] <= 1 + 1e-6 and row[1] >= REACHED]
         shown = hits[0] if hits else max((r for r in rows if r[0] <= 1 + 1e-6), key=lambda r: r[1])
         first += hits[:1]
@@ -145,6 +176,8 @@ def main():
     means = np.array(first).mean(0) if first else np.zeros(4)
     print(f"\nWithin strength 1.0, {len(first)} of {len(edits)} reach the colour; at the first strength "
           f"that does, mean SSIM {means[2]:.3f}, mean outside {means[3]:.1f}.")
+    if options.chosen:
+        print_chosen(options, edits, more)
 
 
 if __name__ == "__main__":
