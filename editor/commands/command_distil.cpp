@@ -109,9 +109,10 @@ void add_how(CLI::App& command, DistilArguments& arguments, DistilKind kind) {
     command.add_option("--size", arguments.size, "Side in pixels; default: the model's own");
     command.add_flag("--mirror", arguments.mirror, "Pictures are learned mirrored, too");
     command
-        .add_option("--save-precision", arguments.precision,
-                    "Of the weights in a finished folder: float32 (the default), float16 or "
-                    "bfloat16")
+        .add_option(
+            "--save-precision", arguments.precision,
+            "Of the weights in a finished folder: float32, float16 or bfloat16; default: the "
+            "teacher's")
         ->type_name("float32|float16|bfloat16");
     command.add_option("--seed", arguments.seed, "Of all that is drawn; default 0");
     command
@@ -206,13 +207,15 @@ DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) 
     set_between<std::int64_t>(arguments.steps, 1, 500, "--steps", request.steps);
     request.teacher_steps = arguments.teacher_steps;
     if (arguments.guidance) request.guidance = parse_guidance(*arguments.guidance);
-    const std::string precision = arguments.precision.value_or("float32");
-    require(precision == "float32" || precision == "float16" || precision == "bfloat16",
-            "--save-precision",
-            "'" + checked_utf8(precision) + "' is none of float32, float16, bfloat16");
-    request.precision = precision == "float16"    ? at::kHalf
-                        : precision == "bfloat16" ? at::kBFloat16
-                                                  : at::kFloat;
+    if (arguments.precision) {
+        const std::string& precision = *arguments.precision;
+        require(precision == "float32" || precision == "float16" || precision == "bfloat16",
+                "--save-precision",
+                "'" + checked_utf8(precision) + "' is none of float32, float16, bfloat16");
+        request.precision = precision == "float16"    ? at::kHalf
+                            : precision == "bfloat16" ? at::kBFloat16
+                                                      : at::kFloat;
+    }
     request.name = name_of(arguments, kind, request.steps);
     require(request.name.find('/') == std::string::npos && !request.name.starts_with("."), "--name",
             "'" + request.name + "' is no plain file name");

@@ -130,11 +130,8 @@ class Run {
 void Run::prepare() {
     const UNet& teacher = plan_.model.unet;
     if (request_.kind == DistilKind::consistency && !request_.all_weights) {
-        pipeline::LoraOptions lora;
-        lora.rank = request_.stage.rank;
-        lora.targets = pipeline::LoraTargets::all;
-        loras_ = pipeline::start_loras(
-            teacher, lora,
+        loras_ = optimize::start_consistency_loras(
+            teacher, request_.stage.rank,
             optimize::step_generator(request_.seed, optimize::streams::pictures, -2));
         student_ = pipeline::with_loras(teacher, loras_);
         return;

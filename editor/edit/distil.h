@@ -36,10 +36,12 @@ struct DistilRequest {
     // The guidance scales that are taught. None: those that the teacher takes as an input; else
     // the model's own (steps, and a LoRA), or from 1 to twice that.
     std::optional<optimize::GuidanceRange> guidance;
-    bool all_weights = false;                          // consistency: no LoRA
-    at::ScalarType precision = at::ScalarType::Float;  // of the finished weights
-    std::optional<int> size;                           // of the square; none: the model's own
-    bool mirror = false;                               // every picture is learned mirrored, too
+    bool all_weights = false;  // consistency: no LoRA
+    // Of the weights in a finished folder. None: as the teacher's files have them, so that
+    // diffusers computes the whole folder in one precision.
+    std::optional<at::ScalarType> precision;
+    std::optional<int> size;  // of the square; none: the model's own
+    bool mirror = false;      // every picture is learned mirrored, too
     std::uint64_t seed = 0;
     bool restart = false;
     bool check_only = false;

@@ -99,7 +99,8 @@ fs::path write_student(const fs::path& folder, const DistilPlan& plan,
     write_scheduler(to, plan);
     write_unet_config(to, student);
     write_defaults(to, plan);
-    write_unet_weights(to, weights, plan.request.precision);
+    write_unet_weights(to, weights,
+                       plan.request.precision.value_or(stored_unet_dtype(plan.model.path)));
     return to;
 }
 
@@ -125,6 +126,7 @@ fs::path write_student_lora(const fs::path& folder, const DistilPlan& plan,
          "keepsake distil consistency: for LCM's sampler, 2 to 8 steps, "
          "guidance 1 (it was taught " +
              number(plan.guidance.low) + " to " + number(plan.guidance.high) + ")"},
+        {"keepsake_sampler", "lcm"},  // few_step_files.h
         {"keepsake_model_fingerprint", plan.model.fingerprint},
         {"modelspec.sai_model_spec", "1.0.1"},
         {"modelspec.implementation", "keepsake"},

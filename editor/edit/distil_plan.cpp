@@ -148,8 +148,7 @@ std::int64_t learned_numbers(const DistilPlan& plan) {
     const auto& parameters = plan.model.unet.parameters();
     std::int64_t count = 0;
     if (plan.request.kind == DistilKind::consistency && !plan.request.all_weights) {
-        for (const std::string& layer :
-             pipeline::lora_layers(plan.model.unet, pipeline::LoraTargets::all)) {
+        for (const std::string& layer : optimize::consistency_layers(plan.model.unet)) {
             const at::Tensor& weight = parameters.at(layer + ".weight");
             const std::int64_t rank =
                 std::min({plan.request.stage.rank, weight.size(0), weight.size(1)});

@@ -5,6 +5,7 @@
 
 #include "editor/edit/clock.h"
 #include "editor/edit/edit_recipe.h"
+#include "editor/edit/few_step_files.h"
 #include "editor/edit/render.h"
 #include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"
@@ -195,6 +196,9 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     apply(defaults.sample, scene.sample);
     apply(request.sample, scene.sample);
     check_student(defaults, scene.sample);
+    if (controls.warn)
+        for (const std::string& remark : few_step_remarks(request.compute.adapters, scene.sample))
+            controls.warn(remark);
     std::optional<Tensor> noise;
     scene.width = scene.height = request.size.value_or(static_cast<int>(model.native_size()));
     scene.height = request.height.value_or(scene.height);

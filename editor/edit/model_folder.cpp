@@ -58,6 +58,17 @@ void copy_model_folder(const fs::path& from, const fs::path& to, bool text_encod
     }
 }
 
+at::ScalarType stored_unet_dtype(const fs::path& model) {
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(model / "unet", code)) {
+        if (entry.path().extension() != ".safetensors") continue;
+        const pipeline::SafetensorsFile file(entry.path());
+        for (const auto& [name, info] : file.tensors())
+            if (at::isFloatingType(info.dtype)) return info.dtype;
+    }
+    return at::kFloat;
+}
+
 void write_unet_weights(const fs::path& model, const TensorMap& weights, at::ScalarType dtype) {
     write_component(own_file(own_folder(model, "unet"), "diffusion_pytorch_model.safetensors"),
                     weights, dtype, "");

@@ -18,6 +18,9 @@ void check_is_model_folder(const std::filesystem::path& model);
 void copy_model_folder(const std::filesystem::path& from, const std::filesystem::path& to,
                        bool text_encoder);
 
+// The precision in which the U-Net of a model's folder is stored; float32 where no file says it.
+at::ScalarType stored_unet_dtype(const std::filesystem::path& model);
+
 // By diffusers' names (the text encoder's without "text_model."). dtype: of the file; Undefined: as
 // they are. Throws Error naming the file that cannot be written.
 void write_unet_weights(const std::filesystem::path& model, const pipeline::TensorMap& weights,

@@ -2,11 +2,15 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "optimize/training/denoising.h"
 #include "pipeline/error.h"
 #include "pipeline/networks/activation_bytes.h"
+#include "pipeline/networks/lora_start.h"
 
 namespace keepsake::optimize {
 namespace {
@@ -188,6 +192,43 @@ UNet with_guidance_input(const UNet& unet, std::int64_t dim) {
     weights.set_target(any.scalar_type(), any.device());
     weights.set_arithmetic(copy.arithmetic());
     return UNet(config, std::move(weights));
+}
+
+namespace {
+
+std::vector<std::string> timestep_layers(const UNet& unet) {
+    const std::string_view suffix = ".time_emb_proj.weight";
+    std::vector<std::string> layers;
+    for (const auto& [name, tensor] : unet.parameters())
+        if (name.ends_with(suffix))
+            layers.push_back(name.substr(0, name.size() - std::string_view(".weight").size()));
+    return layers;
+}
+
+}  // namespace
+
+std::vector<std::string> consistency_layers(const UNet& unet) {
+    std::vector<std::string> layers = pipeline::lora_layers(unet);
+    for (const std::string& layer : timestep_layers(unet)) layers.push_back(layer);
+    return layers;
+}
+
+pipeline::LoraSet start_consistency_loras(const UNet& unet, std::int64_t rank,
+                                          at::Generator generator) {
+    pipeline::LoraOptions options;
+    options.rank = rank;
+    options.targets = pipeline::LoraTargets::all;
+    pipeline::LoraSet loras = pipeline::start_loras(unet, options, generator);
+    const at::TensorOptions floats(at::kFloat);
+    for (const std::string& layer : timestep_layers(unet)) {
+        const Tensor& weight = unet.parameters().at(layer + ".weight");
+        const std::int64_t out = weight.size(0), in = weight.size(1);
+        const std::int64_t most = std::min({rank, out, in});
+        const Tensor uniform = at::rand({most, in}, generator, floats) * 2 - 1;
+        loras[layer].down = (uniform / std::sqrt(static_cast<double>(in))).to(weight.device());
+        loras[layer].up = at::zeros({out, most}, floats.device(weight.device()));
+    }
+    return loras;
 }
 
 Tensor guided_output(const UNet& unet, const Tensor& z, const Tensor& timesteps, const Tensor& cond,

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "optimize/distil/consistency.h"
 #include "optimize/distil/progressive.h"
@@ -47,6 +49,14 @@ StageOptions consistency_options();
 // The same network, its own copy, with an input for guidance that changes nothing yet
 // (time_cond_proj_dim, pipeline/networks/guidance_embedding.h). What takes it already is copied.
 pipeline::UNet with_guidance_input(const pipeline::UNet& unet, std::int64_t dim = 256);
+
+// The layers on which train_lcm_distill_lora_sd puts its LoRA: those of pipeline::lora_layers and
+// what each resnet makes of the timestep (time_emb_proj).
+std::vector<std::string> consistency_layers(const pipeline::UNet& unet);
+// A LoRA on them that changes nothing yet, as pipeline::start_loras starts it. Throws Error naming
+// a rank that is not positive.
+pipeline::LoraSet start_consistency_loras(const pipeline::UNet& unet, std::int64_t rank,
+                                          at::Generator generator);
 
 // What a prediction of `unet` is at a guidance of w (B), guidance_scale - 1: told, where the
 // network takes it, else by a second call with uncond (Ho & Salimans, arXiv 2207.12598, eq. 6),

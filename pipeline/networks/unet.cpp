@@ -201,10 +201,15 @@ std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
     const bool one_guidance = !guidance_.defined() || guidance_.size(0) == 1;
     if (at::GradMode::is_enabled() || timestep.size(0) != 1 || !one_guidance) return make();
     std::uint64_t versions = 0;
+    const auto count = [&](const Tensor& t) {
+        if (t.defined() && !t.is_inference()) versions += static_cast<std::uint64_t>(t._version());
+    };
     const auto add = [&](const Linear& linear) {
-        for (const Tensor* t : {&linear.weight, &linear.bias})
-            if (t->defined() && !t->is_inference())
-                versions += static_cast<std::uint64_t>(t->_version());
+        count(linear.weight);
+        count(linear.bias);
+        if (!linear.lora) return;
+        count(linear.lora->down);
+        count(linear.lora->up);
     };
     add(time1_);
     add(time2_);

@@ -7,8 +7,10 @@ Usage: python student_in_diffusers.py --keepsake PROGRAM [--model PATH]
 Distils a student for a few updates by `keepsake distil steps --guidance 1:6` (or takes --model, a
 finished folder), draws it with `keepsake generate`, and again with StableDiffusionPipeline
 .from_pretrained of the same folder: the scheduler that the folder names, as many steps as
-keepsake.json says, its guidance, the same noise. Exit status 0: the pictures agree within
-MEAN_BOUND and WORST_BOUND, in steps of 8-bit pixels, and another guidance is another picture.
+keepsake.json says, its guidance, the same noise. Likewise an LCM-LoRA by `keepsake distil
+consistency`, which diffusers loads with load_lora_weights and draws with LCMScheduler. Exit status 0:
+the pictures agree within MEAN_BOUND and WORST_BOUND, in steps of 8-bit pixels, and another guidance,
+or no LoRA, is another picture.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import tempfile
 
 import numpy
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import LCMScheduler, StableDiffusionPipeline
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,13 +35,58 @@ def run(command):
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
 
 
-def student(options, folder):
+def distil(options, folder, kind, *more):
     prompts = folder / "prompts.txt"
     prompts.write_text(PROMPT + "\na photo of a yellow tulip\n")
-    run([options.keepsake, "distil", "steps", "--steps", 4, "--teacher-steps", 8, "--guidance",
-         "1:6", "--prompts", prompts, "--drawn", 2, "--tune", 4, "--batch", 2, "--every", 0,
-         "--name", "student", "--out", folder / "run", "--quiet"])
-    return folder / "run" / "student"
+    run([options.keepsake, "distil", kind, "--prompts", prompts, "--drawn", 2, "--tune", 4, "--batch",
+         2, "--every", 0, "--name", "student", "--out", folder / kind, "--quiet", *more])
+    return folder / kind
+
+
+def draw(pipe, size, **how):
+    pipe.set_progress_bar_config(disable=True)
+    generator = torch.Generator("cpu").manual_seed(7)
+    picture = pipe(PROMPT, height=size[0], width=size[1], generator=generator, **how)
+    return numpy.asarray(picture.images[0]).astype(float)
+
+
+def generate(options, folder, *more):
+    path = folder / "ours.png"
+    run([options.keepsake, "generate", PROMPT, "--seed", 7, "--out", path, "--quiet", *more])
+    return numpy.asarray(Image.open(path).convert("RGB")).astype(float)
+
+
+def judge(name, ours, theirs, without):
+    off, other = numpy.abs(theirs - ours), numpy.abs(without - ours)
+    print(f"{name}: off by {off.mean():.3f} on average, {off.max():.0f} at most; without it by "
+          f"{other.mean():.3f}")
+    return off.mean() <= MEAN_BOUND and off.max() <= WORST_BOUND and other.mean() > off.mean() + 0.05
+
+
+def check_student(options, folder):
+    model = options.model or distil(options, folder, "steps", "--steps", 4, "--teacher-steps", 8,
+                                    "--guidance", "1:6") / "student"
+    sample = json.loads((model / "keepsake.json").read_text())["sample"]
+    steps, guidance = sample["steps"], sample["guidance_scale"]
+    ours = generate(options, folder, "--model", model)
+    pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+    theirs, other = (draw(pipe, ours.shape, num_inference_steps=steps, guidance_scale=scale)
+                     for scale in (guidance, guidance + 2))
+    return judge(f"student by {type(pipe.scheduler).__name__} at {pipe.scheduler.timesteps.tolist()}",
+                 ours, theirs, other)
+
+
+def check_lora(options, folder):
+    lora = distil(options, folder, "consistency", "--rank", 4, "--learning-rate", "1e-2") / (
+        "student.safetensors")
+    ours = generate(options, folder, "--lora", lora, "--sampler", "lcm", "--steps", 4, "--guidance", 1)
+    pipe = StableDiffusionPipeline.from_pretrained(ROOT / "assets/models/flowers",
+                                                   torch_dtype=torch.float32)
+    pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
+    without = draw(pipe, ours.shape, num_inference_steps=4, guidance_scale=1)
+    pipe.load_lora_weights(lora)
+    return judge("LCM-LoRA by LCMScheduler", ours,
+                 draw(pipe, ours.shape, num_inference_steps=4, guidance_scale=1), without)
 
 
 def main():
@@ -49,28 +96,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        model = options.model or student(options, folder)
-        sample = json.loads((model / "keepsake.json").read_text())["sample"]
-        ours = folder / "ours.png"
-        run([options.keepsake, "generate", PROMPT, "--model", model, "--seed", 7, "--out", ours,
-             "--quiet"])
-        ours = numpy.asarray(Image.open(ours).convert("RGB")).astype(float)
-        pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
-        pipe.set_progress_bar_config(disable=True)
-
-        def draw(guidance):
-            generator = torch.Generator("cpu").manual_seed(7)
-            picture = pipe(PROMPT, num_inference_steps=sample["steps"], guidance_scale=guidance,
-                           height=ours.shape[0], width=ours.shape[1], generator=generator)
-            return numpy.asarray(picture.images[0]).astype(float)
-
-        off = numpy.abs(draw(sample["guidance_scale"]) - ours)
-        other = numpy.abs(draw(sample["guidance_scale"] + 2) - ours)
-        print(f"{type(pipe.scheduler).__name__}, {sample['steps']} steps, timesteps "
-              f"{pipe.scheduler.timesteps.tolist()}: off by {off.mean():.3f} on average, "
-              f"{off.max():.0f} at most; with another guidance by {other.mean():.3f}")
-        if off.mean() > MEAN_BOUND or off.max() > WORST_BOUND or other.mean() <= off.mean() + 0.05:
-            sys.exit("the pictures differ, or guidance does nothing")
+        if not all([check_student(options, folder), check_lora(options, folder)]):
+            sys.exit("the pictures differ, or what was distilled does nothing")
 
 
 if __name__ == "__main__":

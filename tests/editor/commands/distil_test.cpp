@@ -65,7 +65,7 @@ class DistilCommand : public ::testing::Test {
 
 TEST_F(DistilCommand, HalvingTwiceLeavesAStudentThatKnowsItsSteps) {
     const ProgramRun run = run_program(steps({"--guidance", "1:6", "--json", "--every", "1",
-                                              "--save-precision", "float16", "--name", "quick"}));
+                                              "--save-precision", "bfloat16", "--name", "quick"}));
     ASSERT_EQ(run.status, 0) << run.err;
     const nlohmann::json line = nlohmann::json::parse(run.out);
     const fs::path model = out / "quick";
@@ -96,7 +96,7 @@ TEST_F(DistilCommand, HalvingTwiceLeavesAStudentThatKnowsItsSteps) {
     EXPECT_EQ(own.at("student"), nlohmann::json::parse(R"({"steps": 2, "guidance": [1.0, 6.0]})"));
     EXPECT_TRUE(own.contains("fast"));
     const pipeline::SafetensorsFile weights(model / unet_weights);
-    EXPECT_EQ(weights.tensors().at("time_embedding.cond_proj.weight").dtype, at::kHalf);
+    EXPECT_EQ(weights.tensors().at("time_embedding.cond_proj.weight").dtype, at::kBFloat16);
 
     // By itself it draws with its own steps, and says which they are.
     EXPECT_EQ(generate(model).status, 0);
@@ -138,7 +138,8 @@ TEST_F(DistilCommand, AKilledRunGoesOnWithTheSameNumbers) {
     ASSERT_EQ(run_program(steps(more)).status, 0);
     EXPECT_TRUE(read_file(whole / "student-2-steps" / unet_weights) ==
                 read_file(out / "student-2-steps" / unet_weights));
-    EXPECT_TRUE(read_file(whole / "log.jsonl") == read_file(out / "log.jsonl"));
+    for (const char* name : {"students/steps-4.safetensors", "log.jsonl"})
+        EXPECT_TRUE(read_file(whole / name) == read_file(out / name)) << name;
     // Guidance is in it for good.
     expect_refusal(generate(out / "student-2-steps", {"--guidance", "3"}), 1,
                    "--guidance: 3; this model was taught 0 to 1");
@@ -168,6 +169,9 @@ TEST_F(DistilCommand, GuidanceAsAnInputOfPicturesWithCaptions) {
               nlohmann::json::parse(R"({"guidance": [1.0, 6.0]})"));
     EXPECT_EQ(json_of(model / "scheduler" / "scheduler_config.json").at("_class_name"),
               "PNDMScheduler");
+    // In the precision of the rest of the folder.
+    EXPECT_EQ(pipeline::SafetensorsFile(model / unet_weights).tensors().at("conv_in.bias").dtype,
+              at::kHalf);
     EXPECT_EQ(generate(model, {"--steps", "2"}).status, 0);
     expect_refusal(run_program({"distil", "guidance", "--from", model.string(), "--prompts",
                                 prompts.string(), "--out", (folder.path / "b").string()}),
@@ -181,7 +185,14 @@ TEST_F(DistilCommand, ConsistencyLeavesALoraOrAModelForLcm) {
     EXPECT_EQ(run.out, lora.string() + "\n");
     const pipeline::SafetensorsFile file(lora);
     EXPECT_TRUE(file.tensors().contains("lora_unet_down_blocks_0_resnets_0_conv1.lora_up.weight"));
+    EXPECT_TRUE(
+        file.tensors().contains("lora_unet_mid_block_resnets_0_time_emb_proj.lora_down.weight"));
     EXPECT_EQ(file.metadata().at("ss_network_dim"), "2");
+    const ProgramRun other_sampler = generate(flowers, {"--lora", lora.string(), "--steps", "2"});
+    EXPECT_EQ(other_sampler.status, 0);
+    EXPECT_NE(other_sampler.err.find("made for --sampler lcm --steps 2 to 8 --guidance 1 to 2"),
+              std::string::npos)
+        << other_sampler.err;
     EXPECT_EQ(generate(flowers, {"--lora", lora.string(), "--sampler", "lcm", "--steps", "2",
                                  "--guidance", "1"})
                   .status,

@@ -6,6 +6,8 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "pipeline/error.h"
 #include "pipeline/files/safetensors.h"
 
@@ -159,6 +161,23 @@ TEST_F(Students, PairsSayWhichPictureIsSeenWithWhichText) {
     EXPECT_NE(before(paired), before(set));
 }
 
+TEST_F(Students, AnLcmLoraStartsAsItsTeacherOnEveryLayerOfTheScripts) {
+    const at::NoGradGuard no_grad;
+    const pipeline::LoraSet loras = start_consistency_loras(unet, 3, seeded(7));
+    EXPECT_EQ(loras.size(), consistency_layers(unet).size());
+    const pipeline::Lora& time = loras.at("mid_block.resnets.1.time_emb_proj");
+    EXPECT_EQ(time.down.size(0), 3);
+    EXPECT_LE(time.down.abs().max().item<double>(), 1 / std::sqrt(64.0));
+    const UNet student = pipeline::with_loras(unet, loras);
+    const Tensor z = randn({1, 8, 4, 4}, 4), t = at::tensor({500.0f});
+    const Tensor cond = set.embeddings.slice(0, 0, 1), before = student(z, t, cond);
+    EXPECT_TRUE(at::allclose(before, unet(z, t, cond), 1e-5, 1e-6));
+    // What a resnet adds for a timestep is kept from call to call, until it is written.
+    time.up.copy_(randn({32, 3}, 8));
+    EXPECT_FALSE(at::allclose(student(z, t, cond), before, 1e-3, 1e-3));
+    EXPECT_THROW(start_consistency_loras(unet, 0, seeded(7)), Error);
+}
+
 // What an LCM of all weights runs after is its own average, and nothing else of it changes.
 TEST_F(Students, TheTargetOfAllWeightsIsTheAverages) {
     const UNet student = with_guidance_input(unet, 16), average = student.clone();
@@ -175,6 +194,42 @@ TEST_F(Students, TheTargetOfAllWeightsIsTheAverages) {
         EXPECT_TRUE(at::equal(tensor, before.at(name))) << name;
         EXPECT_FALSE(tensor.requires_grad()) << name;
     }
+}
+
+// tests/goldens/make_consistency_goldens.py: diffusers' script by diffusers' U-Net and torch.
+TEST_F(Students, ThreeStepsOfAnLcmLoraAreTheScripts) {
+    const TensorMap golden =
+        pipeline::read_safetensors(KEEPSAKE_GOLDENS "/consistency_steps.safetensors");
+    TensorMap start;
+    for (const auto& [name, tensor] : golden)
+        if (name.starts_with("start.")) start[name.substr(6)] = tensor.clone();
+    const pipeline::LoraSet loras = pipeline::loras_from_tensors(start, "golden");
+    EXPECT_EQ(loras.size(), consistency_layers(unet).size());
+    const UNet student = pipeline::with_loras(unet, loras);
+    StageOptions o = consistency_options();
+    o.steps = 3;
+    o.learning_rate = 1e-3;
+    o.batch_size = 8;
+    const StageLosses losses = learn(consistency_recipe(task(unet, {2, 6}), student, loras, o), o);
+    ASSERT_EQ(losses.training.size(), 3u);
+    for (std::int64_t i = 0; i < 3; ++i) {
+        const double wanted = golden.at("losses")[i].item<double>();
+        EXPECT_NEAR(losses.training[static_cast<std::size_t>(i)] / wanted, 1, 1e-4) << i;
+    }
+    // Adam's first steps are of the rate's size whatever the gradient, so that one of a gradient
+    // about 0 may go either way: what moved is judged as a whole.
+    double off = 0, moved = 0;
+    for (const auto& [name, tensor] : pipeline::lora_tensors(loras)) {
+        const Tensor wanted = golden.at("after." + name);
+        off += (tensor - wanted).square().sum().item<double>();
+        moved += (wanted - golden.at("start." + name)).square().sum().item<double>();
+    }
+    const std::string resnet = "mid_block.resnets.0.time_emb_proj.lora_up.weight";
+    EXPECT_GT(
+        (golden.at("after." + resnet) - golden.at("start." + resnet)).abs().max().item<double>(),
+        1e-4);
+    EXPECT_GT(moved, 1e-3);
+    EXPECT_LT(std::sqrt(off / moved), 1e-2);
 }
 
 TEST_F(Students, WhatCannotLearnIsNamed) {
