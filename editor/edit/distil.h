@@ -70,7 +70,7 @@ struct DistilResult {
 };
 
 struct DistilControls {
-    Monitor* monitor = nullptr;                         // "pictures", "encode", "teacher draws",
+    Monitor* monitor = nullptr;                         // "pictures", "encode", "draw",
                                                         // and each stage by its name
     std::function<void(const std::string& text)> warn;  // one line for the user
 };

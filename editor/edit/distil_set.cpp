@@ -154,7 +154,7 @@ void draw_prompts(const DistilPlan& plan, const fs::path& cache, Gathering& gath
             gathered.add(
                 latents.slice(0, static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1),
                 {prompt_of(plan, first + i)}, 1);
-        monitor.step(static_cast<std::int64_t>(first + part.count), plan.drawn, "teacher draws");
+        monitor.step(static_cast<std::int64_t>(first + part.count), plan.drawn, "draw");
     }
 }
 
