@@ -58,7 +58,7 @@ ColourDensity drawn_colours(const pipeline::Model& model, const Tensor& text, co
     sample.sampler = pipeline::Sampler::dpmpp_2m;
     sample.steps = options.drawn.steps;
     sample.guidance_scale = none.defined() ? options.drawn.guidance_scale : 1;
-    const auto side = model.native_size();
+    const std::int64_t side = std::min(model.native_size(), options.drawn.longest_side);
     const int n = none.defined() ? options.drawn.of_words : options.drawn.of_anything;
     const auto most = static_cast<int>(pipeline::pictures_at_once(model, sample, side, side));
     std::vector<cv::Mat> pictures;

@@ -14,6 +14,8 @@ namespace keepsake::editor {
 struct DrawnColoursOptions {
     int of_words = 8, of_anything = 8;  // pictures
     int steps = 6;                      // of their sampling
+    std::int64_t longest_side = 256;    // of large models' pictures: colours do not ask for more,
+                                        // and a quarter of the pixels is a quarter of the time
     double guidance_scale = 3;          // of those of the words
 };
 
@@ -25,7 +27,7 @@ struct JudgeOptions {
     double own = 0.8;  // share of the photo's own colours in what the words' are held against
     // The colours are there from these odds on (transfer/colour_odds.h), or from this share of the
     // way from the photo's to the best of all strengths where that is less.
-    double odds = 2.2, way = 0.85;
+    double odds = 2.6, way = 0.85;
     double least_way = 0.5;  // a way shorter than this is none: the words say nothing of colours
 
     // What is asked then: how well the network predicts (words_advantage).
