@@ -18,6 +18,7 @@
 #include "editor/transfer/export_photo.h"
 #include "pipeline/files/printable_text.h"
 #include "pipeline/model/threads.h"
+#include "pipeline/sampling/sampler_names.h"
 
 namespace keepsake::editor {
 namespace {
@@ -149,7 +150,9 @@ void add_sample_options(CLI::App& command, SampleArguments& arguments) {
     command
         .add_option("--sampler", arguments.sampler,
                     pipeline::sampler_names(", ") +
-                        "; lcm and tcd are for models and LoRA files made for few steps")
+                        ", or AUTOMATIC1111's, ComfyUI's or diffusers' name of one, such as "
+                        "\"DPM++ 2M Karras\"; lcm and tcd are for models and LoRA files made for "
+                        "few steps")
         ->type_name(pipeline::sampler_names("|"));
     command.add_option("--steps", arguments.steps, "Sampling steps");
     command
@@ -158,6 +161,13 @@ void add_sample_options(CLI::App& command, SampleArguments& arguments) {
                     "the last, as files for few steps of ddim want it); default: what the model's "
                     "files say. lcm and tcd have their own")
         ->type_name("leading|linspace|trailing");
+    command
+        .add_option("--schedule", arguments.schedule,
+                    "How the noise levels lie: normal (timesteps evenly), karras, exponential, "
+                    "sgm_uniform (as --spacing trailing), ddim_uniform (leading), beta or ays "
+                    "(Align Your Steps, of Stable Diffusion 1.5); default: what the model's files "
+                    "say. ddim, pndm, lcm and tcd have timesteps alone")
+        ->type_name(pipeline::schedule_names("|"));
     command.add_option("--guidance", arguments.guidance,
                        "Guidance scale; 1 turns classifier-free guidance off");
     command.add_option("--negative", arguments.negative, "What the image should not be");
@@ -171,13 +181,23 @@ void add_sample_options(CLI::App& command, SampleArguments& arguments) {
 SampleOverrides sample_overrides(const SampleArguments& arguments) {
     SampleOverrides overrides;
     if (arguments.sampler) {
-        try {
-            overrides.sampler = pipeline::parse_sampler(*arguments.sampler);
-        } catch (const Error&) {
-            throw UsageError("--sampler", "'" + checked_utf8(*arguments.sampler) + "' is none of " +
-                                              pipeline::sampler_names(", "));
-        }
+        overrides.sampler = pipeline::sampler_by_any_name(*arguments.sampler);
+        overrides.schedule = pipeline::schedule_in_name(*arguments.sampler);
+        require(overrides.sampler.has_value(), "--sampler",
+                "'" + checked_utf8(*arguments.sampler) + "' is none of " +
+                    pipeline::sampler_names(", "));
     }
+    if (arguments.schedule) {
+        overrides.schedule = pipeline::schedule_by_any_name(*arguments.schedule);
+        require(overrides.schedule.has_value(), "--schedule",
+                "'" + checked_utf8(*arguments.schedule) + "' is none of " +
+                    pipeline::schedule_names(", "));
+    }
+    if (overrides.sampler && overrides.schedule)
+        require(pipeline::fits(*overrides.schedule, *overrides.sampler), "--schedule",
+                std::string(pipeline::schedule_name(*overrides.schedule)) +
+                    " is for samplers that have sigmas, which " +
+                    std::string(pipeline::sampler_name(*overrides.sampler)) + " has not");
     if (arguments.spacing) {
         try {
             overrides.spacing = pipeline::parse_spacing(*arguments.spacing);

@@ -33,14 +33,15 @@ Compute start_run(const RunArguments& arguments);
 // The path of --model, or none. Throws UsageError when it is empty.
 std::optional<std::filesystem::path> model_path(const RunArguments& arguments);
 
-// --sampler, --steps, --spacing, --guidance, --negative, --ddim-eta, --tcd-eta, --seed, --json
+// --sampler, --steps, --spacing, --schedule, --guidance, --negative, --ddim-eta, --tcd-eta, --seed,
+// --json
 struct SampleArguments {
     std::optional<std::string> sampler;
     std::optional<int> steps;
     std::optional<double> guidance;
     std::optional<std::string> negative;
     std::optional<double> ddim_eta, tcd_eta;
-    std::optional<std::string> spacing;
+    std::optional<std::string> spacing, schedule;
     std::string seed = "0";
     bool json = false;
 };

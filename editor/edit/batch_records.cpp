@@ -125,24 +125,26 @@ json sampling_json(const RenderRequest& render) {
     if (render.eta) eta = {render.eta->first, render.eta->last, render.eta->count};
     const SampleOverrides& sample = render.sample;
     const OutputRequest& output = render.output;
-    return {{"eta", eta},
-            {"way", render.way ? json(way_name(*render.way)) : json()},
-            {"seeds", render.seeds},
-            {"sampler", sample.sampler ? json(pipeline::sampler_name(*sample.sampler)) : json()},
-            {"steps", or_null(sample.steps)},
-            {"guidance_scale", or_null(sample.guidance_scale)},
-            {"negative_prompt", or_null(sample.negative_prompt)},
-            {"ddim_eta", or_null(sample.ddim_eta)},
-            {"tcd_eta", or_null(sample.tcd_eta)},
-            {"noise_share", or_null(sample.noise_share)},
-            {"spacing", sample.spacing ? json(pipeline::spacing_name(*sample.spacing)) : json()},
-            {"full", output.full},
-            {"mask", static_cast<int>(output.mask)},
-            {"mask_threshold", output.mask_threshold},
-            {"mask_feather", output.mask_feather},
-            {"strip_gps", output.strip_gps},
-            {"quality", or_null(output.quality)},
-            {"extension", or_null(output.extension)}};
+    return {
+        {"eta", eta},
+        {"way", render.way ? json(way_name(*render.way)) : json()},
+        {"seeds", render.seeds},
+        {"sampler", sample.sampler ? json(pipeline::sampler_name(*sample.sampler)) : json()},
+        {"steps", or_null(sample.steps)},
+        {"guidance_scale", or_null(sample.guidance_scale)},
+        {"negative_prompt", or_null(sample.negative_prompt)},
+        {"ddim_eta", or_null(sample.ddim_eta)},
+        {"tcd_eta", or_null(sample.tcd_eta)},
+        {"noise_share", or_null(sample.noise_share)},
+        {"spacing", sample.spacing ? json(pipeline::spacing_name(*sample.spacing)) : json()},
+        {"schedule", sample.schedule ? json(pipeline::schedule_name(*sample.schedule)) : json()},
+        {"full", output.full},
+        {"mask", static_cast<int>(output.mask)},
+        {"mask_threshold", output.mask_threshold},
+        {"mask_feather", output.mask_feather},
+        {"strip_gps", output.strip_gps},
+        {"quality", or_null(output.quality)},
+        {"extension", or_null(output.extension)}};
 }
 
 // "text (it has "a red rose")", ..., of what differs between two flat or nested objects.

@@ -10,6 +10,7 @@
 #include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
+#include "editor/transfer/export_photo.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
@@ -36,7 +37,7 @@ std::string shape_text(const Tensor& tensor) {
 Tensor read_latents(const fs::path& path, const Model& model) {
     const pipeline::SafetensorsFile file(path);
     const Tensor latents = file.read("latents", at::kFloat);
-    const std::int64_t channels = model.unet.config().in_channels;
+    const std::int64_t channels = model.vae.config().latent_channels;
     if (latents.dim() != 4 || latents.size(1) != channels || latents.numel() == 0) {
         throw Error(path.string(), "its latents are " + shape_text(latents) + ", expected (B, " +
                                        std::to_string(channels) + ", h, w)");
@@ -55,6 +56,7 @@ struct Scene {
     std::vector<pipeline::StepCondition> cond_steps, uncond_steps;
     NoiseSource rng = NoiseSource::cpu;
     std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
+    std::optional<Tensor> mask;   // (1, 1, H, W) in [0, 1], of it
     double strength = 1;
 };
 
@@ -80,9 +82,11 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
     pipeline::GenerateInput input;
     for (const std::uint64_t seed : batch.seeds)
         input.generators.push_back(pipeline::make_generator(seed));
-    if (scene.image) {
-        input.init_latents = pipeline::encode_image(scene.model, *scene.image, input.generators);
-    }
+    // Networks made for inpainting that start from noise alone never see the picture itself.
+    const bool unseen = scene.mask && pipeline::is_inpainting(scene.model) && scene.strength == 1;
+    if (scene.image)
+        input.init_latents = pipeline::encode_image(
+            scene.model, *scene.image, unseen ? std::vector<at::Generator>() : input.generators);
     std::vector<Tensor> drawn;
     for (std::size_t i = 0; i < input.generators.size() && !batch.noise; ++i) {
         drawn.push_back(
@@ -91,6 +95,14 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
             drawn.back() = pipeline::philox_randn(drawn.back().sizes(), batch.seeds[i]);
     }
     input.noise = batch.noise ? *batch.noise : at::cat(drawn);
+    if (scene.rng == NoiseSource::philox) input.philox_seeds = batch.seeds;
+    if (scene.mask) {
+        input.inpainting.emplace();
+        input.inpainting->mask = pipeline::latent_mask(scene.model, *scene.mask);
+        // Of every network, as diffusers: the noise of later steps is drawn after it.
+        input.inpainting->masked_latents = pipeline::encode_image(
+            scene.model, pipeline::without_masked(*scene.image, *scene.mask), input.generators);
+    }
     if (!scene.cond_steps.empty())
         input.denoiser = pipeline::scheduled_denoiser(
             scene.model.unet, scene.cond_steps, scene.uncond_steps, scene.sample.guidance_scale);
@@ -103,7 +115,8 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
 void encode_texts(const GenerateRequest& request, Scene& scene, const EditControls& controls) {
     const bool guided = scene.sample.guidance_scale > 1;
     if (request.syntax == pipeline::PromptSyntax::a1111) {
-        const int steps = scene.sample.steps;
+        // As the network is called, which is how AUTOMATIC1111 counts.
+        const int steps = scene.sample.steps * pipeline::calls_per_step(scene.sample.sampler);
         scene.cond_steps = pipeline::encode_prompt(scene.model, request.prompt, steps);
         if (guided)
             scene.uncond_steps =
@@ -136,6 +149,7 @@ GenerateOverrides overrides_of(const GenerateRequest& request) {
     if (request.syntax != pipeline::PromptSyntax::plain)
         overrides.prompt_syntax = pipeline::prompt_syntax_name(request.syntax);
     if (request.rng == NoiseSource::philox) overrides.rng = "philox";
+    if (request.mask) overrides.mask = checked_utf8(request.mask->filename().string());
     return overrides;
 }
 
@@ -156,6 +170,16 @@ void check_size(const GenerateRequest& request, const Tensor& noise, const Model
         throw Error("--latents-in", is + ", --size says " + std::to_string(*request.size) + "x" +
                                         std::to_string(*asked));
     }
+}
+
+// The mask over the working area, (1, 1, H, W) in [0, 1].
+Tensor mask_tensor(const Mask& mask, int width, int height) {
+    const Tensor stored =
+        at::tensor(at::ArrayRef<std::uint8_t>(mask.values), at::TensorOptions(at::kByte))
+            .reshape({1, 1, mask.height, mask.width})
+            .to(at::kFloat) /
+        255;
+    return at::adaptive_avg_pool2d(stored, {height, width});
 }
 
 // The largest centred part of the photo of this shape.
@@ -221,6 +245,17 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         scene.image = to_tensor(working_area(*photo, crop, {scene.width, scene.height}));
         scene.strength = request.strength;
     }
+    std::optional<Mask> mask;
+    Pixels reconstruction;  // what the model makes of the area by itself, for the export
+    if (request.mask) {
+        mask = load_mask(*request.mask, *photo, crop);
+        scene.mask = mask_tensor(*mask, scene.width, scene.height);
+        if (request.full)
+            reconstruction = to_pixels(
+                pipeline::decode_latents(model, pipeline::encode_image(model, *scene.image)));
+    } else if (pipeline::is_inpainting(model)) {
+        throw Error(model.path.string(), "is for inpainting: it needs --image and --mask");
+    }
     encode_texts(request, scene, controls);
     result.seconds.load = seconds_since(begin);
 
@@ -231,14 +266,10 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     const std::size_t images =
         noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
-    const bool draws_more =
-        pipeline::draws_noise(scene.sample.sampler, scene.sample.ddim_eta, scene.sample.tcd_eta);
-    if (scene.rng == NoiseSource::philox && draws_more)
-        throw Error("--rng philox",
-                    "is for samplers that draw nothing but the first noise: no lcm, tcd or "
-                    "--ddim-eta above 0");
     // The pictures of a file of noise draw what more they need from one generator, by turns.
-    if (noise && draws_more) most = images;
+    const pipeline::SampleOptions& sample = scene.sample;
+    if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta))
+        most = images;
     for (const ImageBatch& of_images : image_batches(images, most)) {
         const Batch batch = batch_of(request, noise, of_images);
         Monitor part = part_of(monitor, of_images);
@@ -261,7 +292,11 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .overrides = overrides_of(request)};
             ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
             if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
-            write_image(path, to_pixels(image), notes);
+            if (mask && request.full)
+                export_photo(path, *photo, {crop, reconstruction, to_pixels(image)},
+                             EditRegion{*mask}, {.recipe = notes.recipe});
+            else
+                write_image(path, to_pixels(image), notes);
             result.images.push_back({path, std::nullopt, recipe.seed});
         }
     }

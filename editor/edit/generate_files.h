@@ -19,6 +19,10 @@ struct GenerateRequest {
     std::optional<std::filesystem::path> image;  // image to image: the start picture
     std::optional<Crop> crop;                    // of it; none: the centred square
     double strength = 0.8;  // with `image`; diffusers' StableDiffusionImg2ImgPipeline
+    // With `image`: what of it is drawn anew (export_photo.h, load_mask). The picture is then the
+    // photo itself at its own size, outside the mask bit for bit, unless full is off.
+    std::optional<std::filesystem::path> mask;
+    bool full = true;
     // A safetensors file with one tensor `latents`, (B, C, h, w): initial noise instead of the
     // seed's, before scaling by the sampler's initial sigma; one image each, of the one seed.
     std::optional<std::filesystem::path> latents_in;

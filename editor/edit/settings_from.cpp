@@ -42,6 +42,7 @@ GenerationSettings settings_in_recipe(const json& recipe) {
     settings.prompt = text_of(field(recipe, "prompt"));
     settings.negative_prompt = text_of(field(sample, "negative_prompt"));
     settings.sampler = text_of(field(sample, "sampler"));
+    settings.schedule = text_of(field(sample, "schedule"));
     settings.steps = whole_of(field(sample, "steps"));
     settings.cfg_scale = number_of(field(sample, "guidance_scale"));
     settings.width = whole_of(field(recipe, "width"));
@@ -61,6 +62,18 @@ bool is_size(int side) {
     return side >= 64 && side <= 2048 && side % 8 == 0;
 }
 
+// Only where its sampler can be laid out so.
+void apply_schedule(const GenerationSettings& settings, SampleOverrides& sample,
+                    std::vector<std::string>& left) {
+    const std::string& name = settings.schedule;
+    if (name.empty() || name == "Automatic" || sample.schedule) return;
+    const auto schedule = pipeline::schedule_by_any_name(name);
+    if (schedule && (!sample.sampler || pipeline::fits(*schedule, *sample.sampler)))
+        sample.schedule = schedule;
+    else
+        left.push_back("schedule " + name);
+}
+
 // Fills the sampling; what does not fit is noted.
 void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
                     std::vector<std::string>& left) {
@@ -78,9 +91,12 @@ void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
         else
             left.push_back("CFG scale");
     }
-    if (sample.sampler || settings.sampler.empty()) return;
-    sample.sampler = pipeline::sampler_by_any_name(settings.sampler);
-    if (!sample.sampler) left.push_back("sampler " + settings.sampler);
+    if (!sample.sampler && !settings.sampler.empty()) {
+        sample.sampler = pipeline::sampler_by_any_name(settings.sampler);
+        if (!sample.sampler) left.push_back("sampler " + settings.sampler);
+        if (!sample.schedule) sample.schedule = pipeline::schedule_in_name(settings.sampler);
+    }
+    apply_schedule(settings, sample, left);
 }
 
 // VAE, clip skip, noise and grammar, as the program that wrote the settings understands them.
@@ -149,9 +165,6 @@ std::vector<std::string> apply_settings(const GenerationSettings& settings,
                            std::to_string(*settings.height));
         }
     }
-    if (!settings.schedule.empty() && settings.schedule != "Automatic" &&
-        settings.schedule != "normal")
-        left.push_back("schedule " + settings.schedule);
     apply_overrides(settings, request, left);
     if (settings.denoising_strength) left.push_back("image to image");
     for (const auto& [key, value] : settings.others) left.push_back(key + " " + value);
@@ -172,6 +185,7 @@ GenerationSettings settings_of(const GenerateRequest& request, const pipeline::M
     settings.steps = sample.steps;
     settings.sampler = pipeline::a1111_sampler_name(sample.sampler);
     if (settings.sampler.empty()) settings.sampler = pipeline::sampler_name(sample.sampler);
+    if (sample.schedule) settings.schedule = pipeline::a1111_schedule_name(*sample.schedule);
     settings.cfg_scale = sample.guidance_scale;
     settings.seed = picture.seed;
     settings.width = picture.width;

@@ -141,7 +141,7 @@ bool take(GenerationSettings& settings, const std::string& key, const std::strin
 // Before version 1.9 the schedule was the end of the sampler's name.
 void split_schedule(GenerationSettings& settings) {
     if (!settings.schedule.empty()) return;
-    for (const std::string schedule : {"Karras", "Exponential", "SGM Uniform"}) {
+    for (const std::string schedule : {"Karras", "Exponential", "SGM Uniform", "Beta"}) {
         const std::string end = " " + schedule;
         if (!settings.sampler.ends_with(end)) continue;
         settings.sampler.resize(settings.sampler.size() - end.size());

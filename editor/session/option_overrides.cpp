@@ -131,11 +131,14 @@ void read_sample(const json* object, const std::string& file, SampleOverrides& s
     fields.take("tcd_eta", sample.tcd_eta);
     std::optional<std::string> spacing;
     fields.take("spacing", spacing);
+    std::optional<std::string> schedule;
+    fields.take("schedule", schedule);
     fields.finish();
     require<int>(
         sample.steps, [](const auto& v) { return v >= 1; }, "sample.steps", file);
     if (sampler) sample.sampler = pipeline::parse_sampler(*sampler);
     if (spacing) sample.spacing = pipeline::parse_spacing(*spacing);
+    if (schedule) sample.schedule = pipeline::parse_schedule(*schedule);
 }
 
 void read_student(const json* object, const std::string& file, StudentLimits& student) {
@@ -262,6 +265,7 @@ void apply(const SampleOverrides& overrides, pipeline::SampleOptions& options) {
     options.noise_share = overrides.noise_share.value_or(options.noise_share);
     options.tcd_eta = overrides.tcd_eta.value_or(options.tcd_eta);
     if (overrides.spacing) options.spacing = overrides.spacing;
+    if (overrides.schedule) options.schedule = overrides.schedule;
 }
 
 }  // namespace keepsake::editor

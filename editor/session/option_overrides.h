@@ -41,6 +41,7 @@ struct SampleOverrides {
     std::optional<double> noise_share;
     std::optional<double> tcd_eta;
     std::optional<pipeline::TimestepSpacing> spacing;
+    std::optional<pipeline::NoiseSchedule> schedule;
 };
 
 // keepsake.json in a model folder, or <checkpoint's stem>.keepsake.json beside a single file:
@@ -48,7 +49,7 @@ struct SampleOverrides {
 //            "eta": "0.6:1.2:4", "noise_share": 1},
 //  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
 //  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta",
-//             "tcd_eta", "spacing"},
+//             "tcd_eta", "spacing", "schedule"},
 //  "student": {"steps", "guidance": [1, 6]}: of a model that was distilled, how many steps of
 //             "sample"'s sampler and spacing it was taught, and the guidance scales; else any};
 // every key may be left out.

@@ -89,9 +89,13 @@ void serialize(Archive& archive, SampleOptions& options) {
     std::string spacing(options.spacing ? spacing_name(*options.spacing) : "");
     if (Archive::is_loading::value || options.spacing)
         archive(cereal::make_nvp("spacing", spacing));
+    std::string schedule(options.schedule ? schedule_name(*options.schedule) : "");
+    if (Archive::is_loading::value || options.schedule)
+        archive(cereal::make_nvp("schedule", schedule));
     if constexpr (Archive::is_loading::value) {
         options.sampler = parse_sampler(sampler);
         if (!spacing.empty()) options.spacing = parse_spacing(spacing);
+        if (!schedule.empty()) options.schedule = parse_schedule(schedule);
     }
 }
 
@@ -112,6 +116,19 @@ void serialize(Archive& archive, ModelReference& model) {
 }
 
 template <class Archive>
+void serialize(Archive& archive, ModelPart& part) {
+    archive(cereal::make_nvp("path", part.path), cereal::make_nvp("fingerprint", part.fingerprint),
+            cereal::make_nvp("weight", part.weight));
+}
+
+template <class Archive>
+void serialize(Archive& archive, ModelChanges& changes) {
+    archive(cereal::make_nvp("weights", changes.weights), cereal::make_nvp("loras", changes.loras),
+            cereal::make_nvp("vae", changes.vae), cereal::make_nvp("clip_skip", changes.clip_skip),
+            cereal::make_nvp("prediction", changes.prediction));
+}
+
+template <class Archive>
 void serialize(Archive& archive, Recipe& recipe) {
     std::string mode(mode_name(recipe.mode));
     optimize::StageFields embedding{recipe.embedding, false}, finetune{recipe.finetune, true};
@@ -125,6 +142,9 @@ void serialize(Archive& archive, Recipe& recipe) {
     std::string way(way_name(recipe.way));
     if (Archive::is_loading::value || recipe.way != Way::line)
         archive(cereal::make_nvp("way", way));
+    // Likewise where there are none.
+    if (Archive::is_loading::value || recipe.changes != ModelChanges{})
+        archive(cereal::make_nvp("model_changes", recipe.changes));
     if constexpr (Archive::is_loading::value) {
         recipe.mode = parse_mode(mode);
         recipe.way = parse_way(way);
@@ -159,6 +179,7 @@ void serialize(Archive& archive, GenerateRender& render) {
     if (!overrides.prompt_syntax.empty())
         archive(cereal::make_nvp("prompt_syntax", overrides.prompt_syntax));
     if (!overrides.rng.empty()) archive(cereal::make_nvp("rng", overrides.rng));
+    if (!overrides.mask.empty()) archive(cereal::make_nvp("mask", overrides.mask));
 }
 
 namespace {
@@ -218,14 +239,23 @@ json with_all_fields(json recipe) {
     const json::json_pointer sample("/keepsake/sample");
     const pipeline::SampleOptions defaults;
     if (recipe.contains(sample) && recipe[sample].is_object()) {
-        json all{
-            {"noise_share", defaults.noise_share}, {"tcd_eta", defaults.tcd_eta}, {"spacing", ""}};
+        json all{{"noise_share", defaults.noise_share},
+                 {"tcd_eta", defaults.tcd_eta},
+                 {"spacing", ""},
+                 {"schedule", ""}};
         all.update(recipe[sample]);
         recipe[sample] = std::move(all);
     }
     const json::json_pointer whole("/keepsake"), way("/keepsake/way");
     if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(way))
         recipe[way] = way_name(Way::line);
+    const json::json_pointer changes("/keepsake/model_changes");
+    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(changes))
+        recipe[changes] = {{"weights", ""},
+                           {"loras", json::array()},
+                           {"vae", {{"path", ""}, {"fingerprint", ""}, {"weight", 1.0}}},
+                           {"clip_skip", 0},
+                           {"prediction", ""}};
     return recipe;
 }
 
@@ -241,7 +271,7 @@ std::string write_json(const char* name, const Value& value) {
 
 constexpr const char* root = "keepsake";
 constexpr const char* kind = "keepsake session";
-constexpr int version = 1;  // rises with each field that is added
+constexpr int version = 2;  // rises with each field that is added
 
 // Takes kind and version out of a recipe's file; returns the version, 0 of before there was one.
 // Throws Error saying what is wrong with them.
@@ -259,9 +289,19 @@ std::uint64_t take_version(json& file) {
     return number;
 }
 
+std::string last_name(const std::string& path) {
+    return std::filesystem::path(path).filename().string();
+}
+
 ModelReference without_folders(ModelReference model) {
-    model.path = std::filesystem::path(model.path).filename().string();
+    model.path = last_name(model.path);
     return model;
+}
+
+ModelChanges without_folders(ModelChanges changes) {
+    for (ModelPart& lora : changes.loras) lora.path = last_name(lora.path);
+    changes.vae.path = last_name(changes.vae.path);
+    return changes;
 }
 
 }  // namespace
@@ -307,6 +347,7 @@ std::string to_json(const Recipe& recipe) {
 std::string to_chunk(const EditRender& render) {
     EditRender shared = render;
     shared.recipe.model = without_folders(shared.recipe.model);
+    shared.recipe.changes = without_folders(shared.recipe.changes);
     return json::parse(write_json("edit", shared)).dump(-1, ' ', true);
 }
 
@@ -385,6 +426,9 @@ void save_recipe(const std::filesystem::path& path, const Recipe& recipe) {
 std::string tuning_tag(const Recipe& recipe) {
     Recipe tuning = recipe;
     tuning.model.path.clear();
+    // The model's fingerprint is also that of its changes, but for what it predicts.
+    tuning.changes = {};
+    tuning.changes.prediction = recipe.changes.prediction;
     tuning.photo.clear();
     tuning.sample = {};
     tuning.way = Way::line;

@@ -31,6 +31,25 @@ struct ModelReference {
     std::string fingerprint;
 };
 
+// A file that was added to a model or stood in its own one's place. The path is a hint, the
+// fingerprint decides.
+struct ModelPart {
+    std::string path;  // empty: none
+    std::string fingerprint;
+    double weight = 1;  // of a LoRA
+    bool operator==(const ModelPart&) const = default;
+};
+
+// What a session's model was besides its own files. All empty: nothing.
+struct ModelChanges {
+    std::string weights;  // fingerprint of the model's own files, where ModelReference has another
+    std::vector<ModelPart> loras;  // in the order in which they were added
+    ModelPart vae;
+    int clip_skip = 0;       // 0: as the model says
+    std::string prediction;  // likewise empty
+    bool operator==(const ModelChanges&) const = default;
+};
+
 // `text` with malformed UTF-8 replaced by U+FFFD: JSON has no other text.
 std::string checked_utf8(const std::string& text);
 
@@ -42,6 +61,7 @@ struct Recipe {
     Crop crop;     // of the upright photo
     int size = 0;  // the working square's side in pixels
     ModelReference model;
+    ModelChanges changes;    // of it
     std::uint64_t seed = 0;  // of the tuning's noise and timesteps
     std::string start;       // tuning_tag of the session it started from; empty: from the model
     optimize::StageOptions embedding = optimize::paper_embedding_options();
@@ -75,6 +95,7 @@ struct GenerateOverrides {
     std::string vae;                 // a file's name
     int clip_skip = 0;
     std::string prompt_syntax, rng;
+    std::string mask;  // a file's name
 };
 
 // One picture of `generate`.

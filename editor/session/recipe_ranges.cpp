@@ -40,6 +40,13 @@ void check_ranges(const Recipe& recipe) {
         "crop", "has a side that no photo has");
     require(recipe.size >= 8 && recipe.size <= 4096 && recipe.size % 8 == 0, "size",
             "is no multiple of 8 from 8 to 4096");
+    const ModelChanges& changes = recipe.changes;
+    require(changes.clip_skip >= 0 && changes.clip_skip <= 24, "model_changes.clip_skip",
+            "is not from 0 to 24");
+    for (const ModelPart& lora : changes.loras)
+        require(!lora.path.empty() && std::isfinite(lora.weight), "model_changes.loras",
+                "has one without a path or with a weight that is not finite");
+    if (!changes.prediction.empty()) pipeline::parse_prediction(changes.prediction);
     check_stage(recipe.embedding, "embedding");
     check_stage(recipe.finetune, "finetune");
     const pipeline::SampleOptions& sample = recipe.sample;

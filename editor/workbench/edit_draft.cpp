@@ -44,7 +44,9 @@ EditDraft draft_of(const Recipe& recipe) {
         {std::string(pipeline::sampler_name(recipe.sample.sampler)), recipe.sample.steps,
          recipe.sample.guidance_scale, recipe.sample.negative_prompt, recipe.sample.ddim_eta,
          recipe.sample.noise_share, recipe.sample.tcd_eta,
-         std::string(recipe.sample.spacing ? pipeline::spacing_name(*recipe.sample.spacing) : "")}};
+         std::string(recipe.sample.spacing ? pipeline::spacing_name(*recipe.sample.spacing) : ""),
+         std::string(recipe.sample.schedule ? pipeline::schedule_name(*recipe.sample.schedule)
+                                            : "")}};
 }
 
 std::vector<std::string> offered_modes() {
@@ -78,7 +80,7 @@ EditRequest request_of(const EditDraft& draft) {
     const pipeline::SampleOptions sample = sample_options(draft.sample);
     request.render.sample = {sample.sampler,         sample.steps,    sample.guidance_scale,
                              sample.negative_prompt, sample.ddim_eta, sample.noise_share,
-                             sample.tcd_eta,         sample.spacing};
+                             sample.tcd_eta,         sample.spacing,  sample.schedule};
     return request;
 }
 
@@ -89,9 +91,22 @@ void check_sample(const SampleDraft& draft) {
     require(draft.ddim_eta >= 0 && draft.ddim_eta <= 1, "DDIM noise", "is not between 0 and 1");
     require(draft.tcd_eta >= 0 && draft.tcd_eta <= 1, "TCD noise", "is not between 0 and 1");
     if (!draft.spacing.empty()) pipeline::parse_spacing(draft.spacing);
+    if (!draft.schedule.empty()) pipeline::parse_schedule(draft.schedule);
     require(draft.noise_share >= 0 && draft.noise_share <= 1, "fresh noise",
             "is not between 0 and 1");
 }
+
+namespace {
+
+// A schedule that was chosen for another sampler is no fault of the one chosen since.
+std::optional<pipeline::NoiseSchedule> fitting_schedule(const SampleDraft& draft) {
+    if (draft.schedule.empty()) return std::nullopt;
+    const pipeline::NoiseSchedule schedule = pipeline::parse_schedule(draft.schedule);
+    if (!pipeline::fits(schedule, pipeline::parse_sampler(draft.sampler))) return std::nullopt;
+    return schedule;
+}
+
+}  // namespace
 
 pipeline::SampleOptions sample_options(const SampleDraft& draft) {
     return {.sampler = pipeline::parse_sampler(draft.sampler),
@@ -103,7 +118,8 @@ pipeline::SampleOptions sample_options(const SampleDraft& draft) {
             .tcd_eta = draft.tcd_eta,
             .spacing = draft.spacing.empty()
                            ? std::nullopt
-                           : std::optional(pipeline::parse_spacing(draft.spacing))};
+                           : std::optional(pipeline::parse_spacing(draft.spacing)),
+            .schedule = fitting_schedule(draft)};
 }
 
 }  // namespace keepsake::editor

@@ -37,7 +37,8 @@ struct SampleDraft {
     double ddim_eta = 0;
     double noise_share = 1;
     double tcd_eta = 0;
-    std::string spacing;  // empty: as the model's files say
+    std::string spacing;   // empty: as the model's files say
+    std::string schedule;  // likewise; of samplers that have sigmas, unless it is of timesteps
     bool operator==(const SampleDraft&) const = default;
 };
 

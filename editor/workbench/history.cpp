@@ -19,7 +19,7 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 }
 
 constexpr const char* history_file = "history.json";
-constexpr OwnKind kind = {"keepsake history", 1};
+constexpr OwnKind kind = {"keepsake history", 2};
 constexpr int most_steps = 100'000;
 constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
@@ -47,6 +47,7 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     sample.noise_share = entry.value("noise_share", sample.noise_share);
     sample.tcd_eta = entry.value("tcd_eta", pipeline::SampleOptions{}.tcd_eta);
     sample.spacing = entry.value("spacing", sample.spacing);
+    sample.schedule = entry.value("schedule", sample.schedule);
     check_sample(sample);
     return item;
 }
@@ -62,7 +63,8 @@ json entry_of(const HistoryItem& item) {
             {"ddim_eta", sample.ddim_eta},
             {"noise_share", sample.noise_share},
             {"tcd_eta", sample.tcd_eta},
-            {"spacing", sample.spacing}};
+            {"spacing", sample.spacing},
+            {"schedule", sample.schedule}};
 }
 
 bool has_unknown_field(const json& results) {

@@ -16,6 +16,7 @@ namespace keepsake::pipeline {
 Schedule schedule_for(const Model& model, const SampleOptions& options) {
     Schedule schedule = model.schedule;
     if (options.spacing) schedule.config.timestep_spacing = options.spacing;
+    if (options.schedule) schedule.config = with_schedule(schedule.config, *options.schedule);
     return schedule;
 }
 
@@ -123,7 +124,7 @@ Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height
                                 " pixels: both sides must be positive multiples of " +
                                 std::to_string(unit));
     }
-    const std::vector<std::int64_t> shape = {1, model.unet.config().in_channels, height / unit,
+    const std::vector<std::int64_t> shape = {1, model.vae.config().latent_channels, height / unit,
                                              width / unit};
     return randn(shape, std::move(generator));
 }
@@ -140,8 +141,50 @@ std::size_t pictures_at_once(const Model& model, const SampleOptions& options, s
     return static_cast<std::size_t>(std::clamp<std::int64_t>(most / picture, 1, most));
 }
 
+bool is_inpainting(const Model& model) {
+    return model.unet.config().in_channels == 2 * model.vae.config().latent_channels + 1;
+}
+
+Tensor latent_mask(const Model& model, const Tensor& mask) {
+    const std::int64_t unit = model.vae.config().downscale();
+    const Tensor corners = mask.slice(2, 0, {}, unit).slice(3, 0, {}, unit);
+    return (corners >= 0.5).to(at::kFloat);
+}
+
+Tensor without_masked(const Tensor& image, const Tensor& mask) {
+    return image * (mask < 0.5).to(at::kFloat);
+}
+
+namespace {
+
+void check_inpainting(const Model& model, const GenerateInput& input) {
+    if (is_inpainting(model) && !input.inpainting)
+        throw Error(model.path.string(), "draws into a picture where a mask says: it needs both");
+    if (!input.inpainting) return;
+    if (!input.init_latents) throw Error("inpainting", "needs the picture's latents");
+    const Tensor& mask = input.inpainting->mask;
+    if (mask.dim() != 4 || mask.size(2) != input.noise.size(2) ||
+        mask.size(3) != input.noise.size(3))
+        throw Error("inpainting", "the mask is not of the latents' size");
+    if (is_inpainting(model) && !input.inpainting->masked_latents.defined())
+        throw Error("inpainting", "needs the latents of the masked picture");
+}
+
+// The network given mask and masked picture beside the latents, in that order.
+Denoiser with_masked_picture(Denoiser denoise, const Tensor& mask, const Tensor& masked) {
+    return [denoise = std::move(denoise), mask, masked](const Tensor& x, double t) {
+        const std::int64_t batch = x.size(0);
+        return denoise(
+            at::cat({x, mask.expand({batch, -1, -1, -1}), masked.expand({batch, -1, -1, -1})}, 1),
+            t);
+    };
+}
+
+}  // namespace
+
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet) {
+    check_inpainting(model, input);
     const Schedule schedule = schedule_for(model, options);
     const Timetable timetable = make_timetable(options.sampler, schedule, options.steps,
                                                input.init_latents ? input.strength : 1.0);
@@ -149,6 +192,7 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
     controls.ddim_eta = options.ddim_eta;
     controls.tcd_eta = options.tcd_eta;
     controls.generators = input.generators;
+    controls.philox_seeds = input.philox_seeds;
     controls.monitor = &monitor;
     const Tensor noise = input.noise.to(model.device);
     Tensor latents = noise * timetable.init_noise_sigma;
@@ -158,7 +202,8 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
         latents = to_sampler_scale(timetable, *input.inverted) * std::sqrt(1 - share * share) +
                   latents * share;
     }
-    if (input.init_latents) {
+    const bool from_noise = input.inpainting && input.strength == 1;
+    if (input.init_latents && !from_noise) {
         controls.begin = start_index(timetable, input.strength);
         const Tensor init = input.init_latents->to(model.device);
         // Strength 0 leaves no step and so no noise either.
@@ -166,9 +211,21 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
                       ? init.expand_as(noise)
                       : add_noise_at(timetable, schedule, init, noise, controls.begin);
     }
-    const Denoiser denoise = input.denoiser ? input.denoiser
-                                            : guided_denoiser(unet ? *unet : model.unet, input.cond,
-                                                              input.uncond, options.guidance_scale);
+    Denoiser denoise = input.denoiser ? input.denoiser
+                                      : guided_denoiser(unet ? *unet : model.unet, input.cond,
+                                                        input.uncond, options.guidance_scale);
+    if (input.inpainting && is_inpainting(model)) {
+        denoise = with_masked_picture(std::move(denoise), input.inpainting->mask.to(model.device),
+                                      input.inpainting->masked_latents.to(model.device));
+    } else if (input.inpainting) {
+        const Tensor mask = input.inpainting->mask.to(model.device);
+        const Tensor init = input.init_latents->to(model.device);
+        controls.after_call = [&timetable, &schedule, mask, init, noise](std::size_t next,
+                                                                         const Tensor& x) {
+            const Tensor kept = add_noise_at(timetable, schedule, init, noise, next);
+            return mask * x + (1 - mask) * kept;
+        };
+    }
     return sample(denoise, schedule, timetable, latents, controls);
 }
 

@@ -24,6 +24,9 @@ struct SampleOptions {
     double tcd_eta = SamplerControls{}.tcd_eta;  // TCD's gamma
     // When the steps are taken; empty: as the model's files say. lcm and tcd have their own grid.
     std::optional<TimestepSpacing> spacing = {};
+    // How the noise levels lie, by the name that people know it by; empty: likewise. Stronger than
+    // `spacing` where both say it.
+    std::optional<NoiseSchedule> schedule = {};
 };
 
 // The model's schedule as these options have it laid out.
@@ -65,16 +68,40 @@ Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double gu
 Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height,
                      at::Generator generator);
 
+// What is drawn anew of a picture, and what of it stays.
+struct Inpainting {
+    Tensor mask;            // (1, 1, h, w) float32: 1 is drawn, 0 stays
+    Tensor masked_latents;  // scaled latents of the picture with the drawn part grey, (1 or B, C,
+                            // h, w); networks made for inpainting are given it with the mask
+};
+
 struct GenerateInput {
     Tensor noise;                        // (B, C, h, w) before scaling by init_noise_sigma
     Tensor cond, uncond;                 // (1 or B, T, D); uncond may be undefined with guidance 1
     std::optional<Tensor> init_latents;  // image to image: scaled latents of the picture, (1 or B)
     double strength = 1.0;               // with init_latents; as diffusers
+    // With init_latents. A network of 2 C + 1 channels takes mask and masked latents as inputs; of
+    // any other the latents outside the mask are after each call those of the picture with the
+    // call's noise (latent blending, as diffusers' StableDiffusionInpaintPipeline does both). At
+    // strength 1 sampling starts from noise alone.
+    std::optional<Inpainting> inpainting = {};
     // Where draws_noise: one for the batch or one per picture (SamplerControls).
     std::vector<at::Generator> generators = {};
-    std::optional<Tensor> inverted;  // of invert_latents, for noise_share below 1
-    Denoiser denoiser = {};          // in place of guided_denoiser with cond and uncond
+    std::vector<std::uint64_t> philox_seeds = {};  // in their place (SamplerControls)
+    std::optional<Tensor> inverted;                // of invert_latents, for noise_share below 1
+    Denoiser denoiser = {};  // in place of guided_denoiser with cond and uncond
 };
+
+// Whether a model's network takes mask and masked picture beside the latents (Stable Diffusion
+// inpainting: nine channels).
+bool is_inpainting(const Model& model);
+
+// A picture's mask, (1, 1, H, W) float32 in [0, 1], as its latents have it: (1, 1, h, w), 1 from
+// 0.5 up, else 0; the pixel at each place's corner decides, as in diffusers.
+Tensor latent_mask(const Model& model, const Tensor& mask);
+
+// The picture, (B, 3, H, W) in [-1, 1], with what the mask says grey.
+Tensor without_masked(const Tensor& image, const Tensor& mask);
 
 // The most pictures of width x height pixels that are worth a batch of their own, guidance's second
 // half counted: several of small ones, which are faster together, one of 512 pixels and up, which

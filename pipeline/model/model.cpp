@@ -69,10 +69,12 @@ std::string fingerprint(const ModelFiles& files, const LoadOptions& options = {}
 void check_fit(const ModelFiles& files) {
     const auto refuse = [&](const std::string& why) { throw Error(files.path.string(), why); };
     const auto& unet = files.unet_config;
-    if (unet.in_channels != files.vae_config.latent_channels)
+    const std::int64_t latents = files.vae_config.latent_channels;
+    const bool inpaints = unet.in_channels == 2 * latents + 1;
+    if (unet.in_channels != latents && !inpaints)
         refuse("the U-Net takes " + std::to_string(unet.in_channels) +
                " channels and the VAE has " + std::to_string(files.vae_config.latent_channels) +
-               "; models for inpainting, depth or upscaling are not supported");
+               "; models for depth, upscaling or instructions are not supported");
     if (unet.cross_attention_dim != files.text_encoder_config.hidden_size)
         refuse("the U-Net takes text of width " + std::to_string(unet.cross_attention_dim) +
                " and the text encoder has " +
@@ -189,7 +191,8 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
                  .schedule = Schedule(files.schedule),
                  .dtype = options.dtype,
                  .device = options.device,
-                 .adapters = adapters.reports};
+                 .adapters = adapters.reports,
+                 .loaded_with = options};
 }
 
 std::string model_fingerprint(const std::filesystem::path& path) {

@@ -48,6 +48,7 @@ struct Model {
     at::ScalarType dtype = at::kFloat;
     at::Device device = at::kCPU;
     std::vector<AdapterReport> adapters = {};  // what was used of options.adapters
+    LoadOptions loaded_with = {};
 
     // The side of the square it was trained at, in pixels.
     std::int64_t native_size() const {

@@ -38,7 +38,7 @@ Tensor sample_ddim(const SamplerRun& run, Tensor x) {
         const double direction = std::sqrt(std::max(1 - a_prev - sigma * sigma, 0.0));
         x = p.x0 * std::sqrt(a_prev) + p.noise * direction;
         if (ddim_eta > 0) x = x + step_noise(run, output) * sigma;
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

@@ -27,12 +27,12 @@ void check_solver(const ScheduleConfig& config) {
     if (config.solver_order != 2) refuse("solver_order", std::to_string(config.solver_order));
 }
 
-// How many timesteps, from 0 up, have a half log-SNR of at least lambda_min_clipped: the cosine
-// schedule needs its noisiest end cut off.
-std::int64_t usable_range(const ScheduleConfig& config, const std::vector<double>& alphas) {
-    const auto is_clipped = [&](double a) {
-        return to_float(0.5 * std::log(a / (1 - a))) < to_float(config.lambda_min_clipped);
-    };
+}  // namespace
+
+std::int64_t dpmpp_range(Sampler sampler, const Schedule& schedule) {
+    const std::vector<double> alphas = alphas_cumprod_of(sampler, schedule);
+    const double least = to_float(schedule.config.lambda_min_clipped);
+    const auto is_clipped = [&](double a) { return to_float(0.5 * std::log(a / (1 - a))) < least; };
     const auto clipped = std::count_if(alphas.begin(), alphas.end(), is_clipped);
     if (clipped == std::ssize(alphas)) {
         throw Error("scheduler_config.json, lambda_min_clipped", "leaves no timestep");
@@ -40,41 +40,10 @@ std::int64_t usable_range(const ScheduleConfig& config, const std::vector<double
     return std::ssize(alphas) - clipped;
 }
 
-}  // namespace
-
 Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps) {
-    const ScheduleConfig& config = schedule.config;
-    check_solver(config);
-    const std::vector<double> alphas = alphas_cumprod_of(Sampler::dpmpp_2m, schedule);
-    const std::vector<double> all = training_sigmas(alphas);
-    const TimestepSpacing spacing = config.timestep_spacing.value_or(TimestepSpacing::linspace);
-    const bool trailing = spacing == TimestepSpacing::trailing;
-    const int n = num_inference_steps;
-
-    Timetable table{.sampler = Sampler::dpmpp_2m, .num_inference_steps = n};
-    // One more than asked for, without the last, which is the end of the last step.
-    table.timesteps =
-        spaced_timesteps(spacing, {.range = usable_range(config, alphas),
-                                   .count = trailing ? n : n + 1,
-                                   .offset = config.steps_offset,
-                                   .stride = static_cast<double>(config.num_train_timesteps) / n});
-    if (!trailing) table.timesteps.pop_back();
-    for (double& t : table.timesteps) t = std::nearbyint(t);
-    if (config.use_karras_sigmas) {
-        table.sigmas = karras_sigmas(config.sigma_max.value_or(all.back()),
-                                     config.sigma_min.value_or(all.front()), n);
-        table.timesteps.clear();
-        const bool cosine = config.beta_schedule == "squaredcos_cap_v2";
-        for (const double s : table.sigmas) {
-            const double t = sigma_to_timestep(all, s);
-            table.timesteps.push_back(cosine ? std::trunc(t) : std::nearbyint(t));
-        }
-    } else {
-        table.sigmas = interpolate_sigmas(all, table.timesteps);
-    }
-    table.sigmas.push_back(config.final_sigmas_type == FinalSigma::zero ? 0.0 : all.front());
-    for (double& s : table.sigmas) s = to_float(s);
-    return table;
+    check_solver(schedule.config);
+    return multistep_timetable(Sampler::dpmpp_2m, schedule, num_inference_steps,
+                               dpmpp_range(Sampler::dpmpp_2m, schedule));
 }
 
 // In x = alpha x0 + s noise, with lambda = log(alpha / s) = -log(sigma) and h its growth in a step:
@@ -82,9 +51,7 @@ Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps) 
 Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x) {
     const ScheduleConfig& config = run.schedule.config;
     const std::vector<double>& sigmas = run.timetable.sigmas;
-    const bool few = run.end() < 15;  // of the whole table, as the reference counts
-    const bool first_order_last = config.euler_at_final || (config.lower_order_final && few) ||
-                                  config.final_sigmas_type == FinalSigma::zero;
+    const bool first_order_last = ends_first_order(run);
     Tensor before;  // x0 of the step before
     for (std::size_t i = run.begin(); i < run.end(); ++i) {
         const double alpha = alpha_of_sigma(sigmas[i]);
@@ -106,7 +73,7 @@ Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x) {
         }
         before = x0;
         x = next;
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

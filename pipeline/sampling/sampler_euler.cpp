@@ -19,7 +19,7 @@ Tensor sample_euler(const SamplerRun& run, Tensor x) {
         const Tensor x0 = read_x0(run.schedule.config.prediction_type, output, x, sigma);
         const Tensor slope = (x - x0) / sigma;
         x = x + slope * (run.timetable.sigmas[i + 1] - sigma);
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

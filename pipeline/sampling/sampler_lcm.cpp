@@ -33,7 +33,7 @@ Tensor sample_lcm(const SamplerRun& run, Tensor x) {
             const double next = alpha_at(i + 1);
             x = x * std::sqrt(next) + step_noise(run, x) * std::sqrt(1 - next);
         }
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

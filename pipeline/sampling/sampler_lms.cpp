@@ -53,7 +53,7 @@ Tensor sample_lms(const SamplerRun& run, Tensor x) {
             next = next + slopes[k] * coefficient(sigmas, i, order, k);
         }
         x = next;
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

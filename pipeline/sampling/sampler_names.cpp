@@ -24,9 +24,45 @@ constexpr std::array names = {
     Name{"dpmsolver++", "dpmpp_2m"},
     Name{"lcmscheduler", "lcm"},
     Name{"tcdscheduler", "tcd"},
+    Name{"keulera", "euler_a"},
+    Name{"eulerancestral", "euler_a"},
+    Name{"keulerancestral", "euler_a"},
+    Name{"eulerancestraldiscretescheduler", "euler_a"},
+    Name{"kheun", "heun"},
+    Name{"heundiscretescheduler", "heun"},
+    Name{"kdpm2", "dpm2"},
+    Name{"kdpm2discretescheduler", "dpm2"},
+    Name{"dpm++2msde", "dpmpp_2m_sde"},
+    Name{"kdpmpp2msde", "dpmpp_2m_sde"},
+    Name{"dpmpp2msdegpu", "dpmpp_2m_sde"},
+    Name{"dpm++sde", "dpmpp_sde"},
+    Name{"kdpmppsde", "dpmpp_sde"},
+    Name{"dpmppsdegpu", "dpmpp_sde"},
+    Name{"dpmsolversdescheduler", "dpmpp_sde"},
+    Name{"dpm++3msde", "dpmpp_3m_sde"},
+    Name{"kdpmpp3msde", "dpmpp_3m_sde"},
+    Name{"dpmpp3msdegpu", "dpmpp_3m_sde"},
+    Name{"unipcbh2", "unipc"},
+    Name{"unipcmultistepscheduler", "unipc"},
 };
 
-constexpr std::array schedules = {"karras", "exponential", "sgmuniform"};
+struct ScheduleName {
+    std::string_view text;  // likewise
+    NoiseSchedule ours;
+};
+constexpr std::array schedules = {
+    ScheduleName{"normal", NoiseSchedule::normal},
+    ScheduleName{"uniform", NoiseSchedule::normal},
+    ScheduleName{"karras", NoiseSchedule::karras},
+    ScheduleName{"exponential", NoiseSchedule::exponential},
+    ScheduleName{"sgmuniform", NoiseSchedule::sgm_uniform},
+    ScheduleName{"simple", NoiseSchedule::sgm_uniform},
+    ScheduleName{"ddimuniform", NoiseSchedule::ddim_uniform},
+    ScheduleName{"ddim", NoiseSchedule::ddim_uniform},
+    ScheduleName{"beta", NoiseSchedule::beta},
+    ScheduleName{"ays", NoiseSchedule::ays},
+    ScheduleName{"alignyoursteps", NoiseSchedule::ays},
+};
 
 std::string bare(std::string_view name) {
     std::string text;
@@ -49,25 +85,88 @@ std::optional<Sampler> find(const std::string& text) {
     return std::nullopt;
 }
 
+// A sampler's name and the schedule at its end.
+struct Ended {
+    std::optional<Sampler> sampler;
+    std::optional<NoiseSchedule> schedule;
+};
+
+Ended read(std::string_view name) {
+    const std::string text = bare(name);
+    if (const auto found = find(text)) return {found, std::nullopt};
+    // Longest first: "sgmuniform" ends with "uniform".
+    Ended read;
+    std::size_t longest = 0;
+    for (const auto& [end, schedule] : schedules) {
+        if (end.size() <= longest || !text.ends_with(end)) continue;
+        const auto sampler = find(text.substr(0, text.size() - end.size()));
+        if (!sampler) continue;
+        read = {sampler, schedule};
+        longest = end.size();
+    }
+    if (read.sampler) return read;
+    // InvokeAI's mark of Karras' schedule.
+    if (!text.ends_with('k')) return {};
+    const auto sampler = find(text.substr(0, text.size() - 1));
+    return {sampler, sampler ? std::optional(NoiseSchedule::karras) : std::nullopt};
+}
+
 }  // namespace
 
 std::optional<Sampler> sampler_by_any_name(std::string_view name) {
-    std::string text = bare(name);
-    if (const auto found = find(text)) return found;
-    for (const std::string_view schedule : schedules)
-        if (text.ends_with(schedule)) return find(text.substr(0, text.size() - schedule.size()));
-    // InvokeAI's mark of Karras' schedule.
-    return text.ends_with('k') ? find(text.substr(0, text.size() - 1)) : std::nullopt;
+    return read(name).sampler;
+}
+
+std::optional<NoiseSchedule> schedule_in_name(std::string_view sampler) {
+    return read(sampler).schedule;
+}
+
+std::optional<NoiseSchedule> schedule_by_any_name(std::string_view name) {
+    const std::string text = bare(name);
+    for (const auto& [known, ours] : schedules)
+        if (known == text) return ours;
+    return std::nullopt;
 }
 
 std::string_view a1111_sampler_name(Sampler sampler) {
     static constexpr std::array usual = {
-        Name{"DDIM", "ddim"},   Name{"PLMS", "pndm"},         Name{"LMS", "lms"},
-        Name{"Euler", "euler"}, Name{"DPM++ 2M", "dpmpp_2m"}, Name{"LCM", "lcm"},
+        Name{"DDIM", "ddim"},
+        Name{"PLMS", "pndm"},
+        Name{"LMS", "lms"},
+        Name{"Euler", "euler"},
+        Name{"DPM++ 2M", "dpmpp_2m"},
+        Name{"LCM", "lcm"},
         Name{"TCD", "tcd"},
+        Name{"Euler a", "euler_a"},
+        Name{"Heun", "heun"},
+        Name{"DPM2", "dpm2"},
+        Name{"DPM++ 2M SDE", "dpmpp_2m_sde"},
+        Name{"DPM++ SDE", "dpmpp_sde"},
+        Name{"DPM++ 3M SDE", "dpmpp_3m_sde"},
+        Name{"UniPC", "unipc"},
     };
     for (const auto& [text, ours] : usual)
         if (sampler_name(sampler) == ours) return text;
+    return {};
+}
+
+std::string_view a1111_schedule_name(NoiseSchedule schedule) {
+    switch (schedule) {
+        case NoiseSchedule::normal:
+            return "Uniform";
+        case NoiseSchedule::sgm_uniform:
+            return "SGM Uniform";
+        case NoiseSchedule::ddim_uniform:
+            return "DDIM";
+        case NoiseSchedule::karras:
+            return "Karras";
+        case NoiseSchedule::exponential:
+            return "Exponential";
+        case NoiseSchedule::beta:
+            return "Beta";
+        case NoiseSchedule::ays:
+            return "Align Your Steps";
+    }
     return {};
 }
 

@@ -56,7 +56,7 @@ Tensor warm_up(const SamplerRun& run, const Transfer& transfer, std::int64_t str
             output = sum + output / 6;
         }
         x = transfer(start, step_t, prev, output);
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }
@@ -119,7 +119,7 @@ Tensor sample_pndm(const SamplerRun& run, Tensor x) {
             recent.push_back(output);
             x = transfer(x, t, t - stride, multistep(recent));
         }
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

@@ -12,6 +12,8 @@ struct SamplerRun {
     const Timetable& timetable;
     const SamplerControls& controls;
 
+    mutable std::uint32_t draws = 0;  // of noise, so far
+
     std::size_t begin() const { return controls.begin; }
     std::size_t end() const { return timetable.timesteps.size(); }
 };
@@ -19,8 +21,9 @@ struct SamplerRun {
 // The raw prediction at timesteps[index] of x, (B, C, h, w). Throws Error if it has another shape.
 Tensor call_model(const SamplerRun& run, const Tensor& x, std::size_t index);
 
-// Reports the model call `index` done, with the latents after it, to on_step and the monitor.
-void report_step(const SamplerRun& run, std::size_t index, const Tensor& latents);
+// Ends the model call `index`, after which the latents are `latents`: lets controls.after_call
+// change them, reports them to on_step and the monitor, and returns them.
+Tensor end_call(const SamplerRun& run, std::size_t index, const Tensor& latents);
 
 // Both readings of a raw model output for x = alpha x0 + sigma noise, alpha^2 + sigma^2 = 1.
 struct Prediction {
@@ -33,8 +36,21 @@ Prediction read_prediction(PredictionType type, const Tensor& output, const Tens
 // zero terminal SNR sigma starts at 4096, where float32 rounding alone nears the tolerance.
 Tensor read_x0(PredictionType type, const Tensor& output, const Tensor& x, double sigma);
 
-// Standard normal noise like `like`, (B, C, h, w), of run.controls.generators. Throws Error naming
-// them when they are not one, or one for each picture.
+// x0 of the model at x = x0 + sigma noise: the call `index`, its input scaled as it was trained.
+Tensor call_for_x0(const SamplerRun& run, const Tensor& x, std::size_t index, double sigma);
+
+// How ancestral sampling goes from one sigma to a lower one: down to `down` along the ODE, then up
+// by noise of deviation `up`; down^2 + up^2 is the square of the second sigma.
+struct AncestralStep {
+    double down, up;
+};
+AncestralStep ancestral_step(double sigma, double next);
+
+// Whether DPM-Solver++'s last step is of first order, as the reference decides it.
+bool ends_first_order(const SamplerRun& run);
+
+// Standard normal noise like `like`, (B, C, h, w), of run.controls.generators or philox_seeds.
+// Throws Error naming them when they are not one, or one for each picture.
 Tensor step_noise(const SamplerRun& run, const Tensor& like);
 void check_generators(const SamplerRun& run, const Tensor& latents);
 
@@ -54,6 +70,20 @@ Timetable euler_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_euler(const SamplerRun& run, Tensor x);
 Timetable dpmpp_2m_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_dpmpp_2m(const SamplerRun& run, Tensor x);
+Timetable euler_a_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_euler_a(const SamplerRun& run, Tensor x);
+Timetable heun_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_heun(const SamplerRun& run, Tensor x);
+Timetable dpm2_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_dpm2(const SamplerRun& run, Tensor x);
+Timetable dpmpp_2m_sde_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x);
+Timetable dpmpp_sde_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x);
+Timetable dpmpp_3m_sde_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_dpmpp_3m_sde(const SamplerRun& run, Tensor x);
+Timetable unipc_timetable(const Schedule& schedule, int num_inference_steps);
+Tensor sample_unipc(const SamplerRun& run, Tensor x);
 Tensor sample_lcm(const SamplerRun& run, Tensor x);
 Tensor sample_tcd(const SamplerRun& run, Tensor x);
 

@@ -29,7 +29,7 @@ Tensor sample_tcd(const SamplerRun& run, Tensor x) {
             const double kept = a_next / a_s;
             x = x * std::sqrt(kept) + step_noise(run, x) * std::sqrt(std::max(1 - kept, 0.0));
         }
-        report_step(run, i, x);
+        x = end_call(run, i, x);
     }
     return x;
 }

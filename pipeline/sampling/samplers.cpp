@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/sampling/philox.h"
 #include "pipeline/sampling/sampler_run.h"
 #include "pipeline/sampling/timetable.h"
 
@@ -33,6 +34,14 @@ constexpr SamplerRow rows[] = {
     {Sampler::dpmpp_2m, "dpmpp_2m", preserving, dpmpp_2m_timetable, sample_dpmpp_2m},
     {Sampler::lcm, "lcm", preserving, nullptr, sample_lcm},
     {Sampler::tcd, "tcd", preserving, nullptr, sample_tcd},
+    {Sampler::euler_a, "euler_a", exploding, euler_a_timetable, sample_euler_a},
+    {Sampler::heun, "heun", exploding, heun_timetable, sample_heun},
+    {Sampler::dpm2, "dpm2", exploding, dpm2_timetable, sample_dpm2},
+    {Sampler::dpmpp_2m_sde, "dpmpp_2m_sde", preserving, dpmpp_2m_sde_timetable,
+     sample_dpmpp_2m_sde},
+    {Sampler::dpmpp_sde, "dpmpp_sde", exploding, dpmpp_sde_timetable, sample_dpmpp_sde},
+    {Sampler::dpmpp_3m_sde, "dpmpp_3m_sde", exploding, dpmpp_3m_sde_timetable, sample_dpmpp_3m_sde},
+    {Sampler::unipc, "unipc", preserving, unipc_timetable, sample_unipc},
 };
 
 const SamplerRow& row_of(Sampler sampler) {
@@ -86,8 +95,36 @@ std::vector<Sampler> all_samplers() {
 }
 
 bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta) {
-    return sampler == Sampler::lcm || (sampler == Sampler::ddim && ddim_eta > 0) ||
-           (sampler == Sampler::tcd && tcd_eta > 0);
+    switch (sampler) {
+        case Sampler::lcm:
+        case Sampler::euler_a:
+        case Sampler::dpmpp_2m_sde:
+        case Sampler::dpmpp_sde:
+        case Sampler::dpmpp_3m_sde:
+            return true;
+        case Sampler::ddim:
+            return ddim_eta > 0;
+        case Sampler::tcd:
+            return tcd_eta > 0;
+        default:
+            return false;
+    }
+}
+
+bool has_sigmas(Sampler sampler) {
+    return sampler != Sampler::ddim && sampler != Sampler::pndm && sampler != Sampler::lcm &&
+           sampler != Sampler::tcd;
+}
+
+bool fits(NoiseSchedule schedule, Sampler sampler) {
+    return has_sigmas(sampler) ||
+           with_schedule({}, schedule).sigma_spacing == SigmaSpacing::timesteps;
+}
+
+int calls_per_step(Sampler sampler) {
+    const bool twice =
+        sampler == Sampler::heun || sampler == Sampler::dpm2 || sampler == Sampler::dpmpp_sde;
+    return twice ? 2 : 1;
 }
 
 Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,
@@ -99,6 +136,9 @@ Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_infe
                                               std::to_string(range) + " num_train_timesteps");
     }
     const SamplerRow& row = row_of(sampler);
+    const SigmaSpacing spacing = schedule.config.sigma_spacing.value_or(SigmaSpacing::timesteps);
+    if (spacing != SigmaSpacing::timesteps && !has_sigmas(sampler))
+        throw Error("schedule", std::string(row.name) + " has no sigmas that it could lay out");
     Timetable table = row.timetable
                           ? row.timetable(schedule, num_inference_steps)
                           : distilled_timetable(sampler, schedule, num_inference_steps, strength);
@@ -112,8 +152,9 @@ Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_infe
         }
     }
     // Multistep samplers divide by the distance of sigmas. The last one may be reached twice.
-    for (std::size_t i = 0; i + 2 < table.sigmas.size(); ++i) {
-        if (table.sigmas[i] <= table.sigmas[i + 1]) {
+    const auto calls = static_cast<std::size_t>(calls_per_step(sampler));
+    for (std::size_t i = 0; i + calls + 1 < table.sigmas.size(); i += calls) {
+        if (table.sigmas[i] <= table.sigmas[i + calls]) {
             refuse_steps(num_inference_steps, "are too many for " +
                                                   std::string(sampler_name(sampler)) +
                                                   ": two of them have the same sigma");
@@ -127,7 +168,8 @@ std::size_t start_index(const Timetable& timetable, double strength) {
     if (timetable.strength < 1 && timetable.strength == strength) return 0;
     const int n = timetable.num_inference_steps;
     const int kept = std::min(static_cast<int>(n * strength), n);
-    return kept == 0 ? timetable.timesteps.size() : static_cast<std::size_t>(n - kept);
+    if (kept == 0) return timetable.timesteps.size();
+    return static_cast<std::size_t>((n - kept) * calls_per_step(timetable.sampler));
 }
 
 Tensor add_noise_at(const Timetable& timetable, const Schedule& schedule, const Tensor& x0,
@@ -179,15 +221,19 @@ Tensor call_model(const SamplerRun& run, const Tensor& x, std::size_t index) {
     return output;
 }
 
-void report_step(const SamplerRun& run, std::size_t index, const Tensor& latents) {
-    if (run.controls.on_step) run.controls.on_step(index, latents);
-    if (!run.controls.monitor) return;
-    run.controls.monitor->step(static_cast<std::int64_t>(index + 1 - run.begin()),
+Tensor end_call(const SamplerRun& run, std::size_t index, const Tensor& latents) {
+    const SamplerControls& controls = run.controls;
+    Tensor after = controls.after_call ? controls.after_call(index + 1, latents) : latents;
+    if (controls.on_step) controls.on_step(index, after);
+    if (controls.monitor)
+        controls.monitor->step(static_cast<std::int64_t>(index + 1 - run.begin()),
                                static_cast<std::int64_t>(run.end() - run.begin()), "render");
+    return after;
 }
 
 void check_generators(const SamplerRun& run, const Tensor& latents) {
-    const std::size_t count = run.controls.generators.size();
+    const std::size_t count = run.controls.philox_seeds.empty() ? run.controls.generators.size()
+                                                                : run.controls.philox_seeds.size();
     const std::int64_t batch = latents.size(0);
     if (count == 1 || static_cast<std::int64_t>(count) == batch) return;
     throw Error("generators", std::string(sampler_name(run.timetable.sampler)) +
@@ -195,7 +241,22 @@ void check_generators(const SamplerRun& run, const Tensor& latents) {
                                   std::to_string(batch) + "); there are " + std::to_string(count));
 }
 
+namespace {
+
+Tensor card_noise(const SamplerRun& run, const Tensor& like, std::uint32_t draw) {
+    const std::vector<std::uint64_t>& seeds = run.controls.philox_seeds;
+    std::vector<std::int64_t> shape = like.sizes().vec();
+    if (seeds.size() > 1) shape[0] = 1;
+    std::vector<Tensor> pictures;
+    for (const std::uint64_t seed : seeds) pictures.push_back(philox_randn(shape, seed, draw));
+    return at::cat(pictures).to(like.options());
+}
+
+}  // namespace
+
 Tensor step_noise(const SamplerRun& run, const Tensor& like) {
+    const std::uint32_t draw = ++run.draws;
+    if (!run.controls.philox_seeds.empty()) return card_noise(run, like, draw);
     const std::vector<at::Generator>& generators = run.controls.generators;
     const auto on_cpu = at::TensorOptions(at::kCPU).dtype(like.scalar_type());
     if (generators.size() == 1) {
@@ -207,6 +268,24 @@ Tensor step_noise(const SamplerRun& run, const Tensor& like) {
     for (const at::Generator& generator : generators)
         pictures.push_back(at::randn(shape, generator, on_cpu));
     return at::cat(pictures).to(like.device());
+}
+
+Tensor call_for_x0(const SamplerRun& run, const Tensor& x, std::size_t index, double sigma) {
+    const Tensor output = call_model(run, x / std::sqrt(sigma * sigma + 1), index);
+    return read_x0(run.schedule.config.prediction_type, output, x, sigma);
+}
+
+AncestralStep ancestral_step(double sigma, double next) {
+    const double up =
+        std::min(next, std::sqrt(next * next * (sigma * sigma - next * next) / (sigma * sigma)));
+    return {std::sqrt(std::max(next * next - up * up, 0.0)), up};
+}
+
+bool ends_first_order(const SamplerRun& run) {
+    const ScheduleConfig& config = run.schedule.config;
+    const bool few = run.end() < 15;  // of the whole table, as the reference counts
+    return config.euler_at_final || (config.lower_order_final && few) ||
+           run.timetable.sigmas.back() == 0;
 }
 
 Prediction read_prediction(PredictionType type, const Tensor& output, const Tensor& x, double alpha,

@@ -8,6 +8,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -22,26 +23,47 @@ namespace keepsake::pipeline {
 // prediction, shaped like x. Guidance happens inside.
 using Denoiser = std::function<Tensor(const Tensor& x, double t)>;
 
-enum class Sampler { ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd };
+enum class Sampler {
+    ddim,
+    pndm,
+    lms,
+    euler,
+    dpmpp_2m,
+    lcm,
+    tcd,
+    euler_a,
+    heun,
+    dpm2,
+    dpmpp_2m_sde,
+    dpmpp_sde,
+    dpmpp_3m_sde,
+    unipc
+};
 
-// "ddim", "pndm", "lms", "euler", "dpmpp_2m", "lcm", "tcd". parse_sampler throws Error naming the
-// text and the choices.
+// By the enumerators' names. parse_sampler throws Error naming the text and the choices.
 Sampler parse_sampler(std::string_view name);
 std::string_view sampler_name(Sampler sampler);
 // Every one.
 std::vector<Sampler> all_samplers();
 // "ddim, pndm, ..." and "ddim|pndm|...", for what a person reads.
 std::string sampler_names(std::string_view between);
-// Whether a step draws noise: of DDIM and TCD with an eta (of SamplerControls) above 0, of LCM
-// always.
+// Whether a step draws noise: of DDIM and TCD with an eta (of SamplerControls) above 0, of LCM and
+// the ancestral and SDE samplers always.
 bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta);
+// Whether its noise levels are sigmas, which SigmaSpacing lays out.
+bool has_sigmas(Sampler sampler);
+// Whether it can be laid out so: every sampler by a spacing of timesteps, those with sigmas by all.
+bool fits(NoiseSchedule schedule, Sampler sampler);
+// How often a step calls the model: 2 of heun, dpm2 and dpmpp_sde, but for their last step.
+int calls_per_step(Sampler sampler);
 
 // When a sampler calls the model, as the reference's set_timesteps builds it.
 struct Timetable {
     Sampler sampler = Sampler::ddim;
     int num_inference_steps = 50;
     // Descending; one model call each. PNDM's PLMS lists its second one twice, its Runge-Kutta
-    // warm-up (skip_prk_steps false) its first ones up to four times.
+    // warm-up (skip_prk_steps false) its first ones up to four times. Of samplers with two calls a
+    // step each step's first and second one; the last step has one.
     std::vector<double> timesteps = {};
     // One more than timesteps; empty for ddim, pndm, lcm and tcd.
     std::vector<double> sigmas = {};
@@ -52,7 +74,8 @@ struct Timetable {
 
 // Throws Error naming `num_inference_steps` when it is not in [1, num_train_timesteps], too few for
 // PNDM's warm-up, or so many that timesteps leave the trained range or coincide; and Error naming
-// the key of the schedule's config that this sampler does not implement. With a strength below 1
+// the key of the schedule's config that this sampler does not implement, sigma_spacing where it has
+// no sigmas. With a strength below 1
 // lcm and tcd lay all their steps in the part of the grid below it, as their classes'
 // set_timesteps; the others leave out steps (start_index).
 Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,
@@ -83,6 +106,12 @@ struct SamplerControls {
     // Noise of draws_noise: of one CPU generator for the whole batch, drawn as torch.randn draws
     // it, or of one for each picture, which then is what it is when sampled alone (as diffusers').
     std::vector<at::Generator> generators = {};
+    // In their place a graphics card's noise (philox.h) of one seed, or of one for each picture:
+    // the step's is the draw after the first noise, which is draw 0.
+    std::vector<std::uint64_t> philox_seeds = {};
+    // What the latents become after a model call; `next` is the index of the one after it, whose
+    // noise level they are at (add_noise_at). For inpainting.
+    std::function<Tensor(std::size_t next, const Tensor& latents)> after_call = {};
     // After each model call, with its index and the latents then; for tests, previews.
     std::function<void(std::size_t index, const Tensor& latents)> on_step;
     Monitor* monitor = nullptr;  // reports "render", in model calls

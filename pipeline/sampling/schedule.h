@@ -26,6 +26,33 @@ TimestepSpacing parse_spacing(std::string_view name);
 std::string_view spacing_name(TimestepSpacing spacing);
 enum class FinalSigma { zero, sigma_min };
 
+// Where the noise levels of samplers that have sigmas lie: those of the timesteps, or between the
+// first and the last of these by a rule of their own.
+enum class SigmaSpacing {
+    timesteps,
+    karras,       // Karras et al., arXiv 2206.00364, eq. 5
+    exponential,  // evenly in log sigma: k-diffusion's get_sigmas_exponential
+    beta,         // quantiles of a beta distribution: Lee et al., arXiv 2407.12173
+    ays,          // Sabour, Fidler, Kreis, "Align Your Steps", arXiv 2404.14507, of SD 1.5
+};
+
+// What people call a schedule: one of the above, or one of TimestepSpacing by another name.
+enum class NoiseSchedule {
+    normal,        // timesteps evenly from the last to 0: linspace
+    sgm_uniform,   // from the last, the end left out: trailing
+    ddim_uniform,  // leading
+    karras,
+    exponential,
+    beta,
+    ays
+};
+// "normal", "sgm_uniform", ... parse_schedule throws Error naming the text and the choices.
+NoiseSchedule parse_schedule(std::string_view name);
+std::string_view schedule_name(NoiseSchedule schedule);
+std::vector<NoiseSchedule> all_schedules();
+// "normal, sgm_uniform, ...", for what a person reads.
+std::string schedule_names(std::string_view between);
+
 // What scheduler/scheduler_config.json says, as diffusers' StableDiffusionPipeline takes it.
 // Defaults are diffusers' own where the file is silent;
 // an optional is empty where diffusers' classes differ, so that each sampler takes its own class's.
@@ -52,18 +79,28 @@ struct ScheduleConfig {
     std::int64_t original_inference_steps = 50;
     double timestep_scaling = 10.0;
 
-    // euler, lms and dpmpp_2m
-    bool use_karras_sigmas = false;                   // Karras et al., arXiv 2206.00364, eq. 5
-    std::optional<double> sigma_min, sigma_max;       // ends of the Karras sigmas (euler, dpmpp_2m)
-    FinalSigma final_sigmas_type = FinalSigma::zero;  // euler, dpmpp_2m
+    // Samplers with sigmas; not euler_a and dpmpp_3m_sde, whose spacing is sigma_spacing alone.
+    bool use_karras_sigmas = false;
+    bool use_exponential_sigmas = false;
+    bool use_beta_sigmas = false;
+    // Asked for in their place, of every sampler with sigmas; empty: as the three above say.
+    std::optional<SigmaSpacing> sigma_spacing;
+    // Ends of these sigmas, and what the last step ends at: euler, dpmpp_2m, dpmpp_2m_sde, unipc.
+    std::optional<double> sigma_min, sigma_max;
+    FinalSigma final_sigmas_type = FinalSigma::zero;
 
-    // dpmpp_2m
+    // dpmpp_2m, dpmpp_2m_sde (solver_type, the last steps), unipc (solver_type, solver_order, the
+    // last steps)
     std::string algorithm_type = "dpmsolver++";
     std::string solver_type = "midpoint";
     std::int64_t solver_order = 2;
     bool lower_order_final = true;
     bool euler_at_final = false;
     double lambda_min_clipped = -std::numeric_limits<double>::infinity();  // least log-SNR / 2 used
+
+    // unipc
+    bool predict_x0 = true;
+    std::vector<double> disable_corrector;  // indices of steps that are not corrected
 
     // From a diffusers scheduler_config.json (of any class that Stable Diffusion's pipelines take).
     // Throws Error naming the key whose value is of the wrong kind, out of range or not supported.
@@ -73,6 +110,9 @@ struct ScheduleConfig {
     // spacing.
     static ScheduleConfig stable_diffusion(PredictionType prediction_type);
 };
+
+// The same, laid out as people know it by this name.
+ScheduleConfig with_schedule(ScheduleConfig config, NoiseSchedule schedule);
 
 // Throws Error naming the key when the betas do not make a schedule.
 void check_betas(const ScheduleConfig& config);

@@ -108,6 +108,15 @@ constexpr Choice<TimestepSpacing> timestep_spacings[] = {
     {"linspace", TimestepSpacing::linspace},
     {"trailing", TimestepSpacing::trailing},
 };
+constexpr Choice<NoiseSchedule> noise_schedules[] = {
+    {"normal", NoiseSchedule::normal},
+    {"karras", NoiseSchedule::karras},
+    {"exponential", NoiseSchedule::exponential},
+    {"sgm_uniform", NoiseSchedule::sgm_uniform},
+    {"ddim_uniform", NoiseSchedule::ddim_uniform},
+    {"beta", NoiseSchedule::beta},
+    {"ays", NoiseSchedule::ays},
+};
 constexpr Choice<FinalSigma> final_sigmas[] = {
     {"zero", FinalSigma::zero},
     {"sigma_min", FinalSigma::sigma_min},
@@ -145,8 +154,8 @@ void refuse_unsupported(const json& config) {
     if (class_name && std::ranges::find(class_names, *class_name) == std::end(class_names)) {
         refuse("_class_name", "\"" + *class_name + "\" is not supported");
     }
-    for (const char* key : {"thresholding", "use_exponential_sigmas", "use_beta_sigmas",
-                            "use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting"}) {
+    for (const char* key :
+         {"thresholding", "use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting"}) {
         bool on = false;
         read(config, key, on);
         if (on) refuse(key, "true is not supported");
@@ -189,6 +198,32 @@ std::string_view spacing_name(TimestepSpacing spacing) {
     return std::ranges::find(timestep_spacings, spacing, &Choice<TimestepSpacing>::value)->text;
 }
 
+NoiseSchedule parse_schedule(std::string_view name) {
+    for (const auto& [text, schedule] : noise_schedules)
+        if (text == name) return schedule;
+    throw Error("schedule \"" + std::string(name) + "\"",
+                "unknown (known: " + schedule_names(", ") + ")");
+}
+
+std::string_view schedule_name(NoiseSchedule schedule) {
+    return std::ranges::find(noise_schedules, schedule, &Choice<NoiseSchedule>::value)->text;
+}
+
+std::vector<NoiseSchedule> all_schedules() {
+    std::vector<NoiseSchedule> schedules;
+    for (const auto& [text, schedule] : noise_schedules) schedules.push_back(schedule);
+    return schedules;
+}
+
+std::string schedule_names(std::string_view between) {
+    std::string names;
+    for (const auto& [text, schedule] : noise_schedules) {
+        if (!names.empty()) names += between;
+        names += text;
+    }
+    return names;
+}
+
 ScheduleConfig ScheduleConfig::from_json(const json& config) {
     if (!config.is_object()) throw Error(config_name, "expected a JSON object");
     refuse_unsupported(config);
@@ -207,6 +242,12 @@ ScheduleConfig ScheduleConfig::from_json(const json& config) {
     read(config, "original_inference_steps", c.original_inference_steps);
     read(config, "timestep_scaling", c.timestep_scaling);
     read(config, "use_karras_sigmas", c.use_karras_sigmas);
+    read(config, "use_exponential_sigmas", c.use_exponential_sigmas);
+    read(config, "use_beta_sigmas", c.use_beta_sigmas);
+    if (c.use_karras_sigmas + c.use_exponential_sigmas + c.use_beta_sigmas > 1)
+        refuse("use_karras_sigmas",
+               "only one of it, use_exponential_sigmas, use_beta_sigmas may "
+               "be true");
     read(config, "sigma_min", c.sigma_min);
     read(config, "sigma_max", c.sigma_max);
     c.final_sigmas_type =
@@ -217,12 +258,45 @@ ScheduleConfig ScheduleConfig::from_json(const json& config) {
     read(config, "lower_order_final", c.lower_order_final);
     read(config, "euler_at_final", c.euler_at_final);
     read_lambda_min_clipped(config, c.lambda_min_clipped);
+    read(config, "predict_x0", c.predict_x0);
+    read(config, "disable_corrector", c.disable_corrector);
     check_betas(c);
     if (c.original_inference_steps < 1) refuse("original_inference_steps", "is less than 1");
     if (c.timestep_scaling <= 0) refuse("timestep_scaling", "not above 0");
     if (c.sigma_min.value_or(1) <= 0) refuse("sigma_min", "not above 0");
     if (c.sigma_max.value_or(1) <= 0) refuse("sigma_max", "not above 0");
     return c;
+}
+
+ScheduleConfig with_schedule(ScheduleConfig config, NoiseSchedule schedule) {
+    const auto timesteps = [&](TimestepSpacing spacing) {
+        config.timestep_spacing = spacing;
+        config.sigma_spacing = SigmaSpacing::timesteps;
+    };
+    switch (schedule) {
+        case NoiseSchedule::normal:
+            timesteps(TimestepSpacing::linspace);
+            break;
+        case NoiseSchedule::sgm_uniform:
+            timesteps(TimestepSpacing::trailing);
+            break;
+        case NoiseSchedule::ddim_uniform:
+            timesteps(TimestepSpacing::leading);
+            break;
+        case NoiseSchedule::karras:
+            config.sigma_spacing = SigmaSpacing::karras;
+            break;
+        case NoiseSchedule::exponential:
+            config.sigma_spacing = SigmaSpacing::exponential;
+            break;
+        case NoiseSchedule::beta:
+            config.sigma_spacing = SigmaSpacing::beta;
+            break;
+        case NoiseSchedule::ays:
+            config.sigma_spacing = SigmaSpacing::ays;
+            break;
+    }
+    return config;
 }
 
 ScheduleConfig ScheduleConfig::stable_diffusion(PredictionType prediction_type) {

@@ -5,6 +5,29 @@
 
 namespace keepsake::pipeline {
 
+namespace {
+
+bool knows_zero_snr(Sampler sampler) {
+    switch (sampler) {
+        case Sampler::pndm:
+        case Sampler::lms:
+        case Sampler::heun:
+        case Sampler::dpm2:
+        case Sampler::dpmpp_sde:
+            return false;
+        default:
+            return true;
+    }
+}
+
+// The classes that know sigma_min, sigma_max and final_sigmas_type.
+bool knows_sigma_ends(Sampler sampler) {
+    return sampler == Sampler::euler || sampler == Sampler::dpmpp_2m ||
+           sampler == Sampler::dpmpp_2m_sde || sampler == Sampler::unipc;
+}
+
+}  // namespace
+
 double to_float(double value) {
     return static_cast<double>(static_cast<float>(value));
 }
@@ -16,13 +39,13 @@ std::vector<double> to_doubles(const Tensor& values) {
 
 std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule) {
     if (!schedule.config.rescale_betas_zero_snr) return to_doubles(schedule.alphas_cumprod);
-    if (sampler == Sampler::pndm || sampler == Sampler::lms) {
+    if (!knows_zero_snr(sampler)) {
         ScheduleConfig plain = schedule.config;
         plain.rescale_betas_zero_snr = false;
         return to_doubles(compute_alphas_cumprod(plain));
     }
     std::vector<double> alphas = to_doubles(schedule.alphas_cumprod);
-    if (sampler == Sampler::euler || sampler == Sampler::dpmpp_2m) {
+    if (has_sigmas(sampler)) {
         alphas.back() = std::ldexp(1.0, -24);
     }
     return alphas;
@@ -130,16 +153,15 @@ std::vector<double> interpolate_sigmas(const std::vector<double>& sigmas,
     return result;
 }
 
-std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count) {
-    constexpr double rho = 7.0;
-    const double from = std::pow(sigma_max, 1 / rho);
-    const double to = std::pow(sigma_min, 1 / rho);
-    std::vector<double> sigmas;
-    for (int i = 0; i < count; ++i) {
-        const double ramp = count > 1 ? static_cast<double>(i) / (count - 1) : 0.0;
-        sigmas.push_back(std::pow(from + ramp * (to - from), rho));
-    }
-    return sigmas;
+SigmaSpacing sigma_spacing_of(const ScheduleConfig& config, Sampler sampler) {
+    if (config.sigma_spacing) return *config.sigma_spacing;
+    // Their classes have no such keys.
+    if (sampler == Sampler::euler_a || sampler == Sampler::dpmpp_3m_sde)
+        return SigmaSpacing::timesteps;
+    return config.use_karras_sigmas        ? SigmaSpacing::karras
+           : config.use_exponential_sigmas ? SigmaSpacing::exponential
+           : config.use_beta_sigmas        ? SigmaSpacing::beta
+                                           : SigmaSpacing::timesteps;
 }
 
 double sigma_to_timestep(const std::vector<double>& sigmas, double sigma) {
@@ -165,23 +187,90 @@ Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count) 
                                                  .stride = static_cast<double>(range) / count});
     for (double& t : table.timesteps) t = to_float(t);
     table.sigmas = interpolate_sigmas(all, table.timesteps);
-    if (config.use_karras_sigmas) {
-        // Only euler's class knows sigma_min and sigma_max.
-        const bool is_euler = sampler == Sampler::euler;
-        const double highest = table.sigmas.front(), lowest = table.sigmas.back();
-        table.sigmas = karras_sigmas(is_euler ? config.sigma_max.value_or(highest) : highest,
-                                     is_euler ? config.sigma_min.value_or(lowest) : lowest, count);
+    const SigmaSpacing sigmas = sigma_spacing_of(config, sampler);
+    if (sigmas != SigmaSpacing::timesteps) {
+        SigmaEnds ends{table.sigmas.front(), table.sigmas.back()};
+        if (knows_sigma_ends(sampler))
+            ends = {config.sigma_max.value_or(ends.highest),
+                    config.sigma_min.value_or(ends.lowest)};
+        table.sigmas = spaced_sigmas(sigmas, ends, count);
         table.timesteps.clear();
+        // dpm2's class alone has Karras' sigmas at whole timesteps.
+        const bool whole = sampler == Sampler::dpm2 && sigmas == SigmaSpacing::karras;
         for (const double s : table.sigmas) {
-            table.timesteps.push_back(to_float(sigma_to_timestep(all, s)));
+            const double t = sigma_to_timestep(all, s);
+            table.timesteps.push_back(to_float(whole ? std::nearbyint(t) : t));
         }
     }
-    const bool to_zero = sampler == Sampler::lms || config.final_sigmas_type == FinalSigma::zero;
-    table.sigmas.push_back(to_zero ? 0.0 : all.front());
+    const bool to_lowest =
+        knows_sigma_ends(sampler) && config.final_sigmas_type == FinalSigma::sigma_min;
+    table.sigmas.push_back(to_lowest ? all.front() : 0.0);
     for (double& s : table.sigmas) s = to_float(s);
     const double highest = *std::max_element(table.sigmas.begin(), table.sigmas.end());
     const bool leading = spacing == TimestepSpacing::leading;
     table.init_noise_sigma = leading ? std::sqrt(highest * highest + 1) : highest;
+    return table;
+}
+
+Timetable multistep_timetable(Sampler sampler, const Schedule& schedule, int count,
+                              std::int64_t range) {
+    const ScheduleConfig& config = schedule.config;
+    const std::vector<double> all = training_sigmas(alphas_cumprod_of(sampler, schedule));
+    const TimestepSpacing spacing = config.timestep_spacing.value_or(TimestepSpacing::linspace);
+    const bool trailing = spacing == TimestepSpacing::trailing;
+    Timetable table{.sampler = sampler, .num_inference_steps = count};
+    table.timesteps = spaced_timesteps(
+        spacing, {.range = range,
+                  .count = trailing ? count : count + 1,
+                  .offset = config.steps_offset,
+                  .stride = static_cast<double>(config.num_train_timesteps) / count});
+    if (!trailing) table.timesteps.pop_back();
+    for (double& t : table.timesteps) t = std::nearbyint(t);
+    const SigmaSpacing sigmas = sigma_spacing_of(config, sampler);
+    if (sigmas == SigmaSpacing::timesteps) {
+        table.sigmas = interpolate_sigmas(all, table.timesteps);
+    } else {
+        table.sigmas = spaced_sigmas(
+            sigmas, {config.sigma_max.value_or(all.back()), config.sigma_min.value_or(all.front())},
+            count);
+        table.timesteps.clear();
+        // The reference cuts what it does not round.
+        const bool cosine =
+            sampler != Sampler::unipc && config.beta_schedule == "squaredcos_cap_v2";
+        const bool rounded =
+            sigmas == SigmaSpacing::ays || (sigmas == SigmaSpacing::karras && !cosine);
+        for (const double s : table.sigmas) {
+            const double t = sigma_to_timestep(all, s);
+            table.timesteps.push_back(rounded ? std::nearbyint(t) : std::trunc(t));
+        }
+    }
+    const bool own_last = sampler == Sampler::unipc && sigmas != SigmaSpacing::timesteps;
+    const double lowest = own_last ? table.sigmas.back() : all.front();
+    table.sigmas.push_back(config.final_sigmas_type == FinalSigma::zero ? 0.0 : lowest);
+    for (double& s : table.sigmas) s = to_float(s);
+    return table;
+}
+
+Timetable two_call_timetable(Sampler sampler, const Schedule& schedule, int count, SecondCall at) {
+    const Timetable steps = sigma_timetable(sampler, schedule, count);
+    const std::vector<double> all = training_sigmas(alphas_cumprod_of(sampler, schedule));
+    Timetable table = steps;
+    table.timesteps.clear();
+    table.sigmas.clear();
+    for (std::size_t i = 0; i < steps.timesteps.size(); ++i) {
+        table.timesteps.push_back(steps.timesteps[i]);
+        table.sigmas.push_back(steps.sigmas[i]);
+        if (i + 1 == steps.timesteps.size()) break;
+        if (at == SecondCall::at_next) {
+            table.timesteps.push_back(steps.timesteps[i + 1]);
+            table.sigmas.push_back(steps.sigmas[i + 1]);
+        } else {
+            const double sigma = std::sqrt(steps.sigmas[i] * steps.sigmas[i + 1]);
+            table.timesteps.push_back(to_float(sigma_to_timestep(all, sigma)));
+            table.sigmas.push_back(to_float(sigma));
+        }
+    }
+    table.sigmas.push_back(steps.sigmas.back());
     return table;
 }
 

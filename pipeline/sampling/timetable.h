@@ -15,8 +15,9 @@ double to_float(double value);
 // alphas_cumprod as float32 values in double.
 std::vector<double> to_doubles(const Tensor& values);
 
-// alphas_cumprod as the sampler's class in diffusers holds it: with zero terminal SNR, euler and
-// dpmpp_2m end at 2^-24 to keep the first sigma finite, and pndm and lms do not rescale at all.
+// alphas_cumprod as the sampler's class in diffusers holds it: with zero terminal SNR those of
+// sigmas end at 2^-24 to keep the first sigma finite, and pndm, lms, heun, dpm2 and dpmpp_sde do
+// not rescale at all.
 std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule);
 
 // sqrt((1 - a) / a) of each timestep, ascending, as float32 values.
@@ -40,8 +41,18 @@ std::vector<double> whole_timesteps(const ScheduleConfig& config, TimestepSpacin
 std::vector<double> interpolate_sigmas(const std::vector<double>& sigmas,
                                        const std::vector<double>& timesteps);
 
-// Karras et al., arXiv 2206.00364, eq. 5 with rho 7: `count` sigmas from highest to lowest.
-std::vector<double> karras_sigmas(double sigma_max, double sigma_min, int count);
+// How this sampler's sigmas are laid out: as asked for, else as its class reads the file.
+SigmaSpacing sigma_spacing_of(const ScheduleConfig& config, Sampler sampler);
+
+// `count` sigmas from highest to lowest, of every spacing but `timesteps`. karras with rho 7;
+// beta with alpha = beta = 0.6; ays between 14.615 and its last sigma but one whatever the ends.
+struct SigmaEnds {
+    double highest, lowest;
+};
+std::vector<double> spaced_sigmas(SigmaSpacing spacing, const SigmaEnds& ends, int count);
+
+// The value below which a share p in [0, 1] of the beta distribution B(a, b) lies; a and b above 0.
+double beta_quantile(double p, double a, double b);
 
 // The fractional timestep whose sigma, linear in log sigma, is `sigma`.
 double sigma_to_timestep(const std::vector<double>& sigmas, double sigma);
@@ -57,7 +68,22 @@ Timetable distilled_timetable(Sampler sampler, const Schedule& schedule, int cou
 // "epsilon" says nothing (ddim, lcm, tcd).
 void check_terminal_noise(const ScheduleConfig& config, const Timetable& table);
 
-// The timetable of euler and lms: sigmas end with zero, or with sigma_min where the config says so.
+// The timetable of euler, lms and their kin, one call a step: sigmas end with zero, or with
+// sigma_min where the config says so (euler).
 Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count);
+
+// Of dpmpp_2m, dpmpp_2m_sde and unipc: whole timesteps below `range`, one more than asked for
+// without the last, which is the end of the last step.
+Timetable multistep_timetable(Sampler sampler, const Schedule& schedule, int count,
+                              std::int64_t range);
+
+// How many timesteps, from 0 up, have a half log-SNR of at least lambda_min_clipped: the cosine
+// schedule needs its noisiest end cut off (dpmpp_2m, dpmpp_2m_sde). Throws Error where none has.
+std::int64_t dpmpp_range(Sampler sampler, const Schedule& schedule);
+
+// sigma_timetable with a second call in each step but the last: at the next sigma (heun), or half
+// way in log sigma (dpm2, dpmpp_sde).
+enum class SecondCall { at_next, half_way };
+Timetable two_call_timetable(Sampler sampler, const Schedule& schedule, int count, SecondCall at);
 
 }  // namespace keepsake::pipeline

@@ -88,6 +88,55 @@ TEST_F(RecipeFrom, WithAPhoto) {
     EXPECT_NE(two.err.find("one number with --image"), std::string::npos) << two.err;
 }
 
+// A sampler that draws noise, in a schedule, with a graphics card's noise: there and back by the
+// text alone, and by the names of another program.
+TEST_F(RecipeFrom, SamplersAndSchedulesByAnyName) {
+    const std::vector<std::string> common = {"a red rose", "--size",     "64", "--steps",
+                                             "3",          "--guidance", "2"};
+    const auto picture = [&](const std::string& out, std::vector<std::string> more) {
+        std::vector<std::string> arguments = common;
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        arguments.insert(arguments.end(), {"--out", out});
+        const ProgramRun run = generate(arguments);
+        EXPECT_EQ(run.status, 0) << run.err;
+        return pixel_hash(folder.path / out);
+    };
+    const std::string ours =
+        picture("a.png", {"--sampler", "dpmpp_2m_sde", "--schedule", "karras", "--rng", "philox"});
+    EXPECT_EQ(picture("b.png", {"--sampler", "DPM++ 2M SDE Karras", "--rng", "philox"}), ours);
+    EXPECT_EQ(picture("b.png",
+                      {"--sampler", "dpmpp_2m_sde_gpu", "--schedule", "Karras", "--rng", "philox"}),
+              ours);
+    EXPECT_NE(picture("b.png", {"--sampler", "dpmpp_2m_sde", "--rng", "philox"}), ours);
+    EXPECT_NE(picture("b.png", {"--sampler", "DPM++ 2M SDE Karras"}), ours);
+    const auto settings = editor::read_picture_settings(folder.path / "a.png");
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->sampler, "DPM++ 2M SDE");
+    EXPECT_EQ(settings->schedule, "Karras");
+    editor::write_image(folder.path / "theirs.png", quarters(64, 64),
+                        {.parameters = editor::a1111_parameters(*settings)});
+    for (const char* from : {"a.png", "theirs.png"}) {
+        std::vector<std::string> arguments = {"--recipe-from", from, "--out", "c.png"};
+        // Our own recipe does not say whose noise it was.
+        if (std::string(from) == "a.png") arguments.insert(arguments.end(), {"--rng", "philox"});
+        ASSERT_EQ(generate(arguments).status, 0);
+        EXPECT_EQ(pixel_hash(folder.path / "c.png"), ours) << from;
+    }
+    // A sampler of timesteps alone cannot be laid out by sigmas.
+    const ProgramRun refused = generate({"x", "--sampler", "ddim", "--schedule", "karras"});
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_EQ(refused.err.find("keepsake: --schedule: karras is for samplers that have sigmas"), 0u)
+        << refused.err;
+    EXPECT_EQ(generate({"x", "--schedule", "magic"}).status, 2);
+    editor::write_image(
+        folder.path / "theirs.png", quarters(64, 64),
+        {.parameters = "a red rose\nSteps: 1, Sampler: DDIM, Schedule type: Karras, "
+                       "CFG scale: 1, Seed: 3, Size: 64x64"});
+    const ProgramRun told = generate({"--recipe-from", "theirs.png", "--out", "d.png"});
+    EXPECT_EQ(told.status, 0) << told.err;
+    EXPECT_NE(told.err.find("schedule Karras"), std::string::npos) << told.err;
+}
+
 TEST_F(RecipeFrom, BadInput) {
     editor::write_image(folder.path / "plain.png", quarters(64, 64));
     const ProgramRun plain = generate({"--recipe-from", "plain.png"});

@@ -69,6 +69,34 @@ TEST(Recipe, KeepsWhatFewStepsAreSampledBy) {
     EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
 }
 
+TEST(Recipe, WhatTheModelWasBesidesItsFiles) {
+    Recipe recipe = unusual();
+    const std::string tag = tuning_tag(recipe);
+    EXPECT_EQ(to_json(recipe).find("model_changes"), std::string::npos);
+    recipe.changes = {
+        "0123", {{"/l/a.safetensors", "45", -0.5}}, {"/v/b.safetensors", "67"}, 2, ""};
+    recipe.sample.schedule = pipeline::NoiseSchedule::beta;
+    EXPECT_EQ(tuning_tag(recipe), tag) << "the model's fingerprint says it";
+    recipe.changes.prediction = "v_prediction";
+    EXPECT_NE(tuning_tag(recipe), tag);
+    const Recipe read = recipe_from_json(to_json(recipe), "test");
+    EXPECT_EQ(read.changes, recipe.changes);
+    EXPECT_EQ(read.sample.schedule, pipeline::NoiseSchedule::beta);
+    EXPECT_EQ(to_json(read), to_json(recipe));
+    const std::string chunk = to_chunk(EditRender{recipe});
+    EXPECT_EQ(chunk.find("/l/"), std::string::npos) << chunk;
+    EXPECT_NE(chunk.find("a.safetensors"), std::string::npos) << chunk;
+    json wrong = json::parse(to_json(recipe));
+    wrong["keepsake"]["model_changes"]["clip_skip"] = 99;
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+    wrong = json::parse(to_json(recipe));
+    wrong["keepsake"]["model_changes"]["loras"] = {{{"path", ""}}};
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+    wrong = json::parse(to_json(recipe));
+    wrong["keepsake"]["sample"]["schedule"] = "magic";
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+}
+
 // Recipes are older than the words' way; they meant the line, and keep their tags.
 TEST(Recipe, OlderOnesGoByTheLine) {
     Recipe recipe = unusual();
@@ -106,7 +134,7 @@ TEST(Recipe, SaysItsKindAndVersionAndReadsThoseOfBefore) {
     const std::string text = to_json(unusual());
     json file = json::parse(text);
     EXPECT_EQ(file["kind"], "keepsake session");
-    EXPECT_EQ(file["version"], 1);
+    EXPECT_EQ(file["version"], 2);
     EXPECT_EQ(recipe_kind(text), RecipeKind::ours);
     file.erase("kind");
     file.erase("version");
@@ -134,7 +162,7 @@ TEST(Recipe, OfANewerKeepsakeKeepsWhatIsUnknown) {
     EXPECT_EQ(thrown_message<Error>(read),
               "r: is not a recipe: the field 'keepsake.sample.speed' is unknown")
         << "of our own version it is a mistake";
-    file["version"] = 2;
+    file["version"] = 3;
     file["colour"] = "red";
     Recipe recipe = read();
     EXPECT_EQ(recipe.prompt, unusual().prompt);

@@ -153,9 +153,10 @@ TEST(Samplers, NamesAreTheCommandLines) {
     for (const Sampler sampler : all_samplers) {
         EXPECT_EQ(parse_sampler(sampler_name(sampler)), sampler);
     }
-    const std::string error = error_of([] { parse_sampler("heun"); });
+    const std::string error = error_of([] { parse_sampler("magic"); });
     EXPECT_EQ(error,
-              "sampler \"heun\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd)");
+              "sampler \"magic\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd, "
+              "euler_a, heun, dpm2, dpmpp_2m_sde, dpmpp_sde, dpmpp_3m_sde, unipc)");
     EXPECT_THROW(parse_sampler("DDIM"), Error);
     EXPECT_THROW(parse_sampler(""), Error);
 }

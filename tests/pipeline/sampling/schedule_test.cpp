@@ -150,8 +150,8 @@ TEST(ScheduleConfig, WhatIsNotSupportedIsRefusedByName) {
            "timestep_spacing: \"uniform\" is not supported (known: leading, linspace, trailing)");
     expect({{"final_sigmas_type", "one"}},
            "final_sigmas_type: \"one\" is not supported (known: zero, sigma_min)");
-    for (const char* key : {"thresholding", "use_exponential_sigmas", "use_beta_sigmas",
-                            "use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting"}) {
+    for (const char* key :
+         {"thresholding", "use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting"}) {
         expect({{key, true}}, std::string(key) + ": true is not supported");
         EXPECT_EQ(error_of({{key, false}}), "");
     }
