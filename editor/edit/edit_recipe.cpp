@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "editor/edit/model_changes.h"
 #include "editor/session/bundled_model.h"
 #include "optimize/imagic/fast.h"
 #include "pipeline/files/atomic_file.h"
@@ -55,12 +56,14 @@ std::string fingerprint_at(const fs::path& path) {
 
 fs::path recorded_model(const Session& session) {
     const ModelReference& made_with = session.recipe.model;
+    const std::string& changed = session.recipe.changes.weights;
+    const std::string& weights = changed.empty() ? made_with.fingerprint : changed;
     for (const fs::path& path : {fs::path(made_with.path), default_model(), bundled_model()}) {
-        if (!path.empty() && fingerprint_at(path) == made_with.fingerprint) return path;
+        if (!path.empty() && fingerprint_at(path) == weights) return path;
     }
     throw Error("session " + session.folder.string(),
-                "was made with the model " + made_with.path + " (fingerprint " +
-                    made_with.fingerprint + "), which is not there any more; give its --model");
+                "was made with the model " + made_with.path + " (fingerprint " + weights +
+                    "), which is not there any more; give its --model");
 }
 
 }  // namespace
@@ -82,7 +85,9 @@ void start_again(const Session& start, const Photo& photo, const pipeline::Model
     if (next_stage(start) != Stage::done) refuse("its tuning is not finished");
     if (recipe.mode != Mode::fast || earlier.mode != Mode::fast || earlier.finetune.rank == 0)
         refuse("only a fast tuning starts from another, which must be fast too");
-    if (earlier.model.fingerprint != recipe.model.fingerprint) refuse("it has another model");
+    if (earlier.model.fingerprint != recipe.model.fingerprint ||
+        earlier.changes.prediction != recipe.changes.prediction)
+        refuse("it has another model");
     if (read_file(photo_path(start)) != photo.bytes) refuse("it has another photo");
     if (earlier.crop != recipe.crop || earlier.size != recipe.size)
         refuse("it works on another part of the photo");
@@ -110,6 +115,9 @@ ModelReference reference_to(const pipeline::Model& model) {
 
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults, const Session* start) {
+    if (pipeline::is_inpainting(model))
+        throw Error(model.path.string(),
+                    "is for inpainting, which keepsake generate does with --image and --mask");
     Recipe recipe;
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());
@@ -118,6 +126,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     check_crop(photo, recipe.crop);
     recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
     recipe.model = reference_to(model);
+    recipe.changes = changes_of(model);
     recipe.seed = request.tuning_seed.value_or(recipe.seed);
     if (recipe.mode == Mode::fast) {
         const optimize::TuningOptions fast = optimize::fast_options();
@@ -186,16 +195,31 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
                          : ""));
 }
 
+namespace {
+
+std::string prediction_of(const pipeline::Model& model) {
+    const auto& type = model.loaded_with.prediction_type;
+    return std::string(type ? pipeline::prediction_name(*type) : "");
+}
+
+}  // namespace
+
+bool is_model_of(const Session& session, const pipeline::Model& model) {
+    return model.fingerprint == session.recipe.model.fingerprint &&
+           prediction_of(model) == session.recipe.changes.prediction;
+}
+
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session) {
     fs::path path = request.model.value_or(fs::path());
     if (path.empty()) path = session ? recorded_model(*session) : default_model();
+    const Compute compute = session ? with_changes_of(*session, request.compute) : request.compute;
     pipeline::LoadOptions options;
-    options.device = request.compute.device;
-    options.arithmetic = request.compute.arithmetic;
-    options.prediction_type = request.compute.prediction;
-    options.adapters = request.compute.adapters;
-    options.vae = request.compute.vae;
-    options.clip_skip = request.compute.clip_skip;
+    options.device = compute.device;
+    options.arithmetic = compute.arithmetic;
+    options.prediction_type = compute.prediction;
+    options.adapters = compute.adapters;
+    options.vae = compute.vae;
+    options.clip_skip = compute.clip_skip;
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
     if (session) check_session_model(*session, model);
@@ -204,6 +228,14 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
 
 void check_session_model(const Session& session, const pipeline::Model& model) {
     const ModelReference& made_with = session.recipe.model;
+    const std::string prediction = prediction_of(model),
+                      &made_for = session.recipe.changes.prediction;
+    // Sessions of before it was noted say nothing of it.
+    if (!made_for.empty() && prediction != made_for)
+        throw Error("session " + session.folder.string(),
+                    "was made with --prediction " + made_for + ", not " +
+                        (prediction.empty() ? "without it" : prediction) +
+                        ". Give another --session, or --restart to tune this one anew");
     if (model.fingerprint == made_with.fingerprint) return;
     throw Error("session " + session.folder.string(),
                 "was made with another model: " + made_with.path + " (fingerprint " +

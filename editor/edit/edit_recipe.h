@@ -28,10 +28,13 @@ EtaRange eta_range(const ModelDefaults& defaults, Mode mode);
 // differ.
 void check_same_tuning(const Session& session, const EditRequest& request, const Photo& photo);
 
-// Reads the model of a new session, or (fingerprint given) the one a session was made with: the
-// asked-for path, else the recorded path, else the default model, whichever has the fingerprint.
-// Throws Error naming the session when none has.
+// Reads the model of a new session, or (session given) the one it was made with: the asked-for
+// path, else the recorded path, else the default model, whichever has the fingerprint; with the
+// session's LoRAs, VAE, layer of the text encoder and prediction where the request says none
+// (model_changes.h). Throws Error naming the session when none has.
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
+// Whether this is the session's model, as it was made.
+bool is_model_of(const Session& session, const pipeline::Model& model);
 // Throws Error naming the session when it was made with another model.
 void check_session_model(const Session& session, const pipeline::Model& model);
 

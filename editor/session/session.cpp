@@ -310,6 +310,20 @@ std::string newer_text(const Recipe& recipe) {
                             : "this one does not know, and keeps: " + unknown);
 }
 
+namespace {
+
+std::string changes_text(const ModelChanges& changes) {
+    std::ostringstream text;
+    for (const ModelPart& lora : changes.loras)
+        text << "LoRA: " << lora.path << ", weight " << lora.weight << "\n";
+    if (!changes.vae.path.empty()) text << "VAE: " << changes.vae.path << "\n";
+    if (changes.clip_skip > 0) text << "clip skip: " << changes.clip_skip << "\n";
+    if (!changes.prediction.empty()) text << "prediction: " << changes.prediction << "\n";
+    return text.str();
+}
+
+}  // namespace
+
 std::string describe_session(const fs::path& folder) {
     const Session session = open_session(folder, SessionLock::Access::read);
     const Recipe& recipe = session.recipe;
@@ -324,7 +338,8 @@ std::string describe_session(const fs::path& folder) {
          << "crop: " << recipe.crop.width << "x" << recipe.crop.height << " at " << recipe.crop.x
          << "," << recipe.crop.y << ", worked on at " << worked_on.width << "x" << worked_on.height
          << "\n"
-         << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n";
+         << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n"
+         << changes_text(recipe.changes);
     const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
         text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "
              << rate << ", ";

@@ -115,7 +115,7 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
     const Recipe& recipe = opened.session.recipe;
     opened.draft = draft_of(recipe);
     request_of(opened.draft);  // throws what no field of the window can show
-    if (!bench.model || bench.model->fingerprint != recipe.model.fingerprint)
+    if (!bench.model || !is_model_of(opened.session, *bench.model))
         opened.model = read_model(bench, {}, &opened.session);
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =

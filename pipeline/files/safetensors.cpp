@@ -60,10 +60,12 @@ struct DtypeName {
     std::string_view name;
     at::ScalarType dtype;
 };
-constexpr std::array<DtypeName, 13> dtype_names = {{{"F64", at::kDouble},
+constexpr std::array<DtypeName, 15> dtype_names = {{{"F64", at::kDouble},
                                                     {"F32", at::kFloat},
                                                     {"F16", at::kHalf},
                                                     {"BF16", at::kBFloat16},
+                                                    {"F8_E4M3", at::kFloat8_e4m3fn},
+                                                    {"F8_E5M2", at::kFloat8_e5m2},
                                                     {"I64", at::kLong},
                                                     {"I32", at::kInt},
                                                     {"I16", at::kShort},

@@ -115,12 +115,15 @@ void Weights::keep_stored_precision() {
 }
 
 at::ScalarType Weights::dtype_of(const Source& source) const {
-    const bool half = source.stored == at::kHalf || source.stored == at::kBFloat16;
+    const bool eighth = source.stored == at::kFloat8_e4m3fn || source.stored == at::kFloat8_e5m2;
+    const bool half = eighth || source.stored == at::kHalf || source.stored == at::kBFloat16;
     const bool keeps = keeps_stored_ && half && dtype_ == at::kFloat && device_.is_cpu();
+    // float16 holds every number of both kinds of eight bits.
+    const at::ScalarType kept = eighth ? at::kHalf : source.stored;
     // Small ones (norms, biases, the first and last convolution) are not worth it.
     constexpr std::int64_t small = 1 << 16;
     return keeps && source.shape.size() >= 2 && c10::multiply_integers(source.shape) >= small
-               ? source.stored
+               ? kept
                : dtype_;
 }
 

@@ -5,6 +5,7 @@
 #include "pipeline/networks/lora.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/outside_tools.h"
+#include "tests/editor/test_photo.h"
 #include "tests/pipeline/model/model_on_disk.h"
 
 namespace keepsake::testing {
@@ -57,6 +58,78 @@ TEST_F(AdapterOptions, PromptSyntaxAndNoise) {
     const ProgramRun said = run({"generate", "a (red:1.5) rose", "--prompt-syntax", "a1111",
                                  "--steps", "1", "--size", "64", "--out", "b.png"});
     EXPECT_NE(said.err.find("1.5  \"red\""), std::string::npos) << said.err;
+}
+
+// A session remembers what its model was besides its own files.
+TEST_F(AdapterOptions, SessionsKeepThem) {
+    editor::Pixels grey{64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 128)};
+    save_photo(folder.path / "p.png", grey);
+    const std::filesystem::path vae = folder.path / "v.safetensors";
+    std::filesystem::copy(bundled_model() / "vae/diffusion_pytorch_model.safetensors", vae);
+    std::filesystem::copy(bundled_model() / "vae/config.json", folder.path / "config.json");
+    const std::vector<std::string> with = {"--lora",        lora + ":0.5", "--vae",
+                                           "v.safetensors", "--clip-skip", "2",
+                                           "--prediction",  "epsilon"};
+    const std::vector<std::string> tiny = {"--size",
+                                           "64",
+                                           "--embedding-steps",
+                                           "1",
+                                           "--finetune-steps",
+                                           "1",
+                                           "--steps",
+                                           "2",
+                                           "--eta",
+                                           "1",
+                                           "--no-full",
+                                           "--sampler",
+                                           "ddim",
+                                           "--quiet"};
+    const auto edit = [&](const std::string& out, const std::vector<std::string>& more) {
+        std::vector<std::string> arguments = {"edit", "p.png",     "a red rose", "--out",
+                                              out,    "--session", "s.keepsake"};
+        arguments.insert(arguments.end(), tiny.begin(), tiny.end());
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return run(arguments);
+    };
+    const auto render = [&](const std::string& out) {
+        return run({"render", "s.keepsake", "--out", out, "--eta", "1", "--no-full", "--quiet"});
+    };
+    const ProgramRun made = edit("a.png", with);
+    ASSERT_EQ(made.status, 0) << made.err;
+    const std::string picture = pixel_hash(folder.path / "a.png");
+    const ProgramRun info = run({"info", "s.keepsake"});
+    for (const char* part : {"a.safetensors, weight 0.5\n", "v.safetensors\n", "clip skip: 2\n",
+                             "prediction: epsilon\n"})
+        EXPECT_NE(info.out.find(part), std::string::npos) << part << info.out;
+    // Both without a word of them.
+    ASSERT_EQ(render("b.png").status, 0);
+    EXPECT_EQ(pixel_hash(folder.path / "b.png"), picture);
+    ASSERT_EQ(edit("c.png", {}).status, 0);
+    EXPECT_EQ(pixel_hash(folder.path / "c.png"), picture);
+    const ProgramRun other = edit("d.png", {"--clip-skip", "1"});
+    EXPECT_EQ(other.status, 1);
+    EXPECT_NE(other.err.find("was made with another model"), std::string::npos) << other.err;
+    const ProgramRun predicts = edit("d.png", {"--prediction", "v_prediction"});
+    EXPECT_NE(predicts.err.find("was made with --prediction epsilon, not v_prediction"),
+              std::string::npos)
+        << predicts.err;
+    // Moved into the folder root it is found by its name; gone, or another file, it is named.
+    std::filesystem::create_directories(folder.path / "models/VAE");
+    std::filesystem::rename(vae, folder.path / "models/VAE/v.safetensors");
+    std::filesystem::rename(folder.path / "config.json", folder.path / "models/VAE/config.json");
+    ASSERT_EQ(render("b.png").status, 0);
+    EXPECT_EQ(pixel_hash(folder.path / "b.png"), picture);
+    const std::string bytes = read_file(folder.path / lora);
+    write_bytes(folder.path / lora, bytes + "x");
+    const ProgramRun changed = render("b.png");
+    EXPECT_EQ(changed.status, 1);
+    EXPECT_NE(changed.err.find("was made with the LoRA"), std::string::npos) << changed.err;
+    EXPECT_NE(changed.err.find("which has changed since"), std::string::npos) << changed.err;
+    std::filesystem::remove(folder.path / lora);
+    const ProgramRun gone = render("b.png");
+    EXPECT_NE(gone.err.find("which is not there any more; put it back, or give it by --lora"),
+              std::string::npos)
+        << gone.err;
 }
 
 TEST_F(AdapterOptions, InfoAndErrors) {

@@ -254,8 +254,28 @@ TEST(Safetensors, MetadataThatIsNone) {
 }
 
 TEST(Safetensors, UnsupportedDtypeIsNamed) {
-    EXPECT_EQ(why_not_entry(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"),
-              "tensor 't': has dtype F8_E4M3, which is not supported; convert it to F16 or F32");
+    EXPECT_EQ(why_not_entry(R"({"dtype":"F8_E8M0","shape":[8],"data_offsets":[0,8]})"),
+              "tensor 't': has dtype F8_E8M0, which is not supported; convert it to F16 or F32");
+}
+
+// By the tables of Micikevicius et al., arXiv 2209.05433: four bits of exponent and three of
+// mantissa without infinities, and five and two.
+TEST(Safetensors, FloatsOfEightBits) {
+    const auto read = [](const char* dtype, const std::string& bytes) {
+        const TemporaryFolder folder;
+        const std::string header =
+            std::string(R"({"t":{"dtype":")") + dtype + R"(","shape":[4],"data_offsets":[0,4]}})";
+        write_bytes(folder.path / "a.safetensors", file_bytes(header, 0) + bytes);
+        const SafetensorsFile file(folder.path / "a.safetensors");
+        EXPECT_EQ(safetensors_dtype_name(file.tensors().at("t").dtype), dtype);
+        EXPECT_TRUE(at::equal(file.read("t", at::kHalf).to(at::kFloat), file.read("t", at::kFloat)))
+            << "float16 holds them";
+        return file.read("t", at::kFloat);
+    };
+    EXPECT_TRUE(at::equal(read("F8_E4M3", {'\x38', '\xB9', '\x7E', '\x01'}),
+                          at::tensor({1.0, -1.125, 448.0, 0.001953125}, at::kFloat)));
+    EXPECT_TRUE(at::equal(read("F8_E5M2", {'\x3C', '\xBD', '\x7B', '\x01'}),
+                          at::tensor({1.0, -1.25, 57344.0, 1.52587890625e-05}, at::kFloat)));
 }
 
 TEST(Safetensors, OffsetsThatDoNotFitDtypeAndShape) {

@@ -96,5 +96,26 @@ TEST(ModelOverrides, AnotherVae) {
                     "v.safetensors: is no VAE");
 }
 
+// As people store them for small cards: weights of eight bits, everything else as it was.
+TEST(ModelOverrides, WeightsOfEightBitsOpen) {
+    const at::NoGradGuard no_grad;
+    const testing::ModelFolder folder;
+    const std::string name = "unet/diffusion_pytorch_model.safetensors";
+    TensorMap tensors = read_safetensors(testing::bundled_model() / name), widened;
+    for (auto& [key, tensor] : tensors) {
+        if (tensor.dim() >= 2) tensor = tensor.to(at::kFloat8_e4m3fn);
+        widened[key] = tensor.to(at::kFloat);
+    }
+    folder.replace(name, tensors);
+    const Model small = load_model(folder.path);
+    const testing::ModelFolder wide;
+    wide.replace(name, widened);
+    const Model large = load_model(wide.path);
+    const Tensor x = randn({1, large.unet.config().in_channels, 8, 8}, make_generator(1));
+    const Tensor text = encode_text(large, "a rose"), t = at::full({1}, 400.0);
+    EXPECT_TRUE(at::equal(small.unet(x, t, text), large.unet(x, t, text)));
+    EXPECT_NE(small.fingerprint, large.fingerprint);
+}
+
 }  // namespace
 }  // namespace keepsake::pipeline
