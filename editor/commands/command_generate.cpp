@@ -25,6 +25,8 @@ struct GenerateArguments {
     bool parameters = true;
     std::optional<std::string> syntax, rng;
     std::optional<double> strength;
+    std::optional<std::string> mask;
+    bool full = true;
 };
 
 void add_options(CLI::App& command, GenerateArguments& arguments) {
@@ -60,7 +62,16 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
     command.add_option("--image", arguments.image, "Image to image: the photo to start from")
         ->type_name("FILE");
     command.add_option("--strength", arguments.strength,
-                       "With --image: 0 (the photo) to 1 (all new); default 0.8");
+                       "With --image: 0 (the photo) to 1 (all new); default 0.8, with --mask 1");
+    command
+        .add_option("--mask", arguments.mask,
+                    "With --image: the picture of what is drawn anew, white on black, of the "
+                    "photo's size or the crop's shape. By any model, and best by one made for "
+                    "inpainting. What comes out is the photo itself, outside the mask unchanged")
+        ->type_name("FILE");
+    command.add_flag("--full,!--no-full", arguments.full,
+                     "With --mask: write the photo at its own size (default), or the model's "
+                     "picture");
     command
         .add_option("--crop", arguments.crop,
                     "With --image: x,y,w,h, the part to start from; default: the whole")
@@ -163,8 +174,13 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
     request.image = arguments.image;
     require(arguments.image || !arguments.strength, "--strength", "is only for --image");
     require(arguments.image || !arguments.crop, "--crop", "is only for --image");
+    require(arguments.image || !arguments.mask, "--mask", "is only for --image");
+    require(!arguments.mask || !arguments.mask->empty(), "--mask", "is empty");
+    require(arguments.mask || arguments.full, "--no-full", "is only for --mask");
+    if (arguments.mask) request.mask = *arguments.mask;
+    request.full = arguments.full;
     if (arguments.crop) request.crop = parse_crop(*arguments.crop);
-    request.strength = arguments.strength.value_or(request.strength);
+    request.strength = arguments.strength.value_or(arguments.mask ? 1 : request.strength);
     require(request.strength >= 0 && request.strength <= 1, "--strength", "is not between 0 and 1");
     require(!arguments.latents_in || request.seeds.size() == 1, "--latents-in",
             "stands for the seed's noise: give one --seed");
