@@ -84,12 +84,15 @@ void run_steps(const TrainingRecipe& recipe, const StageOptions& options, Traini
     state.optimiser = adam.state();
     const Activations activations = plan_activations(recipe, options, controls);
     const Learning learning(recipe.learns);
+    TensorMap decaying = recipe.learns;
+    if (recipe.decays)
+        std::erase_if(decaying, [&](const auto& one) { return !recipe.decays(one.first); });
     while (state.steps < options.steps) {
         const double loss = backward(recipe, recipe.draw(state.steps), activations);
         check_finite(loss, recipe.name, state.steps);
         if (recipe.max_gradient_norm > 0) clip_gradients(recipe.learns, recipe.max_gradient_norm);
         const double rate = recipe.rate ? recipe.rate(state.steps) : rate_at(options, state.steps);
-        if (recipe.weight_decay > 0) decay_weights(recipe.learns, rate * recipe.weight_decay);
+        if (recipe.weight_decay > 0) decay_weights(decaying, rate * recipe.weight_decay);
         adam.step(rate);
         state.losses.training.push_back(loss);
         // With its last step a stage hands over no optimiser state: what is saved from here on

@@ -40,6 +40,8 @@ struct TrainingRecipe {
     std::function<double(std::int64_t step)> rate;
     // Decoupled from the gradients, as AdamW's (training/clipping.h). 0: plain Adam.
     double weight_decay = 0;
+    // Which of what learns decays, by name. None: all of it.
+    std::function<bool(const std::string& name)> decays;
     double max_gradient_norm = 0;      // training/clipping.h; 0: gradients are not clipped
     std::int64_t samples_at_once = 1;  // the most of a step that are computed together
     // Bytes of activations that `samples` keep for their backward pass

@@ -52,6 +52,12 @@ Weights Weights::from_tensors(TensorMap tensors, std::string component) {
     return Weights(std::move(sources), std::move(component));
 }
 
+Weights Weights::fresh(Maker make, std::string component) {
+    Weights weights({}, std::move(component));
+    weights.make_ = std::move(make);
+    return weights;
+}
+
 void Weights::set_target(at::ScalarType dtype, at::Device device) {
     dtype_ = dtype;
     device_ = device;
@@ -128,6 +134,10 @@ at::ScalarType Weights::dtype_of(const Source& source) const {
 }
 
 Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
+    if (make_ && !sources_.contains(name))
+        sources_[name] = {
+            shape.vec(), at::kFloat,
+            [make = make_, name, made = shape.vec()](at::ScalarType) { return make(name, made); }};
     const auto found = sources_.find(name);
     const bool missing = found == sources_.end();
     const bool pointwise = !missing && is_pointwise_convolution_of(found->second.shape, shape);

@@ -23,6 +23,11 @@ class Weights {
     // From tensors in memory; take() shares their storage where dtype, device and layout fit.
     static Weights from_tensors(TensorMap tensors, std::string component = "weights");
 
+    // Of a network that begins from nothing: whatever is asked for is there, as `make` makes it of
+    // its name and shape, float32 on the CPU.
+    using Maker = std::function<Tensor(const std::string& name, at::IntArrayRef shape)>;
+    static Weights fresh(Maker make, std::string component = "weights");
+
     // One entry per tensor: its shape, how it is stored, and a function that reads it as the given
     // dtype on CPU.
     struct Source {
@@ -84,6 +89,7 @@ class Weights {
     const std::string& name_in_file(const std::string& name) const;
 
     std::map<std::string, Source> sources_;
+    Maker make_;                                        // of fresh()
     std::map<std::string, std::string> names_in_file_;  // of the renamed ones
     std::string component_;
     at::ScalarType dtype_ = at::kFloat;

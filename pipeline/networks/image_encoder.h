@@ -1,0 +1,58 @@
+// CLIP's image transformer (Radford et al., arXiv 2103.00020; ViT, Dosovitskiy et al., arXiv
+// 2010.11929) as transformers' CLIPVisionModel computes it.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "pipeline/networks/layers.h"
+
+namespace keepsake::pipeline {
+
+struct ImageEncoderConfig {
+    std::int64_t image_size = 224;  // pixels, of a square
+    std::int64_t patch_size = 32;
+    std::int64_t num_channels = 3;
+    std::int64_t hidden_size = 768;
+    std::int64_t intermediate_size = 3072;
+    std::int64_t num_hidden_layers = 12;
+    std::int64_t num_attention_heads = 12;
+    double layer_norm_eps = 1e-5;
+    std::string hidden_act = "quick_gelu";  // quick_gelu, gelu
+
+    std::int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+    // From the `vision_config` of a transformers config.json. Throws Error naming every key that is
+    // missing or not supported.
+    static ImageEncoderConfig from_json(const nlohmann::json& config);
+};
+
+class ImageEncoder {
+  public:
+    // Takes every tensor from `weights` (names with or without the prefix "vision_model.") and
+    // calls weights.finish(): throws Error naming all tensors that do not fit. Passed over:
+    // position_ids of older files.
+    ImageEncoder(ImageEncoderConfig config, Weights weights);
+
+    // pictures: (B, num_channels, image_size, image_size), normalised as the model wants it -> (B,
+    // hidden_size): the class token after post_layernorm. Throws Error naming another shape.
+    Tensor operator()(const Tensor& pictures) const;
+
+    const ImageEncoderConfig& config() const { return config_; }
+    const TensorMap& parameters() const { return parameters_; }  // by name, without the prefix
+
+  private:
+    struct Layer {
+        LayerNorm norm1, norm2;
+        Linear q, k, v, out, fc1, fc2;
+    };
+    Tensor activation(const Tensor& x) const;
+
+    ImageEncoderConfig config_;
+    Tensor class_embedding_, patch_embedding_, position_embedding_;
+    LayerNorm pre_norm_, post_norm_;
+    std::vector<Layer> layers_;
+    TensorMap parameters_;
+};
+
+}  // namespace keepsake::pipeline
