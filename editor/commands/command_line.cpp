@@ -106,6 +106,8 @@ int run_command_line(int argc, const char* const* argv) {
     add_compare(app, chosen);
     add_learn(app, chosen);
     add_distil(app, chosen);
+    add_train(app, chosen);
+    add_score(app, chosen);
     if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())
         return report(fault, wrong_usage);
     const int status = parse(app, argc, argv);

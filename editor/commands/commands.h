@@ -28,5 +28,7 @@ void add_tokenize(CLI::App& app, Command& chosen);
 void add_compare(CLI::App& app, Command& chosen);
 void add_learn(CLI::App& app, Command& chosen);  // and its commands: commands_learn.h
 void add_distil(CLI::App& app, Command& chosen);
+void add_score(CLI::App& app, Command& chosen);
+void add_train(CLI::App& app, Command& chosen);  // likewise: commands_train.h
 
 }  // namespace keepsake::editor

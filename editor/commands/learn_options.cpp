@@ -216,6 +216,15 @@ void run_learn(const LearnRequest& request, const LearnArguments& arguments,
             line["best"] = {{"step", result.best->step},
                             {"loss", result.best->loss},
                             {"file", result.best_file.string()}};
+        if (!result.words.empty()) {
+            line["words"] = {{"gap", optimize::words_gap(result.words)},
+                             {"timesteps", nlohmann::json::array()}};
+            for (const optimize::WordsLoss& loss : result.words)
+                line["words"]["timesteps"].push_back({{"timestep", loss.timestep},
+                                                      {"right", loss.right},
+                                                      {"wrong", loss.wrong},
+                                                      {"without", loss.without}});
+        }
         if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
         std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
         return;

@@ -13,6 +13,7 @@
 #include "editor/edit/learn_settings.h"
 #include "editor/edit/model_folder.h"
 #include "editor/edit/render.h"
+#include "editor/edit/train_pictures.h"
 #include "editor/session/run_folder.h"
 #include "editor/session/sample_prompts.h"
 #include "pipeline/files/own_folder.h"
@@ -39,7 +40,11 @@ pipeline::Model load(const LearnRequest& request) {
     where.model = request.model;
     where.compute = request.compute;
     where.compute.arithmetic = pipeline::Arithmetic::float32;  // it learns
-    return load_session_model(where, nullptr);
+    pipeline::Model model = load_session_model(where, nullptr);
+    if (request.kind == LearnKind::unet)
+        begin_unet(request.unet, request.size.value_or(static_cast<int>(model.native_size())),
+                   request.seed, model);
+    return model;
 }
 
 LearnPlan plan_of(const LearnRequest& request, const pipeline::Model& model,
@@ -108,6 +113,7 @@ class Run {
     void save();
     void save_if_due();
     void after_evaluation(Monitor& monitor);
+    void measure_words();
     LearnedFacts facts() const;
     std::string name_of_step(std::int64_t step) const;
     LearnResult result();
@@ -118,7 +124,10 @@ class Run {
     std::vector<SamplePrompt> prompts_;
     const LearnControls& controls_;
     std::vector<LearnPicture> pictures_;
+    std::vector<LearnPicture> held_out_;  // of a U-Net
+    std::vector<optimize::WordsLoss> words_;
     std::int64_t prior_pictures_ = 0;
+    const optimize::PictureTask* task_ = nullptr;  // while it runs
     LearnedPictures learned_;
     fs::path sheet_;
     Clock::time_point saved_ = Clock::now();
@@ -128,6 +137,14 @@ class Run {
 void Run::encode(Monitor& monitor) {
     const fs::path cache = own_folder(folder_.folder, "latents");
     pictures_ = encode_set(plan_.model, plan_.set, plan_.size, plan_.prompt, cache, monitor);
+    if (request_.kind == LearnKind::unet) {
+        const at::Tensor apart = held_out(plan_.set, request_.unet.held_out);
+        std::vector<LearnPicture> learned;
+        for (std::size_t i = 0; i < pictures_.size(); ++i)
+            (apart[static_cast<std::int64_t>(i)].item<bool>() ? held_out_ : learned)
+                .push_back(std::move(pictures_[i]));
+        pictures_ = std::move(learned);
+    }
     if (plan_.class_prompt.empty()) return;
     PictureSet of_class = plan_.prior_set;
     if (!request_.prior.folder) {
@@ -208,11 +225,22 @@ LearnedFacts Run::facts() const {
     return {request_, plan_.model, plan_.set, plan_.size.side, prior_pictures_, learned_.steps};
 }
 
+// By what was held out; where that is too little, by what is learned.
+void Run::measure_words() {
+    if (request_.kind != LearnKind::unet) return;
+    const std::optional<pipeline::UNet> average = averaged_unet(learned_);
+    const pipeline::UNet& unet = average ? *average : *learned_.unet;
+    words_ = optimize::check_words(*task_, unet, held_out_);
+    if (words_.empty()) words_ = optimize::check_words(*task_, unet, pictures_);
+    note_words(folder_.folder, learned_.steps, words_);
+}
+
 // Of all weights no file on the way: each would be a model.
 void Run::after_evaluation(Monitor& monitor) {
     if (!request_.options.all_weights)
         write_learned(own_folder(folder_.folder, "checkpoints"), name_of_step(learned_.steps),
                       facts(), learned_);
+    measure_words();
     draw_samples(folder_.folder, prompts_, plan_.model, learned_, monitor);
     sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
 }
@@ -224,6 +252,7 @@ LearnResult Run::result() {
     result.loss_before = learned_.losses.before;
     result.loss_after = learned_.losses.after;
     result.steps = learned_.steps;
+    result.words = words_;
     std::vector<optimize::Evaluation> all = learned_.evaluations;
     if (learned_.losses.after && (all.empty() || all.back().step != learned_.steps))
         all.push_back({learned_.steps, *learned_.losses.after});
@@ -246,6 +275,7 @@ LearnResult Run::go(Monitor& monitor) {
         [this](const std::string& caption) { return token_ids(plan_.model, caption); },
         pictures_,
         request_.seed};
+    task_ = &task;
     restore(task);
     const int threads = set_threads(request_.compute.threads, plan_.model, plan_.size.side);
     const Clock::time_point begin = Clock::now();
@@ -269,6 +299,7 @@ LearnResult Run::go(Monitor& monitor) {
         throw;
     }
     save();
+    measure_words();
     if (request_.every > 0) sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
     LearnResult done = result();
     done.seconds = seconds_since(begin);

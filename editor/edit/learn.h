@@ -1,5 +1,5 @@
-// From pictures to what a model has learned of them: `keepsake learn subject` and `learn captions`
-// without the command line.
+// From pictures to what a model has learned of them: `keepsake learn subject`, `learn captions` and
+// `train unet` without the command line.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "editor/edit/device.h"
+#include "editor/edit/train_unet.h"
 #include "optimize/learn/pictures.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
 
-enum class LearnKind { subject, captions };
+enum class LearnKind { subject, captions, unet };
 
 // Prior preservation: what the kind of thing looked like before.
 struct PriorRequest {
@@ -32,6 +33,7 @@ struct LearnRequest {
     // subject: the words that will call it, "sks flower".
     std::string token;
     PriorRequest prior;
+    UNetRequest unet;           // of that kind alone, whose options say all_weights
     std::filesystem::path out;  // the run's folder (editor/session/run_folder.h)
     std::string name;           // of the finished file, without its ending
     optimize::PictureOptions options = optimize::subject_options();
@@ -57,6 +59,7 @@ struct LearnResult {
     // Of the evaluations the smallest: the steps done, its loss, and the file of then.
     std::optional<optimize::Evaluation> best;
     std::filesystem::path best_file;
+    std::vector<optimize::WordsLoss> words;  // of a U-Net: the last measurement
     std::int64_t steps = 0;
     double seconds = 0;  // of learning alone
     int threads = 1;

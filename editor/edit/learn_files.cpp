@@ -7,6 +7,7 @@
 #include "editor/edit/draw_pictures.h"
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/model_folder.h"
+#include "editor/edit/train_vae.h"
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/photo.h"
@@ -90,6 +91,11 @@ fs::path write_model(const fs::path& folder, const std::string& name, const Lear
     write_unet_weights(to, weights("unet", learned.unet->parameters()));
     if (learned.text_encoder)
         write_text_encoder_weights(to, weights("text_encoder", learned.text_encoder->parameters()));
+    if (facts.request.kind == LearnKind::unet) {
+        write_unet_configs(to, facts.model.unet.config(), facts.model.schedule.config);
+        if (!facts.request.compute.vae.empty())
+            write_vae(own_folder(to, "vae"), facts.model.vae, facts.side);
+    }
     return to;
 }
 
@@ -234,12 +240,14 @@ void draw_samples(const fs::path& folder, const std::vector<SamplePrompt>& promp
                   const pipeline::Model& model, const LearnedPictures& learned, Monitor& monitor) {
     pipeline::SampleOptions sample;
     apply(load_model_defaults(model.path).sample, sample);
-    draw_samples(folder, learned.steps, prompts,
-                 {model,
-                  sample,
-                  {learned.unet ? &*learned.unet : nullptr,
-                   learned.text_encoder ? &*learned.text_encoder : nullptr}},
-                 monitor);
+    const std::optional<pipeline::UNet> average = averaged_unet(learned);
+    const pipeline::UNet* now = learned.unet ? &*learned.unet : nullptr;
+    draw_samples(
+        folder, learned.steps, prompts,
+        {model,
+         sample,
+         {average ? &*average : now, learned.text_encoder ? &*learned.text_encoder : nullptr}},
+        monitor);
 }
 
 void draw_samples(const fs::path& folder, std::int64_t step,

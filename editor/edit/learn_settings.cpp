@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "editor/edit/network_configs.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/fingerprint.h"
 #include "pipeline/networks/activation_bytes.h"
@@ -13,21 +14,6 @@ namespace {
 
 using nlohmann::ordered_json;
 using optimize::PictureOptions;
-
-// Of the pictures and what is said of them.
-std::string fingerprint_of_set(const PictureSet& set) {
-    Fingerprint fingerprint;
-    for (const SetPicture& picture : set.pictures) {
-        fingerprint.add(picture.fingerprint);
-        fingerprint.add(std::to_string(picture.repeats));
-        for (const std::string& caption : picture.captions) {
-            fingerprint.end_part();
-            fingerprint.add(caption);
-        }
-        fingerprint.end_part();
-    }
-    return fingerprint.text();
-}
 
 std::string gib(double bytes) {
     char text[32];
@@ -96,11 +82,27 @@ void describe_captions(const LearnPlan& plan, std::vector<std::string>& lines) {
 
 }  // namespace
 
+std::string fingerprint_of_set(const PictureSet& set) {
+    Fingerprint fingerprint;
+    for (const SetPicture& picture : set.pictures) {
+        fingerprint.add(picture.fingerprint);
+        fingerprint.add(std::to_string(picture.repeats));
+        for (const std::string& caption : picture.captions) {
+            fingerprint.end_part();
+            fingerprint.add(caption);
+        }
+        fingerprint.end_part();
+    }
+    return fingerprint.text();
+}
+
 RunRecipe run_recipe(const LearnPlan& plan) {
     const LearnRequest& request = plan.request;
     const PictureOptions& options = request.options;
     RunRecipe recipe;
-    recipe.what = request.kind == LearnKind::subject ? "learn subject" : "learn captions";
+    recipe.what = request.kind == LearnKind::subject ? "learn subject"
+                  : request.kind == LearnKind::unet  ? "train unet"
+                                                     : "learn captions";
     ordered_json& s = recipe.settings;
     s["model"] = plan.model.fingerprint;
     s["pictures"] = fingerprint_of_set(plan.set);
@@ -141,6 +143,14 @@ RunRecipe run_recipe(const LearnPlan& plan) {
         s["lora_start"] = static_cast<int>(options.lora.start);
     }
     s["ema"] = options.ema ? options.ema->decay : 0.0;
+    if (request.kind == LearnKind::unet) {
+        s["unet"] = config_json(plan.model.unet.config());
+        s["from"] = request.unet.from ? checked_utf8(request.unet.from->string()) : "";
+        s["prediction"] =
+            std::string(pipeline::prediction_name(plan.model.schedule.config.prediction_type));
+        s["zero_snr"] = request.unet.zero_snr;
+        s["held_out"] = request.unet.held_out;
+    }
     recipe.hints["model"] = checked_utf8(plan.model.path.string());
     recipe.hints["name"] = request.name;
     ordered_json names = ordered_json::array();
@@ -201,7 +211,7 @@ void check_plan(const LearnPlan& plan) {
     const PictureOptions& options = request.options;
     if (!options.all_weights && options.lora.rank < 1)
         throw Error("--rank", std::to_string(options.lora.rank) + " is not positive");
-    if (request.kind == LearnKind::captions &&
+    if (request.kind != LearnKind::subject &&
         plan.set.without_caption() == static_cast<std::int64_t>(plan.set.pictures.size()))
         throw Error(request.pictures.front().string(),
                     "none of its pictures has a caption: put a .txt beside each, or a "

@@ -26,6 +26,9 @@ struct LearnPlan {
 
 RunRecipe run_recipe(const LearnPlan& plan);
 
+// Of the pictures and what is said of them.
+std::string fingerprint_of_set(const PictureSet& set);
+
 // Lines for `--check`: pictures, sizes, captions and those that are cut, steps, memory.
 std::vector<std::string> describe_plan(const LearnPlan& plan);
 

@@ -42,6 +42,12 @@ void write_image(const std::filesystem::path& path, const Pixels& pixels, const 
     write_file_atomically(path, encode_photo(path, image.get(), {}, {.quality = notes.quality}));
 }
 
+std::string png_bytes(const Pixels& pixels) {
+    start_vips();
+    const std::string name = "picture.png";
+    return encode_photo(name, vips_image_of(pixels, name).get(), {}, {});
+}
+
 std::optional<std::string> read_image_recipe(const std::filesystem::path& path) {
     start_vips();
     const std::string bytes = read_file(path);

@@ -26,6 +26,9 @@ struct ImageNotes {
 void write_image(const std::filesystem::path& path, const Pixels& pixels,
                  const ImageNotes& notes = {});
 
+// The bytes of a PNG, for a page that carries its pictures in itself. Throws Error.
+std::string png_bytes(const Pixels& pixels);
+
 // The recipe in an image that Keepsake made: a PNG's text chunk, or (exported photos of every
 // format) its XMP; none when there is none. Throws Error naming the
 // path when it cannot be read as an image.

@@ -24,4 +24,8 @@ std::filesystem::path bundled_tokenizer() {
     return bundled_model() / "tokenizer";
 }
 
+std::filesystem::path bundled_digits() {
+    return bundled_model().parent_path().parent_path() / "digits";
+}
+
 }  // namespace keepsake::editor

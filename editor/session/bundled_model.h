@@ -15,4 +15,7 @@ std::filesystem::path bundled_model();
 // CLIP's vocabulary and merges, which single-file checkpoints do without: the bundled model's.
 std::filesystem::path bundled_tokenizer();
 
+// The handwritten digits that `keepsake train digits` learns from, beside the models.
+std::filesystem::path bundled_digits();
+
 }  // namespace keepsake::editor

@@ -1,0 +1,102 @@
+// keepsake train clip
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "editor/commands/commands_train.h"
+#include "editor/commands/train_options.h"
+#include "editor/edit/train_clip.h"
+
+namespace keepsake::editor {
+namespace {
+
+struct ClipArguments {
+    TrainArguments train;
+    double held_out = TrainClipRequest{}.held_out;
+};
+
+TrainSteps default_steps() {
+    const optimize::ClipOptions defaults = optimize::clip_options();
+    return {defaults.stage.steps,           defaults.stage.batch_size, defaults.schedule.rate,
+            defaults.schedule.warmup_steps, defaults.weight_decay,     0};
+}
+
+void add_options(CLI::App& command, ClipArguments& arguments) {
+    add_train_places(command, arguments.train, "clip");
+    command
+        .add_option("--config", arguments.train.config,
+                    "The build: a config.json of transformers' CLIPModel, or a folder with one; "
+                    "default: a small one with the default model's text encoder")
+        ->type_name("PATH");
+    command
+        .add_option("--from", arguments.train.from,
+                    "Go on from this CLIP, a folder of transformers'; default: from nothing")
+        ->type_name("FOLDER");
+    add_train_steps(command, arguments.train, default_steps());
+    command.add_option("--held-out", arguments.held_out,
+                       "Percent of the pictures that are not learned from, to measure by; "
+                       "default " +
+                           number_text(arguments.held_out));
+    add_train_run(command, arguments.train, -1);
+}
+
+TrainClipRequest request_of(const ClipArguments& arguments) {
+    const TrainArguments& given = arguments.train;
+    TrainClipRequest request;
+    const TrainPlaces places = train_places(given, "clip");
+    request.pictures = places.pictures;
+    request.out = places.out;
+    request.name = places.name;
+    if (given.config) request.config = *given.config;
+    if (given.from) request.from = *given.from;
+    TrainSteps steps = default_steps();
+    read_train_steps(given, steps);
+    optimize::ClipOptions& options = request.options;
+    options.stage.steps = steps.steps;
+    options.stage.batch_size = steps.batch;
+    options.schedule.rate = steps.rate;
+    options.schedule.warmup_steps = steps.warm_up;
+    options.weight_decay = steps.weight_decay;
+    require(steps.batch >= 2, "--batch", "a pair needs others to be told from");
+    require(arguments.held_out >= 0 && arguments.held_out <= 50, "--held-out",
+            "is not between 0 and 50");
+    request.held_out = arguments.held_out;
+    request.seed = given.seed;
+    request.restart = given.restart;
+    request.compute = start_run(given.run);
+    return request;
+}
+
+void report(const TrainClipResult& result, bool json) {
+    if (!json) {
+        std::cout << result.folder.string() << "\n";
+        return;
+    }
+    nlohmann::ordered_json line;
+    line["file"] = result.folder.string();
+    line["steps"] = result.steps;
+    line["seconds"] = result.seconds;
+    line["pictures"] = {{"learned_from", result.learned_from}, {"held_out", result.held_out}};
+    line["loss"] = result.loss;
+    line["scale"] = result.scale;
+    line["found"] = result.found ? nlohmann::ordered_json(*result.found) : nullptr;
+    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+}  // namespace
+
+void add_train_clip(CLI::App& train, Command& chosen) {
+    CLI::App& command = *train.add_subcommand(
+        "clip", "A CLIP: texts and pictures that belong together, from pictures with captions");
+    const auto arguments = std::make_shared<ClipArguments>();
+    add_options(command, *arguments);
+    command.callback([&chosen, arguments] {
+        chosen = [arguments](const Interrupt& interrupt) {
+            const TrainClipRequest request = request_of(*arguments);
+            Monitor monitor = terminal_monitor(arguments->train.run, interrupt);
+            report(train_clip_run(request, monitor, print_warning), arguments->train.json);
+        };
+    });
+}
+
+}  // namespace keepsake::editor
