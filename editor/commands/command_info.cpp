@@ -14,6 +14,7 @@
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/printable_text.h"
 #include "pipeline/model/describe_model.h"
+#include "pipeline/text/added_words.h"
 
 namespace keepsake::editor {
 namespace {
@@ -70,6 +71,15 @@ fs::path tokenizer_folder(const fs::path& model) {
     return type_at(beside) == fs::file_type::directory ? beside : bundled_tokenizer();
 }
 
+pipeline::Tokenizer with_words(pipeline::Tokenizer tokenizer,
+                               const std::vector<WordSource>& sources) {
+    for (const WordSource& source : sources)
+        for (const auto& word : pipeline::read_word_file(source.path, {{}, source.name}).words)
+            tokenizer = tokenizer.with_words(
+                {{word.name, static_cast<std::size_t>(word.vectors.size(0))}}, tokenizer.next_id());
+    return tokenizer;
+}
+
 }  // namespace
 
 void add_info(CLI::App& app, Command& chosen) {
@@ -92,12 +102,14 @@ void add_tokenize(CLI::App& app, Command& chosen) {
     const auto text = std::make_shared<std::string>();
     const auto run = std::make_shared<RunArguments>();
     command.add_option("TEXT", *text, "The text; it may be empty")->required();
+    add_word_options(command, *run);
     add_run_options(command, *run);
     command.callback([&chosen, text, run] {
         chosen = [text, run](const Interrupt&) {
-            start_run(*run);
-            const pipeline::Tokenizer tokenizer(
-                tokenizer_folder(model_path(*run).value_or(default_model())));
+            const Compute compute = start_run(*run);
+            const pipeline::Tokenizer tokenizer = with_words(
+                pipeline::Tokenizer(tokenizer_folder(model_path(*run).value_or(default_model()))),
+                compute.words);
             const pipeline::Tokenized tokens = tokenizer(*text);
             if (tokens.cut_tokens > 0) {
                 print_warning("text: is " + std::to_string(tokens.cut_tokens) +

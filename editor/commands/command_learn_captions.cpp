@@ -28,6 +28,7 @@ void add_learn_captions(CLI::App& learn, Command& chosen) {
                     "or sub-folders <repeats>_<words>")
         ->type_name("PATH")
         ->required();
+    add_network_options(command, *arguments, optimize::caption_options());
     add_learn_options(command, *arguments, optimize::caption_options());
     command.callback([&chosen, arguments] {
         chosen = [arguments](const Interrupt& interrupt) {

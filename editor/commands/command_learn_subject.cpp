@@ -42,6 +42,7 @@ void add_options(CLI::App& command, SubjectArguments& arguments) {
         .add_option("--prior", arguments.prior,
                     "With --class: the loss as diffusers' scripts have it (default) or kohya's")
         ->type_name("diffusers|kohya");
+    add_network_options(command, arguments.learn, defaults);
     add_learn_options(command, arguments.learn, defaults);
 }
 

@@ -52,6 +52,28 @@ std::optional<pipeline::PredictionType> prediction(const RunArguments& arguments
     }
 }
 
+// "FILE", "FILE:NAME" or several, "FILE,FILE"; a file may have such signs in its own name.
+std::vector<WordSource> parse_words(const std::string& text) {
+    if (const auto whole = find_file(FileKind::embedding, text)) return {{*whole, {}}};
+    std::vector<WordSource> words;
+    std::string_view rest(text);
+    while (true) {
+        const std::string item(rest.substr(0, rest.find(',')));
+        require(!item.empty(), "--embedding", "'" + checked_utf8(text) + "' has no file in it");
+        const auto file = find_file(FileKind::embedding, item);
+        const std::size_t colon = item.rfind(':');
+        if (file || colon == item.npos) {
+            words.push_back({file.value_or(item), {}});
+        } else {
+            const std::string path = item.substr(0, colon);
+            const std::string name = checked_text("--embedding", item.substr(colon + 1));
+            words.push_back({find_file(FileKind::embedding, path).value_or(path), name});
+        }
+        if (item.size() == rest.size()) return words;
+        rest.remove_prefix(item.size() + 1);
+    }
+}
+
 // What add_model_options declares.
 void set_model_options(const RunArguments& arguments, Compute& compute) {
     for (const std::string& text : arguments.lora) {
@@ -63,6 +85,8 @@ void set_model_options(const RunArguments& arguments, Compute& compute) {
             throw UsageError("--lora", error.what());
         }
     }
+    for (const std::string& text : arguments.embedding)
+        for (WordSource& word : parse_words(text)) compute.words.push_back(std::move(word));
     require(!arguments.vae || !arguments.vae->empty(), "--vae", "is empty");
     if (arguments.vae)
         compute.vae = find_file(FileKind::vae, *arguments.vae).value_or(*arguments.vae);
@@ -77,7 +101,18 @@ void require(bool allowed, const std::string& option, const std::string& why) {
     if (!allowed) throw UsageError(option, why);
 }
 
+void add_word_options(CLI::App& command, RunArguments& arguments) {
+    command
+        .add_option("--embedding", arguments.embedding,
+                    "FILE[:NAME][,FILE...], as often as needed: words of textual inversion, for "
+                    "the texts; NAME: what to call it instead of the file's own")
+        ->type_name("FILE")
+        ->take_all()
+        ->allow_extra_args(false);
+}
+
 void add_model_options(CLI::App& command, RunArguments& arguments) {
+    add_word_options(command, arguments);
     command
         .add_option("--lora", arguments.lora,
                     "FILE[:WEIGHT], as often as needed: a LoRA or a relative of it (LoCon, LoHa, "

@@ -19,11 +19,13 @@ struct RunArguments {
     std::optional<int> threads;
     bool quiet = false;
     // add_model_options
-    std::vector<std::string> lora;
+    std::vector<std::string> lora, embedding;
     std::optional<std::string> vae;
     std::optional<int> clip_skip;
 };
-// --lora (several), --vae, --clip-skip: of commands that load a whole model.
+// --embedding (several): of commands that take a text.
+void add_word_options(CLI::App& command, RunArguments& arguments);
+// Likewise, and --lora (several), --vae, --clip-skip: of commands that load a whole model.
 void add_model_options(CLI::App& command, RunArguments& arguments);
 void add_run_options(CLI::App& command, RunArguments& arguments);
 // Sets the number of threads, where none is given until one is measured (edit_recipe.h,

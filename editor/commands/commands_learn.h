@@ -5,6 +5,7 @@
 
 namespace keepsake::editor {
 
+void add_learn_word(CLI::App& learn, Command& chosen);
 void add_learn_subject(CLI::App& learn, Command& chosen);
 void add_learn_captions(CLI::App& learn, Command& chosen);
 

@@ -34,6 +34,12 @@ std::string choices_of(const std::map<std::string, Value>& values, const char* b
     return text;
 }
 
+std::string name_of(LearningSchedule kind) {
+    for (const auto& [name, value] : schedules)
+        if (value == kind) return name;
+    return {};
+}
+
 template <class Value>
 void choose(const std::optional<std::string>& name, const std::map<std::string, Value>& values,
             const std::string& option, Value& into) {
@@ -62,19 +68,23 @@ void set_between(const std::optional<Number>& given, Number least, Number most,
 
 void add_training_options(CLI::App& command, LearnArguments& arguments,
                           const PictureOptions& defaults) {
+    // Of a word they depend on how its model was trained (keepsake.json).
+    const std::string model = defaults.word ? ", where the model does not say" : "";
     command.add_option("--tune", arguments.steps,
-                       "Steps; default " + std::to_string(defaults.stage.steps));
-    command.add_option("--learning-rate", arguments.learning_rate,
-                       "Default " + number(defaults.schedule.rate) +
-                           "; with --all-weights 5e-6 (diffusers' scripts)");
-    command.add_option("--batch", arguments.batch,
-                       "Pictures of a step; default " + std::to_string(defaults.stage.batch_size));
+                       "Steps; default " + std::to_string(defaults.stage.steps) + model);
+    command.add_option(
+        "--learning-rate", arguments.learning_rate,
+        "Default " + number(defaults.schedule.rate) +
+            (defaults.word ? model : "; with --all-weights 5e-6 (diffusers' scripts)"));
+    command.add_option(
+        "--batch", arguments.batch,
+        "Pictures of a step; default " + std::to_string(defaults.stage.batch_size) + model);
     command.add_option("--accumulate", arguments.accumulation,
                        "Batches whose gradients make one step; default 1");
     command
         .add_option("--rate-schedule", arguments.schedule,
-                    "How the rate goes over the steps, as diffusers' scripts have it; default: "
-                    "constant")
+                    "How the rate goes over the steps, as diffusers' scripts have it; default: " +
+                        name_of(defaults.schedule.kind))
         ->type_name(choices_of(schedules, "|"));
     command.add_option("--warm-up", arguments.warmup, "Steps in which the rate grows; default 0");
     command.add_option("--weight-decay", arguments.decay,
@@ -92,6 +102,8 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
     command.add_flag("--ema", arguments.ema,
                      "Keep averages of what learns, and write these in its place");
 }
+
+}  // namespace
 
 void add_network_options(CLI::App& command, LearnArguments& arguments,
                          const PictureOptions& defaults) {
@@ -111,8 +123,6 @@ void add_network_options(CLI::App& command, LearnArguments& arguments,
                      "All weights learn instead of a LoRA; the result is a model's folder");
 }
 
-}  // namespace
-
 void add_learn_options(CLI::App& command, LearnArguments& arguments,
                        const PictureOptions& defaults) {
     command
@@ -127,7 +137,6 @@ void add_learn_options(CLI::App& command, LearnArguments& arguments,
                      "default: the centred square is cut out");
     command.add_flag("--mirror", arguments.mirror, "Every other time a picture is seen mirrored");
     add_training_options(command, arguments, defaults);
-    add_network_options(command, arguments, defaults);
     command.add_option("--seed", arguments.seed, "Of all that is drawn; default 0");
     command
         .add_option("--sample-prompts", arguments.sample_prompts,
@@ -140,6 +149,7 @@ void add_learn_options(CLI::App& command, LearnArguments& arguments,
                      "Begin anew where the folder holds another run");
     command.add_flag("--check", arguments.check, "Say what would be learned, and learn nothing");
     command.add_flag("--json", arguments.json, "One JSON line on stdout");
+    add_word_options(command, arguments.run);
     add_run_options(command, arguments.run);
 }
 
@@ -147,9 +157,9 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
                            const std::string& name) {
     LearnRequest request;
     request.kind = kind;
+    request.model = model_path(arguments.run);
     PictureOptions& options = request.options;
-    options =
-        kind == LearnKind::subject ? optimize::subject_options() : optimize::caption_options();
+    options = learn_options(kind, request.model);
     for (const std::string& picture : arguments.pictures) {
         require(!picture.empty(), "pictures", "a path is empty");
         request.pictures.emplace_back(picture);
@@ -190,7 +200,6 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
     request.restart = arguments.restart;
     request.check_only = arguments.check;
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;
-    request.model = model_path(arguments.run);
     request.compute = start_run(arguments.run);
     return request;
 }
@@ -207,6 +216,7 @@ void run_learn(const LearnRequest& request, const LearnArguments& arguments,
         };
         nlohmann::ordered_json line;
         line["file"] = result.file.string();
+        if (!result.by_stem.empty()) line["by_stem"] = result.by_stem.string();
         line["steps"] = result.steps;
         line["seconds"] = result.seconds;
         line["threads"] = result.threads;
@@ -230,6 +240,7 @@ void run_learn(const LearnRequest& request, const LearnArguments& arguments,
         return;
     }
     std::cout << result.file.string() << "\n";
+    if (!result.by_stem.empty()) std::cout << result.by_stem.string() << "\n";
     if (!result.sheet.empty()) std::cout << result.sheet.string() << "\n";
     if (result.best && result.best->step != result.steps)
         std::cerr << "keepsake: by its evaluations, the best is that of step " << result.best->step

@@ -23,6 +23,9 @@ struct LearnArguments {
     bool restart = false, check = false, json = false;
 };
 
+// --rank, --targets, --all-weights, ...: of what learns in the networks.
+void add_network_options(CLI::App& command, LearnArguments& arguments,
+                         const optimize::PictureOptions& defaults);
 // --tune, --learning-rate, ... of what `defaults` says where they are not given.
 void add_learn_options(CLI::App& command, LearnArguments& arguments,
                        const optimize::PictureOptions& defaults);

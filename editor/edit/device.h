@@ -19,6 +19,12 @@ namespace keepsake::editor {
 // there is none.
 at::Device find_device(const std::string& choice, const std::string& what);
 
+// A file of textual inversion (pipeline/networks/word_file.h).
+struct WordSource {
+    std::filesystem::path path;
+    std::optional<std::string> name;  // to call its word by; none: the file's own
+};
+
 // What a run computes with.
 struct Compute {
     at::Device device = at::kCPU;
@@ -29,6 +35,7 @@ struct Compute {
     std::vector<pipeline::AdapterFile> adapters = {};
     std::filesystem::path vae = {};
     int clip_skip = 0;
+    std::vector<WordSource> words = {};
 };
 
 // choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().

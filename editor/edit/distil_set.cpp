@@ -164,7 +164,7 @@ optimize::DistilSet distil_set(const DistilPlan& plan, const fs::path& cache, Mo
     const at::NoGradGuard no_grad;
     Gathering gathered;
     for (const optimize::LearnPicture& picture :
-         encode_set(plan.model, plan.set, plan.size, "", cache, monitor)) {
+         encode_set(plan.model, plan.set, plan.size, {""}, cache, monitor)) {
         gathered.add(picture.latents, picture.captions, picture.repeats);
         if (picture.mirrored.defined())
             gathered.add(picture.mirrored, picture.captions, picture.repeats);

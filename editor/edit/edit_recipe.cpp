@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "editor/edit/model_changes.h"
@@ -9,6 +10,7 @@
 #include "optimize/imagic/fast.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/threads.h"
+#include "pipeline/text/clip_text.h"
 
 namespace keepsake::editor {
 namespace {
@@ -140,7 +142,36 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
     sample_as_asked(request.render, defaults, recipe);
+    recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
     return recipe;
+}
+
+std::vector<WordReference> words_in(const pipeline::Model& model, const std::string& prompt,
+                                    const std::string& negative_prompt) {
+    std::vector<WordReference> words;
+    for (const pipeline::LearnedWord& word : model.words)
+        if (has_word(prompt, word.name) || has_word(negative_prompt, word.name))
+            words.push_back({word.name, pipeline::fingerprint_of_word(word)});
+    return words;
+}
+
+bool knows_words(const pipeline::Model& model, const Recipe& recipe) {
+    return std::ranges::all_of(recipe.words, [&](const WordReference& wanted) {
+        return std::ranges::any_of(model.words, [&](const pipeline::LearnedWord& word) {
+            return word.name == wanted.name &&
+                   pipeline::fingerprint_of_word(word) == wanted.fingerprint;
+        });
+    });
+}
+
+void check_same_words(const Session& session, const pipeline::Model& model) {
+    const Recipe& recipe = session.recipe;
+    for (const WordReference& word : words_in(model, recipe.prompt, ""))
+        if (std::ranges::find(recipe.words, word) == recipe.words.end())
+            throw Error("session " + session.folder.string(),
+                        "was tuned with '" + word.name +
+                            "' as plain text, not as the word that is given now. Give another "
+                            "--session, or --restart to tune this one anew");
 }
 
 pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode) {
@@ -202,6 +233,40 @@ std::string prediction_of(const pipeline::Model& model) {
     return std::string(type ? pipeline::prediction_name(*type) : "");
 }
 
+bool same_name(const std::string& a, const std::string& b) {
+    return pipeline::normalize_text(pipeline::from_utf8(a)) ==
+           pipeline::normalize_text(pipeline::from_utf8(b));
+}
+
+// The session's words, and behind them those of files that are asked for.
+std::vector<pipeline::LearnedWord> words_of(const std::vector<WordSource>& sources,
+                                            const pipeline::Model& model, const Session* session) {
+    std::vector<pipeline::LearnedWord> words;
+    if (session) words = read_session_words(*session);
+    const std::size_t of_session = words.size();
+    for (const WordSource& source : sources) {
+        pipeline::WordFileRequest request;
+        request.width = model.text_encoder.config().hidden_size;
+        request.name = source.name;
+        for (pipeline::LearnedWord& word : pipeline::read_word_file(source.path, request).words) {
+            const auto known = std::ranges::find_if(
+                words, [&](const auto& other) { return same_name(other.name, word.name); });
+            if (known == words.end()) {
+                words.push_back(std::move(word));
+                continue;
+            }
+            if (pipeline::fingerprint_of_word(*known) == pipeline::fingerprint_of_word(word))
+                continue;
+            const bool sessions = known - words.begin() < static_cast<std::ptrdiff_t>(of_session);
+            throw Error(word.file,
+                        "its '" + word.name + "' is not that of " +
+                            (sessions ? "session " + session->folder.string() : known->file) +
+                            ", and both cannot be called so; give FILE:NAME");
+        }
+    }
+    return words;
+}
+
 }  // namespace
 
 bool is_model_of(const Session& session, const pipeline::Model& model) {
@@ -223,7 +288,9 @@ pipeline::Model load_session_model(const RenderRequest& request, const Session* 
     options.default_tokenizer = bundled_tokenizer();
     pipeline::Model model = pipeline::load_model(path, options);
     if (session) check_session_model(*session, model);
-    return model;
+    const std::vector<pipeline::LearnedWord> words =
+        words_of(request.compute.words, model, session);
+    return pipeline::with_words(std::move(model), words);
 }
 
 void check_session_model(const Session& session, const pipeline::Model& model) {

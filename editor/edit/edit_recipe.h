@@ -32,11 +32,24 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
 // path, else the recorded path, else the default model, whichever has the fingerprint; with the
 // session's LoRAs, VAE, layer of the text encoder and prediction where the request says none
 // (model_changes.h). Throws Error naming the session when none has.
+// The model knows the session's words and those of request.compute; of one that both have, throws
+// Error naming the file where they are not the same.
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
 // Whether this is the session's model, as it was made.
 bool is_model_of(const Session& session, const pipeline::Model& model);
 // Throws Error naming the session when it was made with another model.
 void check_session_model(const Session& session, const pipeline::Model& model);
+
+// Those of the model's words that stand in the recipe's texts.
+std::vector<WordReference> words_in(const pipeline::Model& model, const std::string& prompt,
+                                    const std::string& negative_prompt);
+
+// Whether the model knows the words of the recipe, with the same vectors.
+bool knows_words(const pipeline::Model& model, const Recipe& recipe);
+
+// Throws Error naming the session and each word of its text that `model` knows and the session does
+// not: it was tuned with another meaning.
+void check_same_words(const Session& session, const pipeline::Model& model);
 
 // Makes `asked`, else what is measured on squares of `size` pixels, the number of threads, and
 // returns it.

@@ -139,8 +139,9 @@ fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
 }
 
 // As the recipe notes it, without folders.
-GenerateOverrides overrides_of(const GenerateRequest& request) {
+GenerateOverrides overrides_of(const GenerateRequest& request, const Scene& scene) {
     GenerateOverrides overrides;
+    overrides.words = words_in(scene.model, request.prompt, scene.sample.negative_prompt);
     for (const pipeline::AdapterFile& lora : request.compute.adapters)
         overrides.loras.push_back(
             checked_utf8(pipeline::adapter_text({lora.path.filename(), lora.weight})));
@@ -256,6 +257,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     } else if (pipeline::is_inpainting(model)) {
         throw Error(model.path.string(), "is for inpainting: it needs --image and --mask");
     }
+    warn_of_words(model, words_in(model, request.prompt, scene.sample.negative_prompt), controls);
     encode_texts(request, scene, controls);
     result.seconds.load = seconds_since(begin);
 
@@ -289,7 +291,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .latents =
                     request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
                 .sample = scene.sample,
-                .overrides = overrides_of(request)};
+                .overrides = overrides_of(request, scene)};
             ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
             if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
             if (mask && request.full)

@@ -11,9 +11,12 @@
 #include "editor/edit/learn_files.h"
 #include "editor/edit/learn_set.h"
 #include "editor/edit/learn_settings.h"
+#include "editor/edit/learn_word.h"
 #include "editor/edit/model_folder.h"
 #include "editor/edit/render.h"
 #include "editor/edit/train_pictures.h"
+#include "editor/session/bundled_model.h"
+#include "editor/session/option_overrides.h"
 #include "editor/session/run_folder.h"
 #include "editor/session/sample_prompts.h"
 #include "pipeline/files/own_folder.h"
@@ -47,8 +50,9 @@ pipeline::Model load(const LearnRequest& request) {
     return model;
 }
 
+// model: of a word its tokenizer knows that already.
 LearnPlan plan_of(const LearnRequest& request, const pipeline::Model& model,
-                  const LearnControls& controls, Monitor& monitor) {
+                  std::optional<WordPlan> word, const LearnControls& controls, Monitor& monitor) {
     const bool subject = request.kind == LearnKind::subject;
     const std::string& class_words = request.prior.class_words;
     LearnPlan plan{request,
@@ -57,8 +61,12 @@ LearnPlan plan_of(const LearnRequest& request, const pipeline::Model& model,
                    {},
                    learn_size(model, request.size.value_or(static_cast<int>(model.native_size())),
                               request.buckets, request.mirror),
-                   subject ? photo_of + request.token : "",
-                   subject && !class_words.empty() ? photo_of + class_words : ""};
+                   subject ? photo_of + request.token
+                   : word  ? word->texts.front()
+                           : "",
+                   subject && !class_words.empty() ? photo_of + class_words : "",
+                   std::move(word)};
+    if (plan.word) keep_captions_with(*plan.word, model.tokenizer, plan.set);
     tell(plan.set.remarks, controls);
     if (!plan.class_prompt.empty() && request.prior.folder) {
         plan.prior_set = read_picture_set({*request.prior.folder}, monitor);
@@ -77,6 +85,11 @@ std::vector<SamplePrompt> usual_prompts(const LearnPlan& plan) {
         prompt.seed = seed;
         prompts.push_back(prompt);
     };
+    if (plan.word) {
+        for (const std::uint64_t seed : {0, 1, 2}) add(plan.prompt, seed);
+        if (!plan.request.word.style) add("a watercolor painting of " + plan.word->name, 0);
+        return prompts;
+    }
     if (plan.request.kind == LearnKind::subject) {
         for (const std::uint64_t seed : {0, 1, 2}) add(plan.prompt, seed);
         if (!plan.class_prompt.empty())
@@ -136,7 +149,7 @@ class Run {
 
 void Run::encode(Monitor& monitor) {
     const fs::path cache = own_folder(folder_.folder, "latents");
-    pictures_ = encode_set(plan_.model, plan_.set, plan_.size, plan_.prompt, cache, monitor);
+    pictures_ = encode_set(plan_.model, plan_.set, plan_.size, plan_.prompts(), cache, monitor);
     if (request_.kind == LearnKind::unet) {
         const at::Tensor apart = held_out(plan_.set, request_.unet.held_out);
         std::vector<LearnPicture> learned;
@@ -158,7 +171,7 @@ void Run::encode(Monitor& monitor) {
         tell(of_class.remarks, controls_);
     }
     for (LearnPicture& picture :
-         encode_set(plan_.model, of_class, plan_.size, plan_.class_prompt, cache, monitor)) {
+         encode_set(plan_.model, of_class, plan_.size, {plan_.class_prompt}, cache, monitor)) {
         picture.is_prior = true;
         pictures_.push_back(std::move(picture));
         ++prior_pictures_;
@@ -222,7 +235,13 @@ std::string Run::name_of_step(std::int64_t step) const {
 }
 
 LearnedFacts Run::facts() const {
-    return {request_, plan_.model, plan_.set, plan_.size.side, prior_pictures_, learned_.steps};
+    return {request_,
+            plan_.model,
+            plan_.set,
+            plan_.size.side,
+            prior_pictures_,
+            learned_.steps,
+            plan_.word ? plan_.word->name : ""};
 }
 
 // By what was held out; where that is too little, by what is learned.
@@ -248,6 +267,14 @@ void Run::after_evaluation(Monitor& monitor) {
 LearnResult Run::result() {
     LearnResult result;
     result.file = write_learned(folder_.folder, request_.name, facts(), learned_);
+    if (plan_.word) {
+        result.by_stem = write_word_by_stem(folder_.folder, facts(), learned_);
+        if (result.by_stem.empty())
+            tell(
+                {"'" + plan_.word->name + "' is no file's name, so there is no file for programs " +
+                 "that call a word by it"},
+                controls_);
+    }
     result.sheet = sheet_;
     result.loss_before = learned_.losses.before;
     result.loss_after = learned_.losses.after;
@@ -274,7 +301,8 @@ LearnResult Run::go(Monitor& monitor) {
         plan_.model.schedule,
         [this](const std::string& caption) { return token_ids(plan_.model, caption); },
         pictures_,
-        request_.seed};
+        request_.seed,
+        plan_.word ? plan_.word->start : at::Tensor()};
     task_ = &task;
     restore(task);
     const int threads = set_threads(request_.compute.threads, plan_.model, plan_.size.side);
@@ -325,11 +353,37 @@ std::string file_name_of(const std::string& words) {
     return name.empty() ? "learned" : name;
 }
 
+const char* learn_name(LearnKind kind) {
+    switch (kind) {
+        case LearnKind::word:
+            return "learn word";
+        case LearnKind::subject:
+            return "learn subject";
+        case LearnKind::unet:
+            return "train unet";
+        case LearnKind::captions:
+            break;
+    }
+    return "learn captions";
+}
+
+optimize::PictureOptions learn_options(LearnKind kind, const std::optional<fs::path>& model) {
+    if (kind == LearnKind::subject) return optimize::subject_options();
+    if (kind != LearnKind::word) return optimize::caption_options();
+    optimize::PictureOptions options = optimize::word_options();
+    const StageOverrides stage = load_model_defaults(model ? *model : default_model()).word.stage;
+    apply(stage, options.stage);
+    options.schedule.rate = stage.learning_rate.value_or(options.schedule.rate);
+    return options;
+}
+
 LearnResult learn(const LearnRequest& request, const LearnControls& controls) {
     Monitor none;
     Monitor& monitor = controls.monitor ? *controls.monitor : none;
-    const pipeline::Model model = load(request);
-    const LearnPlan plan = plan_of(request, model, controls, monitor);
+    pipeline::Model model = load(request);
+    std::optional<WordPlan> word;
+    if (request.kind == LearnKind::word) word = plan_word(request.word, model);
+    const LearnPlan plan = plan_of(request, model, std::move(word), controls, monitor);
     std::vector<std::string> remarks;
     std::vector<SamplePrompt> prompts = request.sample_prompts
                                             ? read_sample_prompts(*request.sample_prompts, remarks)

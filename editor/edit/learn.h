@@ -1,5 +1,5 @@
-// From pictures to what a model has learned of them: `keepsake learn subject`, `learn captions` and
-// `train unet` without the command line.
+// From pictures to what a model has learned of them: `keepsake learn word`, `learn subject`, `learn
+// captions` and `train unet` without the command line.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,20 @@
 
 namespace keepsake::editor {
 
-enum class LearnKind { subject, captions, unet };
+enum class LearnKind { word, subject, captions, unet };
+
+// A new word: textual inversion (optimize/learn/word.h).
+struct WordRequest {
+    std::string name;  // "<my-rose>"; no word of the model's vocabulary
+    // Words whose vectors it starts from; none: what the model's keepsake.json says, else "*",
+    // which is A1111's.
+    std::optional<std::string> init;
+    std::optional<std::int64_t> vectors;  // none: as many as `init` has tokens
+    bool style = false;                   // how something is pictured, not what is
+    // What is said of pictures that have no caption with the word; empty: what the model's
+    // keepsake.json says for things, else optimize::word_templates().
+    std::vector<std::string> templates;
+};
 
 // Prior preservation: what the kind of thing looked like before.
 struct PriorRequest {
@@ -30,6 +43,7 @@ struct PriorRequest {
 struct LearnRequest {
     LearnKind kind = LearnKind::subject;
     std::vector<std::filesystem::path> pictures;  // editor/session/picture_set.h
+    WordRequest word;
     // subject: the words that will call it, "sks flower".
     std::string token;
     PriorRequest prior;
@@ -53,8 +67,9 @@ struct LearnRequest {
 };
 
 struct LearnResult {
-    std::filesystem::path file;   // what was learned: a LoRA, or a model's folder
-    std::filesystem::path sheet;  // of the pictures on the way; empty where there are none
+    std::filesystem::path file;     // what was learned: a LoRA, a word or a model's folder
+    std::filesystem::path by_stem;  // the word again, for programs that call it by the file's name
+    std::filesystem::path sheet;    // of the pictures on the way; empty where there are none
     std::optional<double> loss_before, loss_after;  // on the fixed pairs
     // Of the evaluations the smallest: the steps done, its loss, and the file of then.
     std::optional<optimize::Evaluation> best;
@@ -74,6 +89,14 @@ struct LearnControls {
 // Learns, or goes on with the run in the folder. Throws Error naming what is at fault (the run
 // keeps what was reached), and Cancelled after it has been saved.
 LearnResult learn(const LearnRequest& request, const LearnControls& controls);
+
+// The options of a kind, with what the model's keepsake.json says. model: none is the default one.
+// Throws Error naming that file where it is malformed.
+optimize::PictureOptions learn_options(LearnKind kind,
+                                       const std::optional<std::filesystem::path>& model);
+
+// "learn word"
+const char* learn_name(LearnKind kind);
 
 // "sks-flower" of "<sks> Flower": a file's name.
 std::string file_name_of(const std::string& words);

@@ -15,6 +15,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
+#include "pipeline/networks/word_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -76,6 +77,48 @@ const char* schedule_name(optimize::LearningSchedule schedule) {
     return "constant";
 }
 
+// What sd-scripts' header says of a LoRA.
+void add_kohyas(const LearnedFacts& facts, std::map<std::string, std::string>& metadata) {
+    const LearnRequest& request = facts.request;
+    const optimize::PictureOptions& options = request.options;
+    const std::string rate = number(options.schedule.rate);
+    const std::string size = std::to_string(facts.side);
+    metadata.merge(std::map<std::string, std::string>{
+        {"ss_output_name", request.name},
+        {"ss_sd_model_name", checked_utf8(facts.model.path.filename().string())},
+        {"ss_learning_rate", rate},
+        {"ss_unet_lr", rate},
+        {"ss_text_encoder_lr", options.text_encoder ? rate : "None"},
+        {"ss_steps", std::to_string(facts.steps)},
+        {"ss_max_train_steps", std::to_string(options.stage.steps)},
+        {"ss_lr_scheduler", schedule_name(options.schedule.kind)},
+        {"ss_lr_warmup_steps", std::to_string(options.schedule.warmup_steps)},
+        {"ss_optimizer", "AdamW"},
+        {"ss_batch_size_per_device", std::to_string(options.stage.batch_size)},
+        {"ss_gradient_accumulation_steps", std::to_string(options.accumulation)},
+        {"ss_num_train_images", std::to_string(facts.set.with_repeats())},
+        {"ss_num_reg_images", std::to_string(facts.prior_pictures)},
+        {"ss_resolution", "(" + size + ", " + size + ")"},
+        {"ss_enable_bucket", request.buckets ? "True" : "False"},
+        {"ss_seed", std::to_string(request.seed)},
+        {"ss_clip_skip", "None"},
+        {"ss_min_snr_gamma",
+         options.min_snr_gamma > 0 ? number(options.min_snr_gamma) : std::string("None")},
+        {"ss_noise_offset", number(options.noising.offset)},
+        {"ss_caption_dropout_rate", number(options.caption_dropout)},
+        {"ss_prior_loss_weight", number(options.prior_weight)},
+        {"ss_tag_frequency", tag_frequency(facts)},
+        {"ss_training_comment", std::string("keepsake ") + learn_name(request.kind)}});
+    if (options.lora.targets == pipeline::LoraTargets::all)
+        metadata["ss_network_args"] =
+            json_text({{"conv_dim", std::to_string(options.lora.rank)},
+                       {"conv_alpha", std::to_string(options.lora.rank)}});
+    if (const ModelFamily family = family_of(facts.model); !family.base.empty()) {
+        metadata["ss_v2"] = family.base == "sd_v1" ? "False" : "True";
+        metadata["ss_base_model_version"] = family.base;
+    }
+}
+
 fs::path write_model(const fs::path& folder, const std::string& name, const LearnedFacts& facts,
                      const LearnedPictures& learned) {
     const fs::path to = own_folder(folder, name);
@@ -112,6 +155,20 @@ pipeline::LoraSet averaged(const pipeline::LoraSet& loras, const std::string& co
         result[layer].up = of(".lora_up.weight", lora.up);
     }
     return result;
+}
+
+// The word with the averages of its numbers in their place, where they are kept.
+pipeline::LearnedWord word_of(const LearnedFacts& facts, const LearnedPictures& learned) {
+    const auto average = learned.averages.find("word");
+    const at::Tensor& vectors = average == learned.averages.end() ? learned.word : average->second;
+    return {facts.word, vectors.detach().to(at::kCPU).contiguous()};
+}
+
+GenerateOverrides overrides_of(const pipeline::Model& model, const std::string& prompt,
+                               const pipeline::SampleOptions& sample) {
+    GenerateOverrides overrides;
+    overrides.words = words_in(model, prompt, sample.negative_prompt);
+    return overrides;
 }
 
 // The picture in a white square, for the sheet.
@@ -172,57 +229,26 @@ ModelFamily family_of(const pipeline::Model& model) {
 
 std::map<std::string, std::string> learned_metadata(const LearnedFacts& facts) {
     const LearnRequest& request = facts.request;
-    const optimize::PictureOptions& options = request.options;
-    const ModelFamily family = family_of(facts.model);
-    const std::string rate = number(options.schedule.rate);
+    const bool word = request.kind == LearnKind::word;
     const std::string size = std::to_string(facts.side);
     std::map<std::string, std::string> metadata = {
-        {"ss_output_name", request.name},
-        {"ss_sd_model_name", checked_utf8(facts.model.path.filename().string())},
-        {"ss_learning_rate", rate},
-        {"ss_unet_lr", rate},
-        {"ss_text_encoder_lr", options.text_encoder ? rate : "None"},
-        {"ss_steps", std::to_string(facts.steps)},
-        {"ss_max_train_steps", std::to_string(options.stage.steps)},
-        {"ss_lr_scheduler", schedule_name(options.schedule.kind)},
-        {"ss_lr_warmup_steps", std::to_string(options.schedule.warmup_steps)},
-        {"ss_optimizer", "AdamW"},
-        {"ss_batch_size_per_device", std::to_string(options.stage.batch_size)},
-        {"ss_gradient_accumulation_steps", std::to_string(options.accumulation)},
-        {"ss_num_train_images", std::to_string(facts.set.with_repeats())},
-        {"ss_num_reg_images", std::to_string(facts.prior_pictures)},
-        {"ss_resolution", "(" + size + ", " + size + ")"},
-        {"ss_enable_bucket", request.buckets ? "True" : "False"},
-        {"ss_seed", std::to_string(request.seed)},
-        {"ss_clip_skip", "None"},
-        {"ss_min_snr_gamma",
-         options.min_snr_gamma > 0 ? number(options.min_snr_gamma) : std::string("None")},
-        {"ss_noise_offset", number(options.noising.offset)},
-        {"ss_caption_dropout_rate", number(options.caption_dropout)},
-        {"ss_prior_loss_weight", number(options.prior_weight)},
-        {"ss_tag_frequency", tag_frequency(facts)},
-        {"ss_training_comment",
-         "keepsake " +
-             std::string(request.kind == LearnKind::subject ? "learn subject" : "learn captions")},
         {"keepsake_model_fingerprint", facts.model.fingerprint},
         {"modelspec.sai_model_spec", "1.0.1"},
         {"modelspec.implementation", "keepsake"},
         {"modelspec.title", request.name},
         {"modelspec.resolution", size + "x" + size}};
-    if (options.lora.targets == pipeline::LoraTargets::all)
-        metadata["ss_network_args"] =
-            json_text({{"conv_dim", std::to_string(options.lora.rank)},
-                       {"conv_alpha", std::to_string(options.lora.rank)}});
     const PredictionType prediction = facts.model.schedule.config.prediction_type;
     if (prediction != PredictionType::sample)
         metadata["modelspec.prediction_type"] =
             prediction == PredictionType::epsilon ? "epsilon" : "v";
     if (request.kind == LearnKind::subject) metadata["modelspec.trigger_phrase"] = request.token;
-    if (!family.base.empty()) {
-        metadata["ss_v2"] = family.base == "sd_v1" ? "False" : "True";
-        metadata["ss_base_model_version"] = family.base;
-        metadata["modelspec.architecture"] = family.architecture;
-    }
+    if (word) metadata["modelspec.trigger_phrase"] = facts.word;
+    if (const ModelFamily family = family_of(facts.model); !family.base.empty())
+        metadata["modelspec.architecture"] =
+            word ? family.architecture.substr(0, family.architecture.rfind('/')) +
+                       "/textual-inversion"
+                 : family.architecture;
+    if (!word) add_kohyas(facts, metadata);
     return metadata;
 }
 
@@ -230,9 +256,23 @@ fs::path write_learned(const fs::path& folder, const std::string& name, const Le
                        const LearnedPictures& learned) {
     if (facts.request.options.all_weights) return write_model(folder, name, facts, learned);
     const fs::path path = own_file(folder, name + ".safetensors");
+    if (facts.request.kind == LearnKind::word) {
+        pipeline::write_word_file(path, word_of(facts, learned), pipeline::WordLayout::by_tensor,
+                                  learned_metadata(facts));
+        return path;
+    }
     pipeline::save_loras(path, averaged(learned.loras, "unet", learned.averages),
                          averaged(learned.text_loras, "text_encoder", learned.averages),
                          learned_metadata(facts));
+    return path;
+}
+
+fs::path write_word_by_stem(const fs::path& folder, const LearnedFacts& facts,
+                            const LearnedPictures& learned) {
+    const pipeline::LearnedWord word = word_of(facts, learned);
+    if (word.name.find('/') != std::string::npos || word.name.starts_with(".")) return {};
+    const fs::path path = own_file(own_folder(folder, "a1111"), word.name + ".safetensors");
+    pipeline::write_word_file(path, word, pipeline::WordLayout::by_stem, learned_metadata(facts));
     return path;
 }
 
@@ -268,7 +308,8 @@ void draw_samples(const fs::path& folder, std::int64_t step,
                                     .width = pictures.width,
                                     .height = pictures.height,
                                     .seed = pictures.seeds[0],
-                                    .sample = pictures.sample};
+                                    .sample = pictures.sample,
+.overrides = overrides_of(by.model, prompt.prompt, pictures.sample)};
         write_image(own_file(samples, sample_name(step, i)),
                     draw_pictures(by.model, pictures, monitor, by.networks)[0],
                     {to_chunk(recipe), {}, PictureSource::made_by_model});
@@ -314,7 +355,8 @@ void draw_class(const fs::path& folder, const std::string& prompt, const PriorRe
                                     .width = pixels,
                                     .height = pixels,
                                     .seed = static_cast<std::uint64_t>(i),
-                                    .sample = sample};
+                                    .sample = sample,
+                                    .overrides = overrides_of(model, prompt, sample)};
         const fs::path path = own_file(folder, "class-" + digits(i + 1, 4) + ".png");
         if (has_recipe(path, to_chunk(recipe))) continue;
         missing.push_back({path, to_chunk(recipe)});

@@ -22,6 +22,7 @@ struct LearnedFacts {
     std::int64_t side = 0;            // in pixels
     std::int64_t prior_pictures = 0;  // in the run
     std::int64_t steps = 0;           // done
+    std::string word = {};            // that is learned; else empty
 };
 
 // What the family of Stable Diffusion is called in a LoRA's header, by the width of its text; empty
@@ -32,15 +33,23 @@ struct ModelFamily {
 ModelFamily family_of(const pipeline::Model& model);
 
 // The header of a LoRA's file: kohya's ss_* and the modelspec.* that web interfaces show, all
-// values text. What the model is no relative of Stable Diffusion for is left out.
+// values text; of a word's file modelspec.* alone. What the model is no relative of Stable
+// Diffusion for is left out.
 std::map<std::string, std::string> learned_metadata(const LearnedFacts& facts);
 
-// <folder>/<name>.safetensors, or of all weights the folder <name>, which diffusers opens: the
-// model's own files, with what learned in the place of the old. Returns its path. Throws Error
+// <folder>/<name>.safetensors, a LoRA, or a word whose tensor is called as it is (diffusers); or of
+// all weights the folder <name>, which diffusers opens: the model's own files, with what learned in
+// the place of the old. Returns its path. Throws Error
 // naming the file, and for all weights of a single-file checkpoint the way out.
 std::filesystem::path write_learned(const std::filesystem::path& folder, const std::string& name,
                                     const LearnedFacts& facts,
                                     const optimize::LearnedPictures& learned);
+
+// <folder>/a1111/<word>.safetensors, for programs that call a word by its file's name (A1111,
+// ComfyUI). Returns its path, or an empty one where the word is no file's name.
+std::filesystem::path write_word_by_stem(const std::filesystem::path& folder,
+                                         const LearnedFacts& facts,
+                                         const optimize::LearnedPictures& learned);
 
 // One picture of each prompt as the run stands: samples/step-000100-1.png, ... Prompts without a
 // seed take 0.

@@ -85,7 +85,8 @@ BucketPlace place_of(const SetPicture& picture, const LearnSize& size) {
 }
 
 std::vector<LearnPicture> encode_set(const pipeline::Model& model, const PictureSet& set,
-                                     const LearnSize& size, const std::string& caption,
+                                     const LearnSize& size,
+                                     const std::vector<std::string>& captions,
                                      const fs::path& cache, Monitor& monitor) {
     std::vector<LearnPicture> pictures;
     const auto total = static_cast<std::int64_t>(set.pictures.size());
@@ -104,7 +105,7 @@ std::vector<LearnPicture> encode_set(const pipeline::Model& model, const Picture
         }
         picture.latents = picture.latents.to(model.device);
         if (size.mirror) picture.mirrored = picture.mirrored.to(model.device);
-        picture.captions = from.captions.empty() ? std::vector{caption} : from.captions;
+        picture.captions = from.captions.empty() ? captions : from.captions;
         picture.repeats = from.repeats;
         pictures.push_back(std::move(picture));
         monitor.step(static_cast<std::int64_t>(pictures.size()), total, "encode");

@@ -24,12 +24,13 @@ LearnSize learn_size(const pipeline::Model& model, std::int64_t side, bool bucke
 
 optimize::BucketPlace place_of(const SetPicture& picture, const LearnSize& size);
 
-// Latents of each picture, in order, with its captions; `caption` stands where it has none. They
+// Latents of each picture, in order, with its captions; `captions` stand where it has none. They
 // are kept in `cache` (a folder of the run), by the picture's content and the model's fingerprint,
 // and read from there the next time; a file there that is damaged is made anew. `monitor` is told
 // "encode".
 std::vector<optimize::LearnPicture> encode_set(const pipeline::Model& model, const PictureSet& set,
-                                               const LearnSize& size, const std::string& caption,
+                                               const LearnSize& size,
+                                               const std::vector<std::string>& captions,
                                                const std::filesystem::path& cache,
                                                Monitor& monitor);
 

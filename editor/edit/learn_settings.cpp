@@ -44,6 +44,7 @@ std::int64_t learned_numbers(const LearnPlan& plan) {
     const auto& unet = plan.model.unet;
     const auto& text = plan.model.text_encoder;
     std::int64_t count = 0;
+    if (plan.word) return plan.word->start.numel();
     if (options.all_weights) {
         count = parameters_of(unet.parameters());
         if (options.text_encoder) count += parameters_of(text.parameters());
@@ -55,6 +56,15 @@ std::int64_t learned_numbers(const LearnPlan& plan) {
         count +=
             lora_numbers(text.parameters(), pipeline::lora_layers(text, lora.targets), lora.rank);
     return count;
+}
+
+// "LoRA of rank 16, U-Net"
+std::string learners(const LearnPlan& plan) {
+    const PictureOptions& options = plan.request.options;
+    if (plan.word) return describe(*plan.word);
+    return (options.all_weights ? std::string("all weights")
+                                : "LoRA of rank " + std::to_string(options.lora.rank)) +
+           (options.text_encoder ? ", U-Net and text encoder" : ", U-Net");
 }
 
 // "160x96: 12 pictures".
@@ -69,9 +79,11 @@ void describe_sizes(const LearnPlan& plan, std::vector<std::string>& lines) {
 
 void describe_captions(const LearnPlan& plan, std::vector<std::string>& lines) {
     if (const auto without = plan.set.without_caption(); without > 0)
-        lines.push_back("captions: " + std::to_string(without) + " of " +
-                        std::to_string(plan.set.pictures.size()) + " have none: \"" + plan.prompt +
-                        "\"");
+        lines.push_back(
+            "captions: " + std::to_string(without) + " of " +
+            std::to_string(plan.set.pictures.size()) + " have none: " +
+            (plan.word ? std::to_string(plan.word->texts.size()) + " templates, " : "") + "\"" +
+            plan.prompt + "\"");
     for (const SetPicture& picture : plan.set.pictures)
         for (const std::string& caption : picture.captions)
             if (const auto tokens = plan.model.tokenizer(caption); tokens.cut_tokens > 0)
@@ -100,13 +112,17 @@ RunRecipe run_recipe(const LearnPlan& plan) {
     const LearnRequest& request = plan.request;
     const PictureOptions& options = request.options;
     RunRecipe recipe;
-    recipe.what = request.kind == LearnKind::subject ? "learn subject"
-                  : request.kind == LearnKind::unet  ? "train unet"
-                                                     : "learn captions";
+    recipe.what = learn_name(request.kind);
     ordered_json& s = recipe.settings;
     s["model"] = plan.model.fingerprint;
     s["pictures"] = fingerprint_of_set(plan.set);
+    if (!plan.model.words.empty()) {
+        s["words"] = ordered_json::array();
+        for (const pipeline::LearnedWord& word : plan.model.words)
+            s["words"].push_back(pipeline::fingerprint_of_word(word));
+    }
     s["prompt"] = plan.prompt;
+    if (plan.word) add_settings(*plan.word, *options.word, s);
     if (!plan.class_prompt.empty()) {
         s["class_prompt"] = plan.class_prompt;
         if (request.prior.folder) {
@@ -135,9 +151,11 @@ RunRecipe run_recipe(const LearnPlan& plan) {
     s["noise_offset"] = options.noising.offset;
     s["input_perturbation"] = options.noising.perturbation;
     s["caption_dropout"] = options.caption_dropout;
-    s["text_encoder"] = options.text_encoder;
-    s["all_weights"] = options.all_weights;
-    if (!options.all_weights) {
+    if (!plan.word) {
+        s["text_encoder"] = options.text_encoder;
+        s["all_weights"] = options.all_weights;
+    }
+    if (!plan.word && !options.all_weights) {
         s["rank"] = options.lora.rank;
         s["targets"] = static_cast<int>(options.lora.targets);
         s["lora_start"] = static_cast<int>(options.lora.start);
@@ -185,10 +203,7 @@ std::vector<std::string> describe_plan(const LearnPlan& plan) {
         (plan.class_prompt.empty() ? "" : " and as many of the class") + ": each is seen " +
         rounds + " times");
     const std::int64_t numbers = learned_numbers(plan);
-    say("learns: " + std::to_string(numbers) + " numbers (" +
-        (options.all_weights ? std::string("all weights")
-                             : "LoRA of rank " + std::to_string(options.lora.rank)) +
-        (options.text_encoder ? ", U-Net and text encoder)" : ", U-Net)"));
+    say("learns: " + std::to_string(numbers) + " numbers (" + learners(plan) + ")");
     std::int64_t activations = 0;
     const std::int64_t unit = plan.model.vae.config().downscale();
     for (const optimize::BucketSize& size : plan.size.sizes)
@@ -209,6 +224,7 @@ std::vector<std::string> describe_plan(const LearnPlan& plan) {
 void check_plan(const LearnPlan& plan) {
     const LearnRequest& request = plan.request;
     const PictureOptions& options = request.options;
+    if (plan.word) return check_texts(*plan.word, plan.model.tokenizer);
     if (!options.all_weights && options.lora.rank < 1)
         throw Error("--rank", std::to_string(options.lora.rank) + " is not positive");
     if (request.kind != LearnKind::subject &&

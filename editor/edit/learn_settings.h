@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "editor/edit/learn.h"
 #include "editor/edit/learn_set.h"
+#include "editor/edit/learn_word.h"
 #include "editor/session/run_folder.h"
 #include "pipeline/model/model.h"
 
@@ -20,8 +22,14 @@ struct LearnPlan {
     PictureSet set;        // of what is learned
     PictureSet prior_set;  // of the class, of a folder that was given
     LearnSize size;
-    std::string prompt;        // of a picture without caption
+    std::string prompt;        // of a picture without caption; of a word the first of `word->texts`
     std::string class_prompt;  // empty: no prior
+    std::optional<WordPlan> word;
+
+    // What is said of a picture without caption: one of these each time.
+    std::vector<std::string> prompts() const {
+        return word ? word->texts : std::vector<std::string>{prompt};
+    }
 };
 
 RunRecipe run_recipe(const LearnPlan& plan);

@@ -1,5 +1,7 @@
 #include "editor/edit/opened_edit.h"
 
+#include <algorithm>
+
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/render.h"
 #include "pipeline/files/own_folder.h"
@@ -49,12 +51,29 @@ OpenedEdit opened(Photo photo, pipeline::Model model, Session session, Recipe re
             std::move(square), std::move(images.etas), std::move(images.out)};
 }
 
+// Words that the session's texts have, beside those that the model knows already.
+pipeline::Model with_words_of(const Session& session, pipeline::Model model) {
+    std::vector<pipeline::LearnedWord> words;
+    for (pipeline::LearnedWord& word : read_session_words(session)) {
+        const auto known =
+            std::ranges::find(model.words, word.name, &pipeline::LearnedWord::name);
+        if (known == model.words.end())
+            words.push_back(std::move(word));
+        else if (pipeline::fingerprint_of_word(*known) != pipeline::fingerprint_of_word(word))
+            throw Error(known->file, "its '" + word.name + "' is not that of session " +
+                                         session.folder.string() +
+                                         ", and both cannot be called so; give FILE:NAME");
+    }
+    return pipeline::with_words(std::move(model), words);
+}
+
 // A plain copy of a model shares its weights.
 pipeline::Model model_of(const EditRequest& request, const Session* session,
                          const pipeline::Model* loaded) {
     if (!loaded) return load_session_model(request.render, session);
-    if (session) check_session_model(*session, *loaded);
-    return *loaded;
+    if (!session) return *loaded;
+    check_session_model(*session, *loaded);
+    return with_words_of(*session, *loaded);
 }
 
 OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& controls,
@@ -62,26 +81,30 @@ OpenedEdit reopen(const EditRequest& request, Photo photo, const EditControls& c
     Session session = open_session(request.session, SessionLock::Access::write);
     check_same_tuning(session, request, photo);
     pipeline::Model model = model_of(request, &session, loaded);
+    check_same_words(session, model);
     const ModelDefaults defaults = load_model_defaults(model.path);
     Recipe recipe = session.recipe;
     sample_as_asked(request.render, defaults, recipe);
+    recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
     Images images = images_of(request.render, session.folder, recipe, photo, defaults);
     warn_if_newer(session, controls);
-    if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe);
+    if (to_json(recipe) != to_json(session.recipe))
+        save_session_recipe(session, recipe, model.words);
     return opened(std::move(photo), std::move(model), std::move(session), std::move(recipe),
                   std::move(images));
 }
 
 OpenedEdit begin(const EditRequest& request, Photo photo, const pipeline::Model* loaded) {
-    pipeline::Model model = model_of(request, nullptr, loaded);
-    const ModelDefaults defaults = load_model_defaults(model.path);
     std::optional<Session> start;
     if (request.from) start.emplace(open_session(*request.from, SessionLock::Access::read));
     const Session* from = start ? &*start : nullptr;
+    pipeline::Model model = model_of(request, nullptr, loaded);
+    if (from) model = with_words_of(*from, std::move(model));
+    const ModelDefaults defaults = load_model_defaults(model.path);
     Recipe recipe = make_recipe(request, photo, model, defaults, from);
     check_can_create(request.session);
     Images images = images_of(request.render, request.session, recipe, photo, defaults);
-    Session session = create_session(request.session, recipe, photo, from);
+    Session session = create_session(request.session, recipe, photo, {from, model.words});
     return opened(std::move(photo), std::move(model), std::move(session), std::move(recipe),
                   std::move(images));
 }
@@ -95,7 +118,10 @@ OpenedEdit open_or_begin(const EditRequest& request, const EditControls& control
                           ? reopen(request, std::move(photo), controls, loaded)
                           : begin(request, std::move(photo), loaded);
     edit.threads = set_threads(request.render.compute.threads, edit.model, edit.recipe.size);
-    if (!loaded) warn_if_left_alone(edit.model, controls);
+    if (!loaded) {
+        warn_if_left_alone(edit.model, controls);
+        warn_of_words(edit.model, edit.recipe.words, controls);
+    }
     warn_if_cut(edit.model, "target text", edit.recipe.prompt, controls);
     warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
     return edit;
@@ -113,6 +139,8 @@ OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
     recipe.way = request.way.value_or(recipe.way);
     apply(request.sample, recipe.sample);
     pipeline::Model model = load_session_model(request, &session);
+    check_same_words(session, model);
+    recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
     const ModelDefaults defaults = load_model_defaults(model.path);
     Photo photo = load_photo(photo_path(session));
     Images images = images_of(request, session.folder, recipe, photo, defaults);
@@ -120,6 +148,7 @@ OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
                              std::move(recipe), std::move(images));
     edit.threads = set_threads(request.compute.threads, edit.model, edit.recipe.size);
     warn_if_left_alone(edit.model, controls);
+    warn_of_words(edit.model, edit.recipe.words, controls);
     warn_if_cut(edit.model, "negative text", edit.recipe.sample.negative_prompt, controls);
     return edit;
 }

@@ -314,6 +314,14 @@ void warn_if_cut(const pipeline::Model& model, const std::string& what, const st
                   "\"");
 }
 
+void warn_of_words(const pipeline::Model& model, const std::vector<WordReference>& used,
+                   const EditControls& controls) {
+    if (!controls.warn) return;
+    for (const pipeline::LearnedWord& word : model.words)
+        if (std::ranges::find(used, word.name, &WordReference::name) == used.end())
+            controls.warn(word.file + ": '" + word.name + "' stands in no text");
+}
+
 void warn_if_left_alone(const pipeline::Model& model, const EditControls& controls) {
     if (!controls.warn) return;
     if (!model.left_alone.empty())

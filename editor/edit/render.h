@@ -57,6 +57,10 @@ Monitor part_of(Monitor& whole, const ImageBatch& batch);
 void warn_if_cut(const pipeline::Model& model, const std::string& what, const std::string& text,
                  const EditControls& controls);
 
+// Warns of words that stand in none of the texts, of which `used` are the others.
+void warn_of_words(const pipeline::Model& model, const std::vector<WordReference>& used,
+                   const EditControls& controls);
+
 // Warns of what the model's file holds beside the model, and of what its adapters hold for another.
 void warn_if_left_alone(const pipeline::Model& model, const EditControls& controls);
 

@@ -14,6 +14,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* word_setting = "--embedding";  // that it was made with
+
 // A recipe's field, or null; it may be a stranger's.
 const json& field(const json& object, const char* name) {
     static const json none;
@@ -55,6 +57,11 @@ GenerationSettings settings_in_recipe(const json& recipe) {
         settings.denoising_strength = number_of(field(recipe, "strength"));
         settings.others.emplace_back("image", image);
     }
+    if (const json& words = field(recipe, "words"); words.is_array())
+        for (const json& word : words)
+            settings.others.emplace_back(word_setting,
+                                         text_of(field(word, "name")) + " (fingerprint " +
+                                             text_of(field(word, "fingerprint")) + ")");
     return settings;
 }
 
@@ -167,7 +174,8 @@ std::vector<std::string> apply_settings(const GenerationSettings& settings,
     }
     apply_overrides(settings, request, left);
     if (settings.denoising_strength) left.push_back("image to image");
-    for (const auto& [key, value] : settings.others) left.push_back(key + " " + value);
+    for (const auto& [key, value] : settings.others)
+        if (key != word_setting || request.compute.words.empty()) left.push_back(key + " " + value);
     return left;
 }
 

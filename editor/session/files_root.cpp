@@ -21,6 +21,8 @@ std::vector<fs::path> folders_of(FileKind kind, const fs::path& root) {
             return {models / "Lora", models / "LyCORIS", models / "loras"};
         case FileKind::vae:
             return {models / "VAE", models / "vae"};
+        case FileKind::embedding:
+            return {root / "embeddings", models / "embeddings"};
     }
     return {};
 }

@@ -1,4 +1,4 @@
-// The folder of a web interface, whose models, LoRAs and VAEs are found by their names.
+// The folder of a web interface, whose models, LoRAs, VAEs and embeddings are found by their names.
 #pragma once
 
 #include <filesystem>
@@ -7,10 +7,11 @@
 
 namespace keepsake::editor {
 
-enum class FileKind { checkpoint, lora, vae };
+enum class FileKind { checkpoint, lora, vae, embedding };
 
-// $KEEPSAKE_FILES: the root of AUTOMATIC1111 (models/Stable-diffusion, models/Lora, models/VAE) or
-// ComfyUI (models/checkpoints, models/loras, models/vae). None where it is not set.
+// $KEEPSAKE_FILES: the root of AUTOMATIC1111 (models/Stable-diffusion, models/Lora, models/VAE,
+// embeddings) or ComfyUI (models/checkpoints, models/loras, models/vae, models/embeddings). None
+// where it is not set.
 std::optional<std::filesystem::path> files_root();
 
 // `name` itself where there is such a file or folder; else the .safetensors file of that name, with

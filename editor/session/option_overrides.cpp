@@ -1,5 +1,6 @@
 #include "editor/session/option_overrides.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int most_etas = 1000;
+constexpr std::size_t most_templates = 1000;
 
 template <class Number>
 bool parse_number(std::string_view text, Number& number) {
@@ -85,23 +87,42 @@ void require(const std::optional<Value>& value, bool (*allowed)(const Value&), c
     if (value && !allowed(*value)) throw Error(file, std::string("'") + name + "' is out of range");
 }
 
-void read_stage(const json* object, const std::string& name, const std::string& file,
-                StageOverrides& stage) {
-    if (!object) return;
-    Fields fields(*object, name, file);
+void take_stage(Fields& fields, const std::string& file, StageOverrides& stage) {
     fields.take("steps", stage.steps);
     fields.take("learning_rate", stage.learning_rate);
     fields.take("batch_size", stage.batch_size);
-    fields.take("rank", stage.rank);
-    fields.finish();
     require<std::int64_t>(
         stage.steps, [](const auto& v) { return v >= 0; }, "steps", file);
-    require<std::int64_t>(
-        stage.rank, [](const auto& v) { return v >= 0; }, "rank", file);
     require<std::int64_t>(
         stage.batch_size, [](const auto& v) { return v >= 1; }, "batch_size", file);
     require<double>(
         stage.learning_rate, [](const auto& v) { return v >= 0; }, "learning_rate", file);
+}
+
+void read_stage(const json* object, const std::string& name, const std::string& file,
+                StageOverrides& stage) {
+    if (!object) return;
+    Fields fields(*object, name, file);
+    take_stage(fields, file, stage);
+    fields.take("rank", stage.rank);
+    fields.finish();
+    require<std::int64_t>(
+        stage.rank, [](const auto& v) { return v >= 0; }, "rank", file);
+}
+
+void read_word(const json* object, const std::string& file, WordDefaults& word) {
+    if (!object) return;
+    Fields fields(*object, "word", file);
+    take_stage(fields, file, word.stage);
+    fields.take("init", word.init);
+    const json* templates = fields.child("templates");
+    fields.finish();
+    if (!templates) return;
+    const bool texts = templates->is_array() && templates->size() <= most_templates &&
+                       std::all_of(templates->begin(), templates->end(),
+                                   [](const json& text) { return text.is_string(); });
+    if (!texts) throw Error(file, "'word.templates' is no list of texts");
+    word.templates = templates->get<std::vector<std::string>>();
 }
 
 void read_tuning(const json* object, const std::string& name, const std::string& file,
@@ -173,6 +194,7 @@ ModelDefaults read_defaults(const json& content, const std::string& file) {
     read_tuning(fields.child("again"), "again", file, defaults.again);
     read_sample(fields.child("sample"), file, defaults.sample);
     read_student(fields.child("student"), file, defaults.student);
+    read_word(fields.child("word"), file, defaults.word);
     fields.finish();
     return defaults;
 }

@@ -50,6 +50,8 @@ struct SampleOverrides {
 //  "fast": {likewise}, "again": {likewise: fast, for another text on the same photo},
 //  "sample": {"sampler", "steps", "guidance_scale", "negative_prompt", "ddim_eta",
 //             "tcd_eta", "spacing", "schedule"},
+//  "word": {"steps", "learning_rate", "batch_size", "init", "templates": ["a photo of a {}",
+//  ...]},
 //  "student": {"steps", "guidance": [1, 6]}: of a model that was distilled, how many steps of
 //             "sample"'s sampler and spacing it was taught, and the guidance scales; else any};
 // every key may be left out.
@@ -57,6 +59,12 @@ struct TuningDefaults {
     StageOverrides embedding, finetune;
     std::optional<EtaRange> eta;
     std::optional<double> noise_share;  // a mode's own; SampleOptions
+};
+// Of textual inversion (optimize/learn/word.h).
+struct WordDefaults {
+    StageOverrides stage;
+    std::optional<std::string> init;     // what a word starts from where nothing is said
+    std::vector<std::string> templates;  // of what the model understands; empty: the usual ones
 };
 // What a model was taught by distillation; empty: anything.
 struct StudentLimits {
@@ -67,6 +75,7 @@ struct ModelDefaults {
     TuningDefaults paper, fast, again;
     SampleOverrides sample;
     StudentLimits student;
+    WordDefaults word;
 };
 
 // No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.

@@ -12,6 +12,7 @@
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/text/clip_text.h"
 
 // cereal finds these by the namespace of what they write.
 namespace keepsake::optimize {
@@ -129,6 +130,11 @@ void serialize(Archive& archive, ModelChanges& changes) {
 }
 
 template <class Archive>
+void serialize(Archive& archive, WordReference& word) {
+    archive(cereal::make_nvp("name", word.name), cereal::make_nvp("fingerprint", word.fingerprint));
+}
+
+template <class Archive>
 void serialize(Archive& archive, Recipe& recipe) {
     std::string mode(mode_name(recipe.mode));
     optimize::StageFields embedding{recipe.embedding, false}, finetune{recipe.finetune, true};
@@ -145,6 +151,8 @@ void serialize(Archive& archive, Recipe& recipe) {
     // Likewise where there are none.
     if (Archive::is_loading::value || recipe.changes != ModelChanges{})
         archive(cereal::make_nvp("model_changes", recipe.changes));
+    if (Archive::is_loading::value || !recipe.words.empty())
+        archive(cereal::make_nvp("words", recipe.words));
     if constexpr (Archive::is_loading::value) {
         recipe.mode = parse_mode(mode);
         recipe.way = parse_way(way);
@@ -180,6 +188,7 @@ void serialize(Archive& archive, GenerateRender& render) {
         archive(cereal::make_nvp("prompt_syntax", overrides.prompt_syntax));
     if (!overrides.rng.empty()) archive(cereal::make_nvp("rng", overrides.rng));
     if (!overrides.mask.empty()) archive(cereal::make_nvp("mask", overrides.mask));
+    if (!overrides.words.empty()) archive(cereal::make_nvp("words", overrides.words));
 }
 
 namespace {
@@ -256,6 +265,9 @@ json with_all_fields(json recipe) {
                            {"vae", {{"path", ""}, {"fingerprint", ""}, {"weight", 1.0}}},
                            {"clip_skip", 0},
                            {"prediction", ""}};
+    const json::json_pointer words("/keepsake/words");
+    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(words))
+        recipe[words] = json::array();
     return recipe;
 }
 
@@ -423,6 +435,11 @@ void save_recipe(const std::filesystem::path& path, const Recipe& recipe) {
     write_file_atomically(path, to_json(recipe));
 }
 
+bool has_word(const std::string& text, const std::string& name) {
+    const std::u32string in = pipeline::normalize_text(pipeline::from_utf8(text));
+    return in.find(pipeline::normalize_text(pipeline::from_utf8(name))) != in.npos;
+}
+
 std::string tuning_tag(const Recipe& recipe) {
     Recipe tuning = recipe;
     tuning.model.path.clear();
@@ -432,6 +449,9 @@ std::string tuning_tag(const Recipe& recipe) {
     tuning.photo.clear();
     tuning.sample = {};
     tuning.way = Way::line;
+    // Of the words those that are tuned with.
+    std::erase_if(tuning.words,
+                  [&](const WordReference& word) { return !has_word(recipe.prompt, word.name); });
     std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bits
     for (const char c : write_json(root, tuning) + "\n") {
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;

@@ -50,6 +50,15 @@ struct ModelChanges {
     bool operator==(const ModelChanges&) const = default;
 };
 
+// A word that a text has and the model's vocabulary has not (pipeline/networks/word_file.h); the
+// fingerprint is of its vectors.
+struct WordReference {
+    std::string name;
+    std::string fingerprint;
+
+    bool operator==(const WordReference&) const = default;
+};
+
 // `text` with malformed UTF-8 replaced by U+FFFD: JSON has no other text.
 std::string checked_utf8(const std::string& text);
 
@@ -68,6 +77,7 @@ struct Recipe {
     optimize::StageOptions finetune = optimize::paper_finetune_options();
     Way way = Way::line;  // of recipes that are older than the other one
     pipeline::SampleOptions sample;
+    std::vector<WordReference> words;  // of the prompt and of the negative one
     // What a newer Keepsake's file has besides (its version and the fields that this one does not
     // know), as JSON: it is kept when the file is written again. Empty: nothing.
     std::string newer;
@@ -95,7 +105,8 @@ struct GenerateOverrides {
     std::string vae;                 // a file's name
     int clip_skip = 0;
     std::string prompt_syntax, rng;
-    std::string mask;  // a file's name
+    std::string mask;                  // a file's name
+    std::vector<WordReference> words;  // of both texts
 };
 
 // One picture of `generate`.
@@ -137,6 +148,9 @@ std::string unknown_fields(const Recipe& recipe);
 
 Recipe load_recipe(const std::filesystem::path& path);
 void save_recipe(const std::filesystem::path& path, const Recipe& recipe);
+
+// Whether a word stands in a text, in any letter case.
+bool has_word(const std::string& text, const std::string& name);
 
 // 16 hex digits of what the tuned weights depend on: all but the model's path and the sampling.
 // Session files carry it, so that files of two tunings are never mixed.

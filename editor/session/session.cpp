@@ -29,6 +29,7 @@ constexpr const char* unet_file = "unet.safetensors";
 constexpr const char* lora_file = "lora.safetensors";
 constexpr const char* start_file = "start.safetensors";
 constexpr const char* start_embeddings_file = "start-embeddings.safetensors";
+constexpr const char* words_file = "words.safetensors";
 constexpr const char* losses_file = "losses.json";
 constexpr const char* lock_file = "lock";
 constexpr const char* temporary = ".keepsake-tmp-";  // what is being written; see atomic_file.h
@@ -99,20 +100,32 @@ void check_replaceable(const fs::path& folder) {
         const std::string name = entry.path().filename().string();
         const bool ours = name == lock_file || name == "renders" || name.starts_with(temporary) ||
                           (begun && (name.starts_with("photo.") || name == start_file ||
-                                     name == start_embeddings_file));
+                                     name == start_embeddings_file || name == words_file));
         if (ours) continue;
         throw Error(noun(folder),
                     "is a folder with other things in it ('" + name + "'); give another --session");
     }
 }
 
+// The recipe's words, of `words`; no file where it has none.
+void write_words(const fs::path& folder, const Recipe& recipe,
+                 const std::vector<pipeline::LearnedWord>& words) {
+    pipeline::TensorMap vectors;
+    for (const WordReference& wanted : recipe.words)
+        for (const pipeline::LearnedWord& word : words)
+            if (pipeline::fingerprint_of_word(word) == wanted.fingerprint)
+                vectors[wanted.fingerprint] = word.vectors;
+    if (!vectors.empty()) pipeline::write_safetensors(own_file(folder, words_file), vectors);
+}
+
 // Everything that a new session begins with, in a folder of its own within the session's: when the
 // disk is full, it is full before anything was removed. Returns that folder.
 fs::path stage(const fs::path& folder, const Recipe& recipe, const Photo& photo,
-               const Session* start) {
+               const SessionSources& sources) {
     const fs::path staging = own_folder(folder, staging_folder);
     write_file_atomically(own_file(staging, "photo." + photo.extension), photo.bytes);
-    if (start) {
+    write_words(staging, recipe, sources.words);
+    if (const Session* start = sources.start) {
         write_file_atomically(own_file(staging, start_file), read_file(start->folder / lora_file));
         write_file_atomically(own_file(staging, start_embeddings_file),
                               read_file(start->folder / embeddings_file));
@@ -133,12 +146,13 @@ void take_place(const fs::path& folder, const fs::path& staging, const Photo& ph
     remove_file(folder / recipe_file);
     remove_file(folder / start_file);
     remove_file(folder / start_embeddings_file);
+    remove_file(folder / words_file);
     remove_region(folder);
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
     for (const std::string& name : {std::string(start_file), std::string(start_embeddings_file),
-                                    "photo." + photo.extension}) {
+                                    std::string(words_file), "photo." + photo.extension}) {
         if (is_there(staging / name)) move_file(staging / name, folder / name);
     }
     move_file(staging / recipe_file, folder / recipe_file);  // last: now it is a session
@@ -189,13 +203,13 @@ void check_can_create(const fs::path& folder) {
 }
 
 Session create_session(const fs::path& folder, const Recipe& recipe, const Photo& photo,
-                       const Session* start) {
+                       const SessionSources& sources) {
     check_can_create(folder);
     make_folder(folder);
     Session session{folder, recipe, SessionLock(folder, SessionLock::Access::write)};
     remove_leftovers(folder);
     try {
-        take_place(folder, stage(folder, recipe, photo, start), photo);
+        take_place(folder, stage(folder, recipe, photo, sources), photo);
     } catch (const Error&) {
         std::error_code ignored;
         fs::remove_all(folder / staging_folder, ignored);
@@ -235,8 +249,36 @@ fs::path photo_path(const Session& session) {
     return path;
 }
 
-void save_session_recipe(Session& session, Recipe recipe) {
+std::vector<pipeline::LearnedWord> read_session_words(const Session& session) {
+    if (session.recipe.words.empty()) return {};
+    const pipeline::SafetensorsFile file(session.folder / words_file);
+    std::vector<pipeline::LearnedWord> words;
+    for (const WordReference& wanted : session.recipe.words) {
+        const at::Tensor vectors = file.read(wanted.fingerprint, at::kFloat);
+        pipeline::LearnedWord word{wanted.name, vectors, file.path().string()};
+        if (vectors.dim() != 2 || vectors.numel() == 0 ||
+            pipeline::fingerprint_of_word(word) != wanted.fingerprint)
+            throw Error(file.path().string(), "its vectors of '" + wanted.name +
+                                                  "' are damaged; they are not those that the "
+                                                  "session was made with");
+        words.push_back(std::move(word));
+    }
+    return words;
+}
+
+void save_session_recipe(Session& session, Recipe recipe,
+                         const std::vector<pipeline::LearnedWord>& words) {
     recipe.newer = session.recipe.newer;
+    if (recipe.words != session.recipe.words) {
+        // Those of the old recipe stay beside the new ones until that is there: whenever the power
+        // goes, the session has its words.
+        Recipe both = recipe;
+        both.words.insert(both.words.end(), session.recipe.words.begin(),
+                          session.recipe.words.end());
+        std::vector<pipeline::LearnedWord> all = read_session_words(session);
+        all.insert(all.end(), words.begin(), words.end());
+        write_words(session.folder, both, all);
+    }
     save_recipe(own_file(session.folder, recipe_file), recipe);
     session.recipe = std::move(recipe);
 }
@@ -322,6 +364,15 @@ std::string changes_text(const ModelChanges& changes) {
     return text.str();
 }
 
+// "words: <my-rose> (fingerprint 0123456789abcdef)", or nothing.
+std::string words_line(const Recipe& recipe) {
+    std::string text;
+    for (const WordReference& word : recipe.words)
+        text += (text.empty() ? "words: " : ", ") + word.name + " (fingerprint " +
+                word.fingerprint + ")";
+    return text.empty() ? text : text + "\n";
+}
+
 }  // namespace
 
 std::string describe_session(const fs::path& folder) {
@@ -338,7 +389,8 @@ std::string describe_session(const fs::path& folder) {
          << "crop: " << recipe.crop.width << "x" << recipe.crop.height << " at " << recipe.crop.x
          << "," << recipe.crop.y << ", worked on at " << worked_on.width << "x" << worked_on.height
          << "\n"
-         << "model: " << recipe.model.path << " (fingerprint " << recipe.model.fingerprint << ")\n"
+         << words_line(recipe) << "model: " << recipe.model.path << " (fingerprint "
+         << recipe.model.fingerprint << ")\n"
          << changes_text(recipe.changes);
     const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
         text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "

@@ -8,6 +8,7 @@
 //                           web interfaces load it
 //   unet.safetensors        after stage B of a paper tuning: the tuned weights by diffusers name
 //   start.safetensors       where the tuning started from another session: that one's LoRA
+//   words.safetensors       the vectors of recipe.words, by their fingerprints
 //   losses.json             of the stages that are done
 //   mask.json, mask.png     the edit region that was set in the window (session_region.h)
 //   renders/                pictures, unless they are asked for elsewhere
@@ -61,9 +62,21 @@ void check_can_create(const std::filesystem::path& folder);
 // is replaced (its renders stay), after everything of the new one has been written: an Error leaves
 // what was. Throws Error naming the folder or file as check_can_create does, when it is in use, and
 // when it cannot be written.
-// start: the session that recipe.start names; its LoRA and embeddings are copied.
+struct SessionSources {
+    const Session* start = nullptr;  // that recipe.start names; its LoRA and embeddings are copied
+    std::vector<pipeline::LearnedWord> words = {};  // those of recipe.words among them are copied
+};
 Session create_session(const std::filesystem::path& folder, const Recipe& recipe,
-                       const Photo& photo, const Session* start = nullptr);
+                       const Photo& photo, const SessionSources& sources = {});
+
+// The words of its recipe, of its own copy. Throws Error naming the file when one is missing or
+// damaged.
+std::vector<pipeline::LearnedWord> read_session_words(const Session& session);
+
+// Replaces the recipe; what a newer Keepsake wrote besides stays. First copies those of its words
+// that the session has not yet from `words`.
+void save_session_recipe(Session& session, Recipe recipe,
+                         const std::vector<pipeline::LearnedWord>& words);
 
 // What a tuning starts from that goes on from another text's.
 struct TuningStart {
@@ -82,9 +95,6 @@ Session open_session(const std::filesystem::path& folder, SessionLock::Access ac
 std::filesystem::path photo_in(const std::filesystem::path& folder);
 // Likewise; throws Error naming the folder when there is none.
 std::filesystem::path photo_path(const Session& session);
-
-// What a newer Keepsake wrote besides stays.
-void save_session_recipe(Session& session, Recipe recipe);
 
 // The tuning as far as it got: nothing, a checkpoint's, or finished stages. Tensors on the model's
 // device. Throws Error naming the file when one is damaged or belongs to another recipe or model.

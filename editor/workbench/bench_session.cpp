@@ -31,7 +31,7 @@ Session session_for(Bench& bench, const Recipe& recipe) {
         }
     }
     try {
-        return create_session(candidates.back(), recipe, photo);
+        return create_session(candidates.back(), recipe, photo, {nullptr, bench.model->words});
     } catch (const Error& error) {
         throw Error(error.what(),
                     "mend that, or start keepsake-gui with --library and another folder to keep "
@@ -115,7 +115,8 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
     const Recipe& recipe = opened.session.recipe;
     opened.draft = draft_of(recipe);
     request_of(opened.draft);  // throws what no field of the window can show
-    if (!bench.model || !is_model_of(opened.session, *bench.model))
+    if (!bench.model || !is_model_of(opened.session, *bench.model) ||
+        !knows_words(*bench.model, recipe))
         opened.model = read_model(bench, {}, &opened.session);
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =
@@ -187,7 +188,8 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         const bool same_square = bench.session && bench.session->recipe.crop == recipe.crop;
         Session session = session_for(bench, recipe);
         if (same_square) hand_on_region(bench.board.latest()->region, session.folder);
-        if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe);
+        if (to_json(recipe) != to_json(session.recipe))
+            save_session_recipe(session, recipe, bench.model->words);
         // What can fail was done while the one before was still open.
         forget_session(bench);
         bench.session.emplace(std::move(session));
@@ -196,7 +198,7 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         bench.look.eta = first_eta();
     }
     if (to_json(recipe) != to_json(bench.session->recipe)) {
-        save_session_recipe(*bench.session, recipe);
+        save_session_recipe(*bench.session, recipe, bench.model->words);
     }
     bench.look.sample = draft.sample;
     bench.board.change([&](Document& document) {

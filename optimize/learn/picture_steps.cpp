@@ -48,6 +48,10 @@ void check_pictures(const PictureTask& task, const PictureOptions& options) {
     check(options.caption_dropout >= 0 && options.caption_dropout <= 1, "caption dropout",
           "is not between 0 and 1");
     check(options.prior_weight >= 0, "prior weight", "is negative");
+    if (!options.word) return;
+    check(!options.all_weights && !options.text_encoder, "word",
+          "learns alone, no network with it");
+    check(task.word_start.defined() && task.word_start.dim() == 2, "word", "has no vectors");
 }
 
 PictureSteps::PictureSteps(const PictureTask& task, const PictureOptions& options,

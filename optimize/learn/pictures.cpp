@@ -81,6 +81,17 @@ PictureOptions subject_options() {
     return options;
 }
 
+PictureOptions word_options() {
+    PictureOptions options;
+    options.stage.steps = 2000;
+    options.stage.draws = Draws::stratified;
+    options.schedule.rate = 5e-3;
+    options.schedule.kind = LearningSchedule::cosine;
+    options.max_gradient_norm = 0;
+    options.word.emplace();
+    return options;
+}
+
 PictureOptions caption_options() {
     PictureOptions options = subject_options();
     options.stage.steps = 1000;
@@ -91,7 +102,9 @@ PictureOptions caption_options() {
 
 TensorMap learning_tensors(const LearnedPictures& learned, const PictureOptions& options) {
     TensorMap tensors;
-    if (options.all_weights) {
+    if (options.word) {
+        if (learned.word.defined()) tensors["word"] = learned.word;
+    } else if (options.all_weights) {
         if (learned.unet) add_prefixed(tensors, "unet.", learned.unet->parameters());
         if (learned.text_encoder)
             add_prefixed(tensors, "text_encoder.", learned.text_encoder->parameters());
@@ -104,6 +117,12 @@ TensorMap learning_tensors(const LearnedPictures& learned, const PictureOptions&
 
 void prepare_learning(const PictureTask& task, const PictureOptions& options,
                       LearnedPictures& learned) {
+    if (options.word) {
+        learned.unet = task.unet;
+        if (!learned.word.defined()) learned.word = task.word_start.clone();
+        learned.text_encoder = task.text_encoder.with_tokens(learned.word);
+        return;
+    }
     if (options.all_weights) {
         if (!learned.unet) learned.unet = task.unet.clone();
         if (options.text_encoder && !learned.text_encoder)
@@ -130,11 +149,15 @@ void learn_pictures(const PictureTask& task, const PictureOptions& options,
         if (!learned.averages.empty()) ema->load(learned.averages);
         learned.averages = ema->averages();
     }
+    const Tensor norms = options.word
+                             ? word_norms(task.text_encoder, task.word_start, options.word->norm)
+                             : Tensor();
     TrainingControls training;
     training.monitor = controls.monitor;
     training.checkpointing = controls.checkpointing;
     training.warn = controls.warn;
     training.after_step = [&] {
+        if (norms.defined()) keep_norms(learned.word, norms);
         if (ema) ema->update(learned.steps);
         const std::int64_t every = controls.evaluate_every;
         if (every > 0 && learned.steps % every == 0) {

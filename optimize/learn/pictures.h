@@ -1,6 +1,6 @@
 // What is learned from pictures and their captions: a subject (DreamBooth, Ruiz et al., arXiv
-// 2208.12242) and a set's own look (caption tuning). Both are one recipe of the training loop, with
-// different pictures and options.
+// 2208.12242), a set's own look (caption tuning) and a new word (textual inversion, word.h). All
+// are one recipe of the training loop, with different pictures and options.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "optimize/learn/word.h"
 #include "optimize/training/checkpointing.h"
 #include "optimize/training/ema.h"
 #include "optimize/training/loss_weights.h"
@@ -49,7 +50,8 @@ struct PictureOptions {
     bool all_weights = false;   // of the network learn, and no LoRA
     bool text_encoder = false;  // learns too
     pipeline::LoraOptions lora;
-    std::optional<EmaOptions> ema;  // none: no averages are kept
+    std::optional<WordOptions> word;  // its vectors learn, and neither a network nor a LoRA
+    std::optional<EmaOptions> ema;    // none: no averages are kept
 };
 
 // diffusers' train_dreambooth_lora.py, with the values that its documentation and kohya's
@@ -57,6 +59,9 @@ struct PictureOptions {
 PictureOptions subject_options();
 // Likewise train_text_to_image(_lora).py.
 PictureOptions caption_options();
+// Likewise textual_inversion.py, but for the rate, which is sd-scripts' and A1111's for batches of
+// one: theirs is meant for its multiple by the batch.
+PictureOptions word_options();
 
 // The learning rate of a step, counted from 0.
 double rate_of(const PictureOptions& options, std::int64_t step);
@@ -69,6 +74,9 @@ struct PictureTask {
     std::function<Tensor(const std::string& caption)> token_ids;
     std::vector<LearnPicture> pictures;
     std::uint64_t seed = 0;  // of all that is drawn
+    // Of PictureOptions::word: what its vectors start from, (n, D) float32 on the networks' device.
+    // Their ids are those from text_encoder.vocabulary_size() on.
+    Tensor word_start = {};
 };
 
 struct Evaluation {
@@ -81,6 +89,7 @@ struct LearnedPictures {
     std::optional<pipeline::UNet> unet;                 // as it is now
     std::optional<pipeline::TextEncoder> text_encoder;  // likewise, where it learns
     pipeline::LoraSet loras, text_loras;                // where they are what learns
+    Tensor word;                                        // (n, D) float32, where it is what learns
     std::int64_t steps = 0;                             // done
     TensorMap optimiser;
     TensorMap averages;  // of ema, by the names of learning_tensors()
@@ -88,8 +97,8 @@ struct LearnedPictures {
     std::vector<Evaluation> evaluations;
 };
 
-// What learns, by name: "unet.<layer>.lora_down.weight", "text_encoder.<name>", ...: handles. Empty
-// before prepare_learning().
+// What learns, by name: "unet.<layer>.lora_down.weight", "text_encoder.<name>", "word", ...:
+// handles. Empty before prepare_learning().
 TensorMap learning_tensors(const LearnedPictures& learned, const PictureOptions& options);
 
 // Makes networks and LoRA for the first step. Where they are to be those of a checkpoint, copy its

@@ -10,6 +10,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
 #include "pipeline/model/model_files.h"
+#include "pipeline/text/added_words.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -193,6 +194,34 @@ Model load_model(const std::filesystem::path& path, const LoadOptions& options) 
                  .device = options.device,
                  .adapters = adapters.reports,
                  .loaded_with = options};
+}
+
+Model with_words(Model model, const std::vector<LearnedWord>& words) {
+    const std::int64_t width = model.text_encoder.config().hidden_size;
+    for (const LearnedWord& word : words) {
+        const auto refuse = [&](const std::string& why) {
+            throw Error(word.file.empty() ? "word '" + word.name + "'" : word.file, why);
+        };
+        if (word.vectors.size(1) != width)
+            refuse("'" + word.name + "' is for " + family_of_width(word.vectors.size(1)) +
+                   "; this model has text of width " + std::to_string(width));
+        // Where the tokenizer has tokens that the text encoder has not, the word's would be theirs.
+        const std::int64_t first = model.text_encoder.vocabulary_size();
+        if (model.tokenizer.next_id() > first)
+            refuse("cannot be added to this model: its tokenizer has " +
+                   std::to_string(model.tokenizer.next_id()) + " tokens and its text encoder " +
+                   std::to_string(first));
+        try {
+            model.tokenizer = model.tokenizer.with_words(
+                {{word.name, static_cast<std::size_t>(word.vectors.size(0))}}, first);
+        } catch (const Error& error) {
+            if (word.file.empty()) throw;
+            throw Error(word.file, error.what());
+        }
+        model.text_encoder = model.text_encoder.with_tokens(word.vectors.to(model.device));
+        model.words.push_back(word);
+    }
+    return model;
 }
 
 std::string model_fingerprint(const std::filesystem::path& path) {

@@ -10,6 +10,7 @@
 #include "pipeline/networks/text_encoder.h"
 #include "pipeline/networks/unet.h"
 #include "pipeline/networks/vae.h"
+#include "pipeline/networks/word_file.h"
 #include "pipeline/sampling/schedule.h"
 #include "pipeline/text/tokenizer.h"
 
@@ -49,6 +50,7 @@ struct Model {
     at::Device device = at::kCPU;
     std::vector<AdapterReport> adapters = {};  // what was used of options.adapters
     LoadOptions loaded_with = {};
+    std::vector<LearnedWord> words = {};  // that it knows beside its vocabulary (with_words)
 
     // The side of the square it was trained at, in pixels.
     std::int64_t native_size() const {
@@ -70,6 +72,12 @@ struct Model {
 // is refused with how to convert it. With adapters or another clip_skip the model is another one,
 // and so is its fingerprint.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
+
+// The model with words of textual inversion in its tokenizer and its text encoder, after those that
+// it has already; everything else is shared. Its fingerprint stays: a text without these words
+// means what it meant. Throws Error naming a word's file (or the word), when the vocabulary or the
+// model has its name already, or when its vectors are of another width.
+Model with_words(Model model, const std::vector<LearnedWord>& words);
 
 // 16 hex digits over the names, shapes, dtypes and samples of the values of the weights of a model
 // folder or checkpoint. Where it lies, file times and how it is sharded do not matter.

@@ -52,6 +52,9 @@ class TextEncoder {
     TextEncoder with_tokens(const Tensor& rows) const;
     // With the tokens that were added.
     std::int64_t vocabulary_size() const;
+    // The vectors of tokens, before their positions: (B, T) int64, each in the vocabulary ->
+    // (B, T, hidden_size), as they are kept.
+    Tensor embed(const Tensor& ids) const;
 
     const TextEncoderConfig& config() const { return config_; }
     const TensorMap& parameters() const { return parameters_; }  // by name, without "text_model."
@@ -62,8 +65,6 @@ class TextEncoder {
         Linear q, k, v, out, fc1, fc2;
     };
     Tensor activation(const Tensor& x) const;
-    // (B, T) -> (B, T, hidden_size), as it is kept.
-    Tensor embed(const Tensor& ids) const;
 
     TextEncoderConfig config_;
     Tensor token_embedding_, position_embedding_;

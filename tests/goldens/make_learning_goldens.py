@@ -8,6 +8,8 @@ pictures.safetensors: ten AdamW steps of a LoRA on U-Net and text encoder with p
 three steps of all weights with min-SNR, noise offset and caption dropout, of the tiny U-Net of
 imagic_epsilon.safetensors and a tiny CLIP text encoder, by diffusers, transformers and torch. What is
 drawn (pictures, captions, timesteps, noise) is drawn as Keepsake draws it.
+word_steps.safetensors: five AdamW steps of textual inversion of two vectors, as textual_inversion.py does
+them on the whole table, of the same networks.
 buckets.json: aspect-ratio buckets after sd-scripts' integer rules (make_bucket_resolutions and
 BucketManager.select_bucket), stated here in numpy.
 """
@@ -311,6 +313,48 @@ def pictures():
     save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "pictures.safetensors")
 
 
+def word_steps():
+    import torch
+    import torch.nn.functional as F
+    from safetensors.torch import save_file
+    unet, text = tiny_networks()
+    schedule = schedule_of("epsilon")
+    # Caption 0 is the empty one; the others have the word's two vectors, tokens 40 and 41, in places of
+    # their own, and one has it twice.
+    ids = torch.cat([torch.tensor([[38] + [39] * 8]), torch.randint(0, 38, (4, 9))])
+    ids[1:, 0], ids[1:, -1] = 38, 39
+    for row, at in [(1, 2), (2, 5), (3, 1), (3, 4), (4, 3)]:
+        ids[row, at:at + 2] = torch.tensor([40, 41])
+    captions = [[1], [1, 2], [2], [3], [4, 1, 3]]
+    latents = torch.randn(5, 4, 8, 8)
+    out = {"latents": latents, "ids": ids}
+    unet.requires_grad_(False)
+    text.requires_grad_(False)
+    text.resize_token_embeddings(42, mean_resizing=False)
+    table = text.get_input_embeddings().weight
+    with torch.no_grad():
+        table[40:] = table[7]  # the initialiser's, for all vectors
+    out["start"] = table[40:].detach().clone()
+    original = table.detach().clone()
+    table.requires_grad_(True)
+    optimiser = torch.optim.AdamW([table], lr=2e-2, weight_decay=1e-2)
+    rounds = Rounds([[0, 1, 2, 3, 4]], 2, ORDER)
+    found = []
+    for step in range(5):
+        which = rounds.batch(step)
+        said, timesteps, noise = draw_batch(which, step, False, captions, 0)
+        noisy = schedule.add_noise(latents[which], noise, timesteps)
+        loss = F.mse_loss(unet(noisy, timesteps, text(ids[said])[0]).sample, noise)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            table[:40] = original[:40]
+        found.append(loss.detach())
+    out |= {"losses": torch.stack(found), "after": table[40:]}
+    save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "word_steps.safetensors")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["buckets", "learning", "pictures"]:
+    for name in sys.argv[1:] or ["buckets", "learning", "pictures", "word_steps"]:
         globals()[name]()

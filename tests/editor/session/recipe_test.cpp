@@ -115,6 +115,28 @@ TEST(Recipe, OlderOnesGoByTheLine) {
               std::string::npos);
 }
 
+TEST(Recipe, NamesTheWordsOfItsTexts) {
+    Recipe recipe = unusual();
+    const std::string tag = tuning_tag(recipe);
+    EXPECT_EQ(to_json(recipe).find("\"words\""), std::string::npos);
+    recipe.sample.negative_prompt = "a <Bad> one";
+    recipe.words = {{"<bad>", "0123456789abcdef"}};
+    EXPECT_EQ(recipe_from_json(to_json(recipe), "test").words, recipe.words);
+    EXPECT_EQ(tuning_tag(recipe), tag) << "nothing is tuned with the negative text";
+    recipe.prompt = "a photo of <MY-rose>";
+    const std::string plain = tuning_tag(recipe);
+    recipe.words.push_back({"<my-rose>", "0123456789abcdef"});
+    const std::string with = tuning_tag(recipe);
+    EXPECT_NE(with, plain);
+    recipe.words[1].fingerprint[0] = '1';
+    EXPECT_NE(tuning_tag(recipe), with);
+    json wrong = json::parse(to_json(recipe));
+    wrong["keepsake"]["words"][0].erase("fingerprint");
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+    wrong["keepsake"]["words"] = 3;
+    EXPECT_THROW(recipe_from_json(wrong.dump(), "test"), Error);
+}
+
 // Recipes are older than the share of the noise; they meant noise alone, and their sessions' files
 // carry the tag of a recipe without it.
 TEST(Recipe, WithoutTheShareOfTheNoiseItIsNoiseAlone) {
@@ -318,8 +340,13 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
         "paper": {"embedding": {"steps": 150, "learning_rate": 5e-3}, "finetune": {"batch_size": 2},
                   "eta": "0.6:1.2:4"},
         "fast": {"finetune": {"rank": 8}, "noise_share": 0.75},
-        "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3}})");
+        "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3},
+        "word": {"steps": 300, "init": "rose", "templates": ["a photo of a {}"]}})");
     const ModelDefaults defaults = load_model_defaults(folder.path);
+    EXPECT_EQ(defaults.word.stage.steps, 300);
+    EXPECT_FALSE(defaults.word.stage.batch_size);
+    EXPECT_EQ(defaults.word.init, "rose");
+    EXPECT_EQ(defaults.word.templates, std::vector<std::string>{"a photo of a {}"});
     optimize::StageOptions embedding = optimize::paper_embedding_options();
     optimize::StageOptions finetune = optimize::paper_finetune_options();
     pipeline::SampleOptions sample;
@@ -369,6 +396,8 @@ TEST(ModelDefaults, FaultsAreNamed) {
         {R"({"paper": {"finetune": {"steps": -1}}})", "'steps' is out of range"},
         {R"({"fast": {"noise_share": 1.5}})", "'noise_share' is out of range"},
         {R"({"paper": 3})", "'paper' is no object"},
+        {R"({"word": {"rank": 3}})", "the key 'word.rank' is unknown"},
+        {R"({"word": {"templates": [3]}})", "'word.templates' is no list of texts"},
         {R"({"paper")", "is not JSON"}};
     for (const auto& [content, why] : faults) {
         write_file_atomically(path, content);

@@ -526,7 +526,7 @@ TEST_F(SessionRuns, LinksInsideASessionAreNotFollowed) {
     not_written("checkpoint.safetensors",
                 [&] { save_checkpoint(session, editor::Stage::embedding, {}); });
     not_written("losses.json", [&] { finish_stage(session, editor::Stage::embedding, {}); });
-    not_written("recipe.json", [&] { save_session_recipe(session, recipe); });
+    not_written("recipe.json", [&] { save_session_recipe(session, recipe, {}); });
     fs::remove_all(whole / "renders");
     for (const char* name : {"renders", "renders/cache"}) {
         fs::create_directory_symlink(victims, whole / name);

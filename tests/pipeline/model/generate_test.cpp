@@ -99,6 +99,49 @@ TEST(Generate, NegativePrompt) {
     expect_same_picture({"negative", "a daisy in the grass", 11, o});
 }
 
+// goldens/make_word_goldens.py: load_textual_inversion, two vectors and one in the negative text.
+TEST(Generate, WordsOfTextualInversion) {
+    const TensorMap golden = read_safetensors(KEEPSAKE_GOLDENS "/word_picture.safetensors");
+    const Model model =
+        with_words(flowers(), {{"<c>", golden.at("<c>"), "c"}, {"<d>", golden.at("<d>"), "d"}});
+    GenerateInput input;
+    input.generators = {make_generator(7)};
+    input.cond = encode_text(model, "a photo of <C> in the grass");
+    input.uncond = encode_text(model, "<d>");
+    input.noise = initial_noise(model, 128, 128, input.generators[0]);
+    SampleOptions sample = options("ddim");
+    sample.steps = 5;
+    Monitor monitor;
+    const Tensor& wanted = golden.at("latents");
+    const auto error = [&] {
+        const Tensor latents = generate_latents(model, input, sample, monitor);
+        return ((latents - wanted).abs().max() / wanted.abs().max()).item<double>();
+    };
+    EXPECT_LT(error(), 2e-3);
+    input.uncond = encode_text(flowers(), "<d>");
+    EXPECT_GT(error(), 0.05) << "the negative text's word counts";
+    EXPECT_EQ(model.fingerprint, flowers().fingerprint);
+    EXPECT_EQ(flowers().words.size(), 0u);
+    // Texts without them mean what they meant.
+    EXPECT_TRUE(at::equal(encode_text(model, "a red rose"), encode_text(flowers(), "a red rose")));
+
+    const auto refusal = [&](const LearnedWord& word) -> std::string {
+        try {
+            with_words(model, {word});
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return {};
+    };
+    EXPECT_EQ(refusal({"<x>", at::zeros({1, 768}), "x.safetensors"}),
+              "x.safetensors: '<x>' is for Stable Diffusion 1.x; this model has text of width 192");
+    EXPECT_NE(refusal({"cat", at::zeros({1, 192}), "cat.safetensors"})
+                  .find("cat.safetensors: word 'cat': is in the model's vocabulary"),
+              std::string::npos);
+    EXPECT_NE(refusal({"<C>", at::zeros({1, 192}), "y"}).find("a token of this name already"),
+              std::string::npos);
+}
+
 TEST(Generate, GuidanceOneIsOnePass) {
     SampleOptions o = options("pndm");
     o.guidance_scale = 1.0;
