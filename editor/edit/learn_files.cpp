@@ -303,13 +303,14 @@ void draw_samples(const fs::path& folder, std::int64_t step,
                                {prompt.seed.value_or(0)},
                                by.sample};
         apply(prompt.sample, pictures.sample);
-        const GenerateRender recipe{.prompt = prompt.prompt,
-                                    .model = reference_to(by.model),
-                                    .width = pictures.width,
-                                    .height = pictures.height,
-                                    .seed = pictures.seeds[0],
-                                    .sample = pictures.sample,
-.overrides = overrides_of(by.model, prompt.prompt, pictures.sample)};
+        const GenerateRender recipe{
+            .prompt = prompt.prompt,
+            .model = reference_to(by.model),
+            .width = pictures.width,
+            .height = pictures.height,
+            .seed = pictures.seeds[0],
+            .sample = pictures.sample,
+            .overrides = overrides_of(by.model, prompt.prompt, pictures.sample)};
         write_image(own_file(samples, sample_name(step, i)),
                     draw_pictures(by.model, pictures, monitor, by.networks)[0],
                     {to_chunk(recipe), {}, PictureSource::made_by_model});

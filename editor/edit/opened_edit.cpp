@@ -55,8 +55,7 @@ OpenedEdit opened(Photo photo, pipeline::Model model, Session session, Recipe re
 pipeline::Model with_words_of(const Session& session, pipeline::Model model) {
     std::vector<pipeline::LearnedWord> words;
     for (pipeline::LearnedWord& word : read_session_words(session)) {
-        const auto known =
-            std::ranges::find(model.words, word.name, &pipeline::LearnedWord::name);
+        const auto known = std::ranges::find(model.words, word.name, &pipeline::LearnedWord::name);
         if (known == model.words.end())
             words.push_back(std::move(word));
         else if (pipeline::fingerprint_of_word(*known) != pipeline::fingerprint_of_word(word))

@@ -159,6 +159,7 @@ std::string describe_model(const std::filesystem::path& path, const LoadOptions&
     if (type_at(path) == std::filesystem::file_type::regular) {
         const SafetensorsFile file(path);
         if (is_lora(file) || is_adapter(file)) return describe_any_adapter(file);
+        if (is_word_file(file)) return describe_word_file(path);
         const bool checkpoint = std::ranges::any_of(file.tensors(), [](const auto& tensor) {
             return tensor.first.starts_with("model.diffusion_model.");
         });
