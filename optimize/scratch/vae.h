@@ -27,8 +27,9 @@ struct VaeOptions {
     double kl = 1e-6;
     std::optional<EmaOptions> ema = EmaOptions{};
 };
-// For small autoencoders on some thousand pictures, found by trial: 5000 steps of 16, rate 4e-4
-// (latent-diffusion: 4.5e-6 x batch, with a perceptual loss), cosine after 100 steps of warm-up.
+// For small autoencoders on some thousand pictures; a start, not from long runs: 5000 steps of 16,
+// rate 4e-4 (latent-diffusion: 4.5e-6 x batch, with a perceptual loss), cosine after 100 steps of
+// warm-up.
 VaeOptions vae_options();
 
 double rate_of(const VaeOptions& options, std::int64_t step);

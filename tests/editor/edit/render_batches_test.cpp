@@ -97,9 +97,12 @@ TEST_F(RenderBatches, EachPictureIsWhatItIsAlone) {
     for (const pipeline::Sampler sampler : pipeline::all_samplers()) {
         for (const double guidance : {1.0, 4.0}) {
             for (const double share : {1.0, 0.6}) {
+                // Every sampler once, one of them in every combination.
+                const bool all = sampler == pipeline::Sampler::dpmpp_2m;
+                if (!all && (guidance == 1 || share == 1)) continue;
                 pipeline::SampleOptions sample;
                 sample.sampler = sampler;
-                sample.steps = 4;
+                sample.steps = 3;
                 sample.guidance_scale = guidance;
                 sample.negative_prompt = "a white daisy";
                 sample.noise_share = share;
