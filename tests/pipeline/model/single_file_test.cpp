@@ -269,7 +269,7 @@ TEST(SingleFile, InfoRefusesWhatDoesNotLoad) {
     same_end(tensors);
     tensors = golden("ldm_sd1");
     auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
-    first = at::zeros({first.size(0), 9, 3, 3});
+    first = at::zeros({first.size(0), 8, 3, 3});
     same_end(tensors);
     // A vocabulary that is too small for the tokenizer.
     same_end(read_safetensors(KEEPSAKE_GOLDENS "/ldm_sd1.safetensors"));
@@ -303,11 +303,16 @@ TEST(SingleFile, OtherFilesAreToldApart) {
     expect_contains(why("anything"), "is no Stable Diffusion 1.x or 2.x checkpoint");
 }
 
-TEST(SingleFile, InpaintingModelsAreRefused) {
+// The latents, the mask and the masked picture's latents; any other number is told.
+TEST(SingleFile, InpaintingModelsOpen) {
     auto tensors = golden("ldm_sd1");
     auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
     first = at::zeros({first.size(0), 9, 3, 3});
-    expect_contains(CheckpointFile(tensors).why_not(), "models for inpainting");
+    const Model model = CheckpointFile(tensors).load();
+    EXPECT_EQ(model.unet.config().in_channels, 9);
+    EXPECT_EQ(model.unet.config().out_channels, 4);
+    first = at::zeros({first.size(0), 8, 3, 3});
+    expect_contains(CheckpointFile(tensors).why_not(), "8 channels");
 }
 
 }  // namespace
