@@ -1,11 +1,10 @@
 // keepsake distil
 #include <cmath>
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "editor/commands/command_options.h"
+#include "editor/commands/run_places.h"
 #include "editor/edit/distil.h"
 #include "editor/session/recipe.h"
 
@@ -25,12 +24,6 @@ struct DistilArguments {
     std::int64_t every = DistilRequest{}.every;
     bool mirror = false, all_weights = false, restart = false, check = false, json = false;
 };
-
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
 
 StageOptions defaults_of(DistilKind kind) {
     switch (kind) {
@@ -94,7 +87,7 @@ void add_how(CLI::App& command, DistilArguments& arguments, DistilKind kind) {
                        std::string("Updates") + (steps ? " of each student" : "") + "; default " +
                            std::to_string(defaults.steps));
     command.add_option("--learning-rate", arguments.learning_rate,
-                       std::string("Default ") + number(defaults.learning_rate) +
+                       std::string("Default ") + number_text(defaults.learning_rate) +
                            (consistency ? " (diffusers' script); with --all-weights 1e-6"
                                         : ", down to 0 in a line (Salimans & Ho)"));
     command.add_option("--batch", arguments.batch,
@@ -149,18 +142,7 @@ optimize::GuidanceRange parse_guidance(const std::string& text) {
     return range;
 }
 
-template <class Number>
-void set_between(const std::optional<Number>& given, Number least, Number most,
-                 const std::string& option, Number& into) {
-    if (!given) return;
-    require(*given >= least && *given <= most, option,
-            number(static_cast<double>(*given)) + " is not between " +
-                number(static_cast<double>(least)) + " and " + number(static_cast<double>(most)));
-    into = *given;
-}
-
-std::string name_of(const DistilArguments& arguments, DistilKind kind, std::int64_t steps) {
-    if (arguments.name) return checked_text("--name", *arguments.name);
+std::string usual_name(DistilKind kind, std::int64_t steps, bool all_weights) {
     switch (kind) {
         case DistilKind::steps:
             return "student-" + std::to_string(steps) + (steps == 1 ? "-step" : "-steps");
@@ -169,7 +151,7 @@ std::string name_of(const DistilArguments& arguments, DistilKind kind, std::int6
         case DistilKind::consistency:
             break;
     }
-    return arguments.all_weights ? "lcm" : "lcm-lora";
+    return all_weights ? "lcm" : "lcm-lora";
 }
 
 void set_stage(const DistilArguments& arguments, DistilRequest& request) {
@@ -189,10 +171,13 @@ void set_stage(const DistilArguments& arguments, DistilRequest& request) {
 DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) {
     DistilRequest request;
     request.kind = kind;
-    for (const std::string& picture : arguments.pictures) {
-        require(!picture.empty(), "pictures", "a path is empty");
-        request.pictures.emplace_back(picture);
-    }
+    set_between<std::int64_t>(arguments.steps, 1, 500, "--steps", request.steps);
+    const RunPlaces places =
+        run_places(arguments.pictures, arguments.name,
+                   usual_name(kind, request.steps, arguments.all_weights), arguments.out);
+    request.pictures = places.pictures;
+    request.name = places.name;
+    request.out = places.out;
     if (arguments.prompts) request.prompts = *arguments.prompts;
     require(!request.pictures.empty() || request.prompts, "pictures",
             "are missing: give pictures with captions, or --prompts");
@@ -204,7 +189,6 @@ DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) 
     }
     request.all_weights = arguments.all_weights;
     set_stage(arguments, request);
-    set_between<std::int64_t>(arguments.steps, 1, 500, "--steps", request.steps);
     request.teacher_steps = arguments.teacher_steps;
     if (arguments.guidance) request.guidance = parse_guidance(*arguments.guidance);
     if (arguments.precision) {
@@ -216,16 +200,10 @@ DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) 
                             : precision == "bfloat16" ? at::kBFloat16
                                                       : at::kFloat;
     }
-    request.name = name_of(arguments, kind, request.steps);
-    require(request.name.find('/') == std::string::npos && !request.name.starts_with("."), "--name",
-            "'" + request.name + "' is no plain file name");
-    request.out = arguments.out.value_or(request.name + ".run");
-    require(!request.out.empty(), "--out", "is empty");
     if (arguments.size) request.size = checked_size(*arguments.size);
     request.mirror = arguments.mirror;
     request.seed = arguments.seed;
-    require(arguments.every >= 0, "--every", "is negative");
-    request.every = arguments.every;
+    request.every = checked_every(arguments.every);
     request.restart = arguments.restart;
     request.check_only = arguments.check;
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;

@@ -15,12 +15,6 @@ struct ClipArguments {
     double held_out = TrainClipRequest{}.held_out;
 };
 
-TrainSteps default_steps() {
-    const optimize::ClipOptions defaults = optimize::clip_options();
-    return {defaults.stage.steps,           defaults.stage.batch_size, defaults.schedule.rate,
-            defaults.schedule.warmup_steps, defaults.weight_decay,     0};
-}
-
 void add_options(CLI::App& command, ClipArguments& arguments) {
     add_train_places(command, arguments.train, "clip");
     command
@@ -32,7 +26,7 @@ void add_options(CLI::App& command, ClipArguments& arguments) {
         .add_option("--from", arguments.train.from,
                     "Go on from this CLIP, a folder of transformers'; default: from nothing")
         ->type_name("FOLDER");
-    add_train_steps(command, arguments.train, default_steps());
+    add_train_steps(command, arguments.train, train_steps(optimize::clip_options()));
     command.add_option("--held-out", arguments.held_out,
                        "Percent of the pictures that are not learned from, to measure by; "
                        "default " +
@@ -43,21 +37,15 @@ void add_options(CLI::App& command, ClipArguments& arguments) {
 TrainClipRequest request_of(const ClipArguments& arguments) {
     const TrainArguments& given = arguments.train;
     TrainClipRequest request;
-    const TrainPlaces places = train_places(given, "clip");
+    const RunPlaces places = run_places(given.pictures, given.name, "clip", given.out);
     request.pictures = places.pictures;
     request.out = places.out;
     request.name = places.name;
     if (given.config) request.config = *given.config;
     if (given.from) request.from = *given.from;
-    TrainSteps steps = default_steps();
-    read_train_steps(given, steps);
-    optimize::ClipOptions& options = request.options;
-    options.stage.steps = steps.steps;
-    options.stage.batch_size = steps.batch;
-    options.schedule.rate = steps.rate;
-    options.schedule.warmup_steps = steps.warm_up;
-    options.weight_decay = steps.weight_decay;
-    require(steps.batch >= 2, "--batch", "a pair needs others to be told from");
+    set_train_steps(given, request.options);
+    require(request.options.stage.batch_size >= 2, "--batch",
+            "a pair needs others to be told from");
     require(arguments.held_out >= 0 && arguments.held_out <= 50, "--held-out",
             "is not between 0 and 50");
     request.held_out = arguments.held_out;

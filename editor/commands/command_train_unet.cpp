@@ -52,9 +52,7 @@ void add_options(CLI::App& command, UNetArguments& arguments) {
                      "default: the centred square is cut out");
     command.add_flag("--mirror", arguments.train.mirror,
                      "Every other time a picture is seen mirrored");
-    add_train_steps(command, arguments.train,
-                    {defaults.stage.steps, defaults.stage.batch_size, defaults.schedule.rate,
-                     defaults.schedule.warmup_steps, defaults.weight_decay, defaults.ema->decay});
+    add_train_steps(command, arguments.train, train_steps(defaults));
     command.add_option("--min-snr", arguments.min_snr,
                        "Gamma of the min-SNR weights (Hang et al.); 0: every timestep counts "
                        "alike; default " +
@@ -83,7 +81,7 @@ LearnRequest request_of(const UNetArguments& arguments) {
     request.kind = LearnKind::unet;
     optimize::PictureOptions& options = request.options;
     options = optimize::unet_options();
-    const TrainPlaces places = train_places(given, "unet");
+    const RunPlaces places = run_places(given.pictures, given.name, "unet", given.out);
     request.pictures = places.pictures;
     request.out = places.out;
     request.name = places.name;
@@ -96,16 +94,7 @@ LearnRequest request_of(const UNetArguments& arguments) {
     if (given.size) request.size = checked_size(*given.size);
     request.buckets = arguments.buckets;
     request.mirror = given.mirror;
-    TrainSteps steps{options.stage.steps,           options.stage.batch_size, options.schedule.rate,
-                     options.schedule.warmup_steps, options.weight_decay,     options.ema->decay};
-    read_train_steps(given, steps);
-    options.stage.steps = steps.steps;
-    options.stage.batch_size = steps.batch;
-    options.schedule.rate = steps.rate;
-    options.schedule.warmup_steps = steps.warm_up;
-    options.weight_decay = steps.weight_decay;
-    options.ema->decay = steps.ema_decay;
-    if (steps.ema_decay == 0) options.ema.reset();
+    set_train_steps(given, options);
     options.min_snr_gamma = arguments.min_snr.value_or(options.min_snr_gamma);
     require(options.min_snr_gamma >= 0 && options.min_snr_gamma <= 1e6, "--min-snr",
             "is not between 0 and 1e6");
@@ -117,8 +106,7 @@ LearnRequest request_of(const UNetArguments& arguments) {
             "is not between 0 and 10");
     request.seed = given.seed;
     request.restart = given.restart;
-    require(given.every >= 0, "--every", "is negative");
-    request.every = given.every;
+    request.every = checked_every(given.every);
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;
     RunArguments run = given.run;
     run.vae = arguments.vae;

@@ -34,9 +34,7 @@ void add_options(CLI::App& command, VaeArguments& arguments) {
                        "Side of the square in pixels; default " + std::to_string(request.size));
     command.add_flag("--mirror", arguments.train.mirror,
                      "Every other time a picture is seen mirrored");
-    add_train_steps(command, arguments.train,
-                    {defaults.stage.steps, defaults.stage.batch_size, defaults.schedule.rate,
-                     defaults.schedule.warmup_steps, defaults.weight_decay, defaults.ema->decay});
+    add_train_steps(command, arguments.train, train_steps(defaults));
     command.add_option("--structure", arguments.structure,
                        "Weight of 1 - SSIM at up to three scales, beside the mean absolute error; "
                        "default " +
@@ -56,7 +54,7 @@ TrainVaeRequest request_of(const VaeArguments& arguments) {
     TrainVaeRequest request;
     const TrainArguments& given = arguments.train;
     optimize::VaeOptions& options = request.options;
-    const TrainPlaces places = train_places(given, "vae");
+    const RunPlaces places = run_places(given.pictures, given.name, "vae", given.out);
     request.pictures = places.pictures;
     request.out = places.out;
     request.name = places.name;
@@ -64,16 +62,7 @@ TrainVaeRequest request_of(const VaeArguments& arguments) {
     if (given.from) request.from = *given.from;
     if (given.size) request.size = checked_size(*given.size);
     request.mirror = given.mirror;
-    TrainSteps steps{options.stage.steps,           options.stage.batch_size, options.schedule.rate,
-                     options.schedule.warmup_steps, options.weight_decay,     options.ema->decay};
-    read_train_steps(given, steps);
-    options.stage.steps = steps.steps;
-    options.stage.batch_size = steps.batch;
-    options.schedule.rate = steps.rate;
-    options.schedule.warmup_steps = steps.warm_up;
-    options.weight_decay = steps.weight_decay;
-    options.ema->decay = steps.ema_decay;
-    if (steps.ema_decay == 0) options.ema.reset();
+    set_train_steps(given, options);
     options.structure = arguments.structure.value_or(options.structure);
     options.kl = arguments.kl.value_or(options.kl);
     require(options.structure >= 0 && options.structure <= 1000, "--structure",
@@ -84,8 +73,7 @@ TrainVaeRequest request_of(const VaeArguments& arguments) {
     request.held_out = arguments.held_out;
     request.seed = given.seed;
     request.restart = given.restart;
-    require(given.every >= 0, "--every", "is negative");
-    request.every = given.every;
+    request.every = checked_every(given.every);
     request.compute = start_run(given.run);
     return request;
 }

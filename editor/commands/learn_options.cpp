@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "editor/commands/run_places.h"
 #include "editor/session/recipe.h"
 
 namespace keepsake::editor {
@@ -50,22 +51,6 @@ void choose(const std::optional<std::string>& name, const std::map<std::string, 
     into = found->second;
 }
 
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
-
-template <class Number>
-void set_between(const std::optional<Number>& given, Number least, Number most,
-                 const std::string& option, Number& into) {
-    if (!given) return;
-    require(*given >= least && *given <= most, option,
-            number(static_cast<double>(*given)) + " is not between " +
-                number(static_cast<double>(least)) + " and " + number(static_cast<double>(most)));
-    into = *given;
-}
-
 void add_training_options(CLI::App& command, LearnArguments& arguments,
                           const PictureOptions& defaults) {
     // Of a word they depend on how its model was trained (keepsake.json).
@@ -74,7 +59,7 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
                        "Steps; default " + std::to_string(defaults.stage.steps) + model);
     command.add_option(
         "--learning-rate", arguments.learning_rate,
-        "Default " + number(defaults.schedule.rate) +
+        "Default " + number_text(defaults.schedule.rate) +
             (defaults.word ? model : "; with --all-weights 5e-6 (diffusers' scripts)"));
     command.add_option(
         "--batch", arguments.batch,
@@ -88,7 +73,7 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
         ->type_name(choices_of(schedules, "|"));
     command.add_option("--warm-up", arguments.warmup, "Steps in which the rate grows; default 0");
     command.add_option("--weight-decay", arguments.decay,
-                       "Of AdamW; default " + number(defaults.weight_decay));
+                       "Of AdamW; default " + number_text(defaults.weight_decay));
     command.add_option("--min-snr", arguments.min_snr,
                        "Gamma of the min-SNR weights, usually 5; default: every timestep counts "
                        "alike");
@@ -98,7 +83,7 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
                        "Noise that is not to be predicted, usually 0.1; default 0");
     command.add_option(
         "--caption-dropout", arguments.dropout,
-        "Share of pictures without caption; default " + number(defaults.caption_dropout));
+        "Share of pictures without caption; default " + number_text(defaults.caption_dropout));
     command.add_flag("--ema", arguments.ema,
                      "Keep averages of what learns, and write these in its place");
 }
@@ -160,15 +145,10 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
     request.model = model_path(arguments.run);
     PictureOptions& options = request.options;
     options = learn_options(kind, request.model);
-    for (const std::string& picture : arguments.pictures) {
-        require(!picture.empty(), "pictures", "a path is empty");
-        request.pictures.emplace_back(picture);
-    }
-    request.name = arguments.name ? checked_text("--name", *arguments.name) : name;
-    require(request.name.find('/') == std::string::npos && !request.name.starts_with("."), "--name",
-            "'" + request.name + "' is no plain file name");
-    request.out = arguments.out.value_or(request.name + ".run");
-    require(!request.out.empty(), "--out", "is empty");
+    const RunPlaces places = run_places(arguments.pictures, arguments.name, name, arguments.out);
+    request.pictures = places.pictures;
+    request.name = places.name;
+    request.out = places.out;
     if (arguments.size) request.size = checked_size(*arguments.size);
     request.buckets = arguments.buckets;
     request.mirror = arguments.mirror;
@@ -195,8 +175,7 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
     choose(arguments.lora_start, starts, "--lora-start", options.lora.start);
     if (arguments.ema) options.ema.emplace();
     request.seed = arguments.seed;
-    require(arguments.every >= 0, "--every", "is negative");
-    request.every = arguments.every;
+    request.every = checked_every(arguments.every);
     request.restart = arguments.restart;
     request.check_only = arguments.check;
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;

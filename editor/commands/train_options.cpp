@@ -1,28 +1,6 @@
 #include "editor/commands/train_options.h"
 
-#include <cstdio>
-
 namespace keepsake::editor {
-namespace {
-
-template <class Number>
-void take(const std::optional<Number>& given, Number least, Number most, const std::string& option,
-          Number& into) {
-    if (!given) return;
-    require(*given >= least && *given <= most, option,
-            number_text(static_cast<double>(*given)) + " is not between " +
-                number_text(static_cast<double>(least)) + " and " +
-                number_text(static_cast<double>(most)));
-    into = *given;
-}
-
-}  // namespace
-
-std::string number_text(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
 
 void add_train_places(CLI::App& command, TrainArguments& arguments, const std::string& name) {
     command
@@ -36,20 +14,6 @@ void add_train_places(CLI::App& command, TrainArguments& arguments, const std::s
                     "<name>.run")
         ->type_name("FOLDER");
     command.add_option("--name", arguments.name, "Of the finished folder in it; default: " + name);
-}
-
-TrainPlaces train_places(const TrainArguments& arguments, const std::string& name) {
-    TrainPlaces places;
-    for (const std::string& picture : arguments.pictures) {
-        require(!picture.empty(), "pictures", "a path is empty");
-        places.pictures.emplace_back(picture);
-    }
-    places.name = arguments.name ? checked_text("--name", *arguments.name) : name;
-    require(places.name.find('/') == std::string::npos && !places.name.starts_with("."), "--name",
-            "'" + places.name + "' is no plain file name");
-    places.out = arguments.out.value_or(places.name + ".run");
-    require(!places.out.empty(), "--out", "is empty");
-    return places;
 }
 
 void add_train_steps(CLI::App& command, TrainArguments& arguments, const TrainSteps& defaults) {
@@ -73,12 +37,12 @@ void add_train_steps(CLI::App& command, TrainArguments& arguments, const TrainSt
 
 void read_train_steps(const TrainArguments& arguments, TrainSteps& steps) {
     constexpr std::int64_t many = 100'000'000;
-    take<std::int64_t>(arguments.steps, 1, many, "--tune", steps.steps);
-    take<std::int64_t>(arguments.batch, 1, 65536, "--batch", steps.batch);
-    take(arguments.learning_rate, 1e-12, 10.0, "--learning-rate", steps.rate);
-    take<std::int64_t>(arguments.warm_up, 0, many, "--warm-up", steps.warm_up);
-    take(arguments.weight_decay, 0.0, 10.0, "--weight-decay", steps.weight_decay);
-    take(arguments.ema, 0.0, 0.999999, "--ema", steps.ema_decay);
+    set_between<std::int64_t>(arguments.steps, 1, many, "--tune", steps.steps);
+    set_between<std::int64_t>(arguments.batch, 1, 65536, "--batch", steps.batch);
+    set_between(arguments.learning_rate, 1e-12, 10.0, "--learning-rate", steps.rate);
+    set_between<std::int64_t>(arguments.warm_up, 0, many, "--warm-up", steps.warm_up);
+    set_between(arguments.weight_decay, 0.0, 10.0, "--weight-decay", steps.weight_decay);
+    set_between(arguments.ema, 0.0, 0.999999, "--ema", steps.ema_decay);
 }
 
 void add_train_run(CLI::App& command, TrainArguments& arguments, std::int64_t every) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "editor/commands/command_options.h"
+#include "editor/commands/run_places.h"
 
 namespace keepsake::editor {
 
@@ -24,15 +24,7 @@ struct TrainArguments {
 
 // PICTURES, --out, --name
 void add_train_places(CLI::App& command, TrainArguments& arguments, const std::string& name);
-struct TrainPlaces {
-    std::vector<std::filesystem::path> pictures;
-    std::filesystem::path out;  // default: <name>.run
-    std::string name;
-};
-// Throws UsageError naming the option, as the next one does.
-TrainPlaces train_places(const TrainArguments& arguments, const std::string& name);
-
-// --tune, --batch, --learning-rate, --warm-up, --weight-decay, --ema; what is not given stays.
+// --tune, --batch, --learning-rate, --warm-up, --weight-decay, and --ema where there are averages.
 struct TrainSteps {
     std::int64_t steps = 0, batch = 0;
     double rate = 0;
@@ -41,11 +33,36 @@ struct TrainSteps {
     double ema_decay = 0;  // 0: no averages; of the defaults, no such option
 };
 void add_train_steps(CLI::App& command, TrainArguments& arguments, const TrainSteps& defaults);
+// What is not given stays. Throws UsageError naming the option.
 void read_train_steps(const TrainArguments& arguments, TrainSteps& steps);
+
+// Options: those of one of optimize's trainings.
+template <class Options>
+TrainSteps train_steps(const Options& options) {
+    TrainSteps steps{options.stage.steps,           options.stage.batch_size, options.schedule.rate,
+                     options.schedule.warmup_steps, options.weight_decay,     0};
+    if constexpr (requires { options.ema; })
+        if (options.ema) steps.ema_decay = options.ema->decay;
+    return steps;
+}
+template <class Options>
+void set_train_steps(const TrainArguments& arguments, Options& options) {
+    TrainSteps steps = train_steps(options);
+    read_train_steps(arguments, steps);
+    options.stage.steps = steps.steps;
+    options.stage.batch_size = steps.batch;
+    options.schedule.rate = steps.rate;
+    options.schedule.warmup_steps = steps.warm_up;
+    options.weight_decay = steps.weight_decay;
+    if constexpr (requires { options.ema; }) {
+        if (steps.ema_decay == 0)
+            options.ema.reset();
+        else
+            options.ema->decay = steps.ema_decay;
+    }
+}
 
 // --seed, --every (but for a negative default), --restart, --json, --device, --threads, --quiet
 void add_train_run(CLI::App& command, TrainArguments& arguments, std::int64_t every);
-
-std::string number_text(double value);  // "0.0004", "1e-06"
 
 }  // namespace keepsake::editor

@@ -1,6 +1,5 @@
 #include "editor/edit/distil_files.h"
 
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +8,7 @@
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -16,12 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
 
 // Of a file that copy_model_folder() has copied; nothing is lost of what is not changed.
 json copied_json(const fs::path& path) {
@@ -112,8 +106,8 @@ fs::path write_student_lora(const fs::path& folder, const DistilPlan& plan,
     std::map<std::string, std::string> metadata = {
         {"ss_output_name", request.name},
         {"ss_sd_model_name", checked_utf8(plan.model.path.filename().string())},
-        {"ss_learning_rate", number(stage.learning_rate)},
-        {"ss_unet_lr", number(stage.learning_rate)},
+        {"ss_learning_rate", number_text(stage.learning_rate)},
+        {"ss_unet_lr", number_text(stage.learning_rate)},
         {"ss_steps", std::to_string(stage.steps)},
         {"ss_max_train_steps", std::to_string(stage.steps)},
         {"ss_optimizer", "Adam"},
@@ -125,7 +119,7 @@ fs::path write_student_lora(const fs::path& folder, const DistilPlan& plan,
         {"ss_training_comment",
          "keepsake distil consistency: for LCM's sampler, 2 to 8 steps, "
          "guidance 1 (it was taught " +
-             number(plan.guidance.low) + " to " + number(plan.guidance.high) + ")"},
+             number_text(plan.guidance.low) + " to " + number_text(plan.guidance.high) + ")"},
         {"keepsake_sampler", "lcm"},  // few_step_files.h
         {"keepsake_model_fingerprint", plan.model.fingerprint},
         {"modelspec.sai_model_spec", "1.0.1"},

@@ -1,12 +1,12 @@
 #include "editor/edit/distil_plan.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <sstream>
 
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
+#include "pipeline/files/number_text.h"
 
 namespace keepsake::editor {
 namespace {
@@ -20,14 +20,9 @@ constexpr std::int64_t usual_teacher_steps = 32;
 constexpr int usual_drawn = 1024;
 constexpr std::size_t most_prompts = 100'000;
 
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
-
 std::string range_text(const GuidanceRange& range) {
-    return number(range.low) + (range.low == range.high ? "" : " to " + number(range.high));
+    return number_text(range.low) +
+           (range.low == range.high ? "" : " to " + number_text(range.high));
 }
 
 // A prompt a line, without empty ones and comments.

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 
 #include "pipeline/error.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::editor {
@@ -68,14 +68,8 @@ std::optional<FewStepFile> by_metadata(const fs::path& path) {
     return std::nullopt;
 }
 
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
-
 std::string range(double low, double high) {
-    return number(low) + (low == high ? "" : " to " + number(high));
+    return number_text(low) + (low == high ? "" : " to " + number_text(high));
 }
 
 bool suits(const FewStepFile& file, const pipeline::SampleOptions& sample) {
@@ -110,7 +104,7 @@ std::vector<std::string> few_step_remarks(const std::vector<pipeline::AdapterFil
                            std::string(pipeline::sampler_name(file->sampler));
         if (file->spacing)
             text += " --spacing " + std::string(pipeline::spacing_name(*file->spacing));
-        if (file->tcd_eta) text += " --tcd-eta " + number(*file->tcd_eta);
+        if (file->tcd_eta) text += " --tcd-eta " + number_text(*file->tcd_eta);
         remarks.push_back(text + " --steps " + range(file->least_steps, file->most_steps) +
                           " --guidance " + range(file->least_guidance, file->most_guidance));
     }

@@ -13,6 +13,7 @@
 #include "editor/photo/photo.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 #include "pipeline/networks/word_file.h"
@@ -24,12 +25,6 @@ namespace fs = std::filesystem;
 using optimize::LearnedPictures;
 using pipeline::PredictionType;
 using pipeline::TensorMap;
-
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
 
 // "0007"
 std::string digits(std::int64_t value, int width) {
@@ -81,7 +76,7 @@ const char* schedule_name(optimize::LearningSchedule schedule) {
 void add_kohyas(const LearnedFacts& facts, std::map<std::string, std::string>& metadata) {
     const LearnRequest& request = facts.request;
     const optimize::PictureOptions& options = request.options;
-    const std::string rate = number(options.schedule.rate);
+    const std::string rate = number_text(options.schedule.rate);
     const std::string size = std::to_string(facts.side);
     metadata.merge(std::map<std::string, std::string>{
         {"ss_output_name", request.name},
@@ -103,10 +98,10 @@ void add_kohyas(const LearnedFacts& facts, std::map<std::string, std::string>& m
         {"ss_seed", std::to_string(request.seed)},
         {"ss_clip_skip", "None"},
         {"ss_min_snr_gamma",
-         options.min_snr_gamma > 0 ? number(options.min_snr_gamma) : std::string("None")},
-        {"ss_noise_offset", number(options.noising.offset)},
-        {"ss_caption_dropout_rate", number(options.caption_dropout)},
-        {"ss_prior_loss_weight", number(options.prior_weight)},
+         options.min_snr_gamma > 0 ? number_text(options.min_snr_gamma) : std::string("None")},
+        {"ss_noise_offset", number_text(options.noising.offset)},
+        {"ss_caption_dropout_rate", number_text(options.caption_dropout)},
+        {"ss_prior_loss_weight", number_text(options.prior_weight)},
         {"ss_tag_frequency", tag_frequency(facts)},
         {"ss_training_comment", std::string("keepsake ") + learn_name(request.kind)}});
     if (options.lora.targets == pipeline::LoraTargets::all)

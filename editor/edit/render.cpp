@@ -17,6 +17,7 @@
 #include "editor/transfer/edit_region.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 
 namespace keepsake::editor {
@@ -137,11 +138,9 @@ void write_render(const RenderJob& job, const fs::path& path, const AreaEdit& ed
 
 std::string sheet_subtitle(const RenderJob& job) {
     const pipeline::SampleOptions& sample = job.recipe.sample;
-    char guidance[32];
-    std::snprintf(guidance, sizeof guidance, "%g", sample.guidance_scale);
-    std::string text = job.recipe.photo + " \u00b7 " +
-                       std::string(pipeline::sampler_name(sample.sampler)) + ", " +
-                       std::to_string(sample.steps) + " steps, guidance " + guidance;
+    std::string text =
+        job.recipe.photo + " \u00b7 " + std::string(pipeline::sampler_name(sample.sampler)) + ", " +
+        std::to_string(sample.steps) + " steps, guidance " + number_text(sample.guidance_scale);
     if (job.seeds.size() == 1) text += ", seed " + std::to_string(job.seeds[0]);
     return text;
 }

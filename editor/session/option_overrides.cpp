@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/number_text.h"
 
 namespace keepsake::editor {
 namespace {
@@ -180,12 +180,6 @@ void read_student(const json* object, const std::string& file, StudentLimits& st
         student.steps, [](const auto& v) { return v >= 1; }, "student.steps", file);
 }
 
-std::string brief_number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
-
 ModelDefaults read_defaults(const json& content, const std::string& file) {
     ModelDefaults defaults;
     Fields fields(content, "", file);
@@ -266,9 +260,9 @@ void check_student(const ModelDefaults& defaults, const pipeline::SampleOptions&
     if (!student.least_guidance) return;
     const double least = *student.least_guidance, most = *student.most_guidance;
     if (sample.guidance_scale < least || sample.guidance_scale > most)
-        throw Error("--guidance", brief_number(sample.guidance_scale) +
-                                      taught(brief_number(least) +
-                                             (least == most ? "" : " to " + brief_number(most))));
+        throw Error("--guidance", number_text(sample.guidance_scale) +
+                                      taught(number_text(least) +
+                                             (least == most ? "" : " to " + number_text(most))));
 }
 
 void apply(const StageOverrides& overrides, optimize::StageOptions& options) {

@@ -1,22 +1,15 @@
 #include "editor/workbench/export_picture.h"
 
-#include <cstdio>
-
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/session/recipe.h"
 #include "editor/session/session_region.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
+#include "pipeline/files/number_text.h"
 
 namespace keepsake::editor {
 namespace {
-
-std::string number_text(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
 
 std::string how_text(const Document& document) {
     const SampleDraft& sample = document.draft.sample;

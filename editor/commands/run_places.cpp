@@ -1,0 +1,26 @@
+#include "editor/commands/run_places.h"
+
+namespace keepsake::editor {
+
+RunPlaces run_places(const std::vector<std::string>& pictures,
+                     const std::optional<std::string>& name, const std::string& usual,
+                     const std::optional<std::string>& out) {
+    RunPlaces places;
+    for (const std::string& picture : pictures) {
+        require(!picture.empty(), "pictures", "a path is empty");
+        places.pictures.emplace_back(picture);
+    }
+    places.name = name ? checked_text("--name", *name) : usual;
+    require(places.name.find('/') == std::string::npos && !places.name.starts_with("."), "--name",
+            "'" + places.name + "' is no plain file name");
+    places.out = out.value_or(places.name + ".run");
+    require(!places.out.empty(), "--out", "is empty");
+    return places;
+}
+
+std::int64_t checked_every(std::int64_t every) {
+    require(every >= 0, "--every", "is negative");
+    return every;
+}
+
+}  // namespace keepsake::editor

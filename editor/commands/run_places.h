@@ -1,0 +1,40 @@
+// What the commands that fill a run's folder share: learn, train, distil.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "editor/commands/command_options.h"
+#include "pipeline/files/number_text.h"
+
+namespace keepsake::editor {
+
+struct RunPlaces {
+    std::vector<std::filesystem::path> pictures;
+    std::filesystem::path out;  // default: <name>.run
+    std::string name;           // of the finished file or folder
+};
+// name: --name, else `usual`. Throws UsageError naming the option.
+RunPlaces run_places(const std::vector<std::string>& pictures,
+                     const std::optional<std::string>& name, const std::string& usual,
+                     const std::optional<std::string>& out);
+
+// Throws UsageError naming --every.
+std::int64_t checked_every(std::int64_t every);
+
+// Into `into` what is given. Throws UsageError naming the option and its bounds.
+template <class Number>
+void set_between(const std::optional<Number>& given, Number least, Number most,
+                 const std::string& option, Number& into) {
+    if (!given) return;
+    require(*given >= least && *given <= most, option,
+            number_text(static_cast<double>(*given)) + " is not between " +
+                number_text(static_cast<double>(least)) + " and " +
+                number_text(static_cast<double>(most)));
+    into = *given;
+}
+
+}  // namespace keepsake::editor
