@@ -29,10 +29,7 @@ ImageEncoderConfig ImageEncoderConfig::from_json(const nlohmann::json& json) {
     config.num_attention_heads = fields.size("num_attention_heads", config.num_attention_heads);
     config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);
     config.hidden_act = fields.text("hidden_act", config.hidden_act);
-    if (config.hidden_act != "quick_gelu" && config.hidden_act != "gelu")
-        fields.reject("hidden_act", "only \"quick_gelu\" and \"gelu\" are supported");
-    if (config.hidden_size % config.num_attention_heads != 0)
-        fields.reject("num_attention_heads", "does not divide hidden_size");
+    check_clip_layer(fields, config.hidden_act, config.hidden_size, config.num_attention_heads);
     constexpr std::int64_t most_pixels = 4096;
     fields.at_most("image_size", config.image_size, most_pixels);
     if (config.patch_size > config.image_size)
@@ -53,28 +50,17 @@ ImageEncoder::ImageEncoder(ImageEncoderConfig config, Weights weights)
     position_embedding_ =
         weights.take("embeddings.position_embedding.weight", {config_.patches() + 1, width});
     pre_norm_ = {weights, "pre_layrnorm", width, eps};  // their spelling
-    for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) {
-        const std::string prefix = "encoder.layers." + std::to_string(i);
-        const std::string attention = prefix + ".self_attn.";
-        Layer layer;
-        layer.norm1 = {weights, prefix + ".layer_norm1", width, eps};
-        layer.norm2 = {weights, prefix + ".layer_norm2", width, eps};
-        layer.q = {weights, attention + "q_proj", width, width};
-        layer.k = {weights, attention + "k_proj", width, width};
-        layer.v = {weights, attention + "v_proj", width, width};
-        layer.out = {weights, attention + "out_proj", width, width};
-        layer.fc1 = {weights, prefix + ".mlp.fc1", width, config_.intermediate_size};
-        layer.fc2 = {weights, prefix + ".mlp.fc2", config_.intermediate_size, width};
-        layers_.push_back(std::move(layer));
-    }
+    const ClipLayerShape shape{width,
+                               config_.intermediate_size,
+                               config_.num_attention_heads,
+                               config_.layer_norm_eps,
+                               config_.hidden_act == "quick_gelu",
+                               /*causal=*/false};
+    for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)
+        layers_.emplace_back(weights, "encoder.layers." + std::to_string(i), shape);
     post_norm_ = {weights, "post_layernorm", width, eps};
     weights.finish([](const std::string& name) { return name == "embeddings.position_ids"; });
     parameters_ = weights.taken();
-}
-
-Tensor ImageEncoder::activation(const Tensor& x) const {
-    if (config_.hidden_act == "gelu") return at::gelu(x);
-    return x * at::sigmoid(x * 1.702);
 }
 
 Tensor ImageEncoder::operator()(const Tensor& pictures) const {
@@ -89,12 +75,7 @@ Tensor ImageEncoder::operator()(const Tensor& pictures) const {
     x = x.flatten(2).transpose(1, 2);
     const Tensor first = class_embedding_.to(working).expand({x.size(0), 1, -1});
     x = pre_norm_((at::cat({first, x}, 1) + position_embedding_.to(working)).contiguous());
-    for (const Layer& layer : layers_) {
-        const Tensor h = layer.norm1(x);
-        x = x +
-            layer.out(attention(layer.q(h), layer.k(h), layer.v(h), config_.num_attention_heads));
-        x = x + layer.fc2(activation(layer.fc1(layer.norm2(x))));
-    }
+    for (const ClipLayer& layer : layers_) x = layer(x);
     return post_norm_(x.select(1, 0).contiguous());
 }
 

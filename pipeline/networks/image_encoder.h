@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/networks/layers.h"
+#include "pipeline/networks/clip_layer.h"
 
 namespace keepsake::pipeline {
 
@@ -42,16 +42,10 @@ class ImageEncoder {
     const TensorMap& parameters() const { return parameters_; }  // by name, without the prefix
 
   private:
-    struct Layer {
-        LayerNorm norm1, norm2;
-        Linear q, k, v, out, fc1, fc2;
-    };
-    Tensor activation(const Tensor& x) const;
-
     ImageEncoderConfig config_;
     Tensor class_embedding_, patch_embedding_, position_embedding_;
     LayerNorm pre_norm_, post_norm_;
-    std::vector<Layer> layers_;
+    std::vector<ClipLayer> layers_;
     TensorMap parameters_;
 };
 

@@ -35,10 +35,7 @@ TextEncoderConfig TextEncoderConfig::from_json(const nlohmann::json& json) {
         fields.size("max_position_embeddings", config.max_position_embeddings);
     config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);
     config.hidden_act = fields.text("hidden_act", config.hidden_act);
-    if (config.hidden_act != "quick_gelu" && config.hidden_act != "gelu")
-        fields.reject("hidden_act", "only \"quick_gelu\" and \"gelu\" are supported");
-    if (config.hidden_size % config.num_attention_heads != 0)
-        fields.reject("num_attention_heads", "does not divide hidden_size");
+    check_clip_layer(fields, config.hidden_act, config.hidden_size, config.num_attention_heads);
     fields.only("model_type", "clip_text_model");
     fields.finish();
     return config;
@@ -79,20 +76,13 @@ TextEncoder::TextEncoder(TextEncoderConfig config, Weights weights) : config_(st
         weights.take("embeddings.token_embedding.weight", {config_.vocab_size, width});
     position_embedding_ = weights.take("embeddings.position_embedding.weight",
                                        {config_.max_position_embeddings, width});
-    for (std::int64_t i = 0; i < used; ++i) {
-        const std::string prefix = layer_prefix(i);
-        const std::string attention = prefix + ".self_attn.";
-        Layer layer;
-        layer.norm1 = {weights, prefix + ".layer_norm1", width, config_.layer_norm_eps};
-        layer.norm2 = {weights, prefix + ".layer_norm2", width, config_.layer_norm_eps};
-        layer.q = {weights, attention + "q_proj", width, width};
-        layer.k = {weights, attention + "k_proj", width, width};
-        layer.v = {weights, attention + "v_proj", width, width};
-        layer.out = {weights, attention + "out_proj", width, width};
-        layer.fc1 = {weights, prefix + ".mlp.fc1", width, config_.intermediate_size};
-        layer.fc2 = {weights, prefix + ".mlp.fc2", config_.intermediate_size, width};
-        layers_.push_back(std::move(layer));
-    }
+    const ClipLayerShape shape{width,
+                               config_.intermediate_size,
+                               config_.num_attention_heads,
+                               config_.layer_norm_eps,
+                               config_.hidden_act == "quick_gelu",
+                               /*causal=*/true};
+    for (std::int64_t i = 0; i < used; ++i) layers_.emplace_back(weights, layer_prefix(i), shape);
     final_norm_ = {weights, "final_layer_norm", width, config_.layer_norm_eps};
     weights.finish([&](const std::string& name) {
         if (name == "embeddings.position_ids" || name == "text_projection.weight") return true;
@@ -126,11 +116,6 @@ Tensor TextEncoder::embed(const Tensor& ids) const {
     return at::where((ids >= config_.vocab_size).unsqueeze(-1), more, own.to(more.scalar_type()));
 }
 
-Tensor TextEncoder::activation(const Tensor& x) const {
-    if (config_.hidden_act == "gelu") return at::gelu(x);
-    return x * at::sigmoid(x * 1.702);
-}
-
 Tensor TextEncoder::operator()(const Tensor& ids) const {
     if (ids.dim() != 2 || ids.scalar_type() != at::kLong)
         throw Error("token ids", "should be (B, T) int64");
@@ -147,12 +132,7 @@ Tensor TextEncoder::operator()(const Tensor& ids) const {
     const at::ScalarType working = final_norm_.weight.scalar_type();
     Tensor x = embed(ids.to(token_embedding_.device())).to(working) +
                position_embedding_.slice(0, 0, ids.size(1)).to(working);
-    for (const Layer& layer : layers_) {
-        const Tensor h = layer.norm1(x);
-        x = x + layer.out(attention(layer.q(h), layer.k(h), layer.v(h), config_.num_attention_heads,
-                                    /*causal=*/true));
-        x = x + layer.fc2(activation(layer.fc1(layer.norm2(x))));
-    }
+    for (const ClipLayer& layer : layers_) x = layer(x);
     return final_norm_(x);
 }
 

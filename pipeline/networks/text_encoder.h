@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/networks/layers.h"
+#include "pipeline/networks/clip_layer.h"
 
 namespace keepsake::pipeline {
 
@@ -60,16 +60,10 @@ class TextEncoder {
     const TensorMap& parameters() const { return parameters_; }  // by name, without "text_model."
 
   private:
-    struct Layer {
-        LayerNorm norm1, norm2;
-        Linear q, k, v, out, fc1, fc2;
-    };
-    Tensor activation(const Tensor& x) const;
-
     TextEncoderConfig config_;
     Tensor token_embedding_, position_embedding_;
     std::vector<Tensor> added_;  // each (n, hidden_size)
-    std::vector<Layer> layers_;
+    std::vector<ClipLayer> layers_;
     LayerNorm final_norm_;
     TensorMap parameters_;
 };
