@@ -10,6 +10,7 @@
 #include "pipeline/sampling/philox.h"
 #include "pipeline/sampling/samplers.h"
 #include "pipeline/sampling/timetable.h"
+#include "tests/pipeline/sampling/toy_denoiser.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -22,24 +23,8 @@ const TensorMap& goldens() {
     return tensors;
 }
 
-// The golden script's.
-Tensor toy_denoiser(const Tensor& x, double t) {
-    const double s = std::sin(static_cast<float>(t / 1000));
-    const double c = std::cos(static_cast<float>(t / 1000));
-    return at::tanh(x * 0.7 + x.flip({-1}) * s + 0.3) * c + x.flip({1}) * (0.2 * s);
-}
-
-at::Generator seeded(std::uint64_t seed) {
-    return at::detail::createCPUGenerator(seed);
-}
-
 Tensor randn(std::uint64_t seed, std::int64_t batch = 1) {
     return at::randn({batch, 4, 1, 2}, seeded(seed), at::TensorOptions(at::kFloat));
-}
-
-double relative_error(const Tensor& found, const Tensor& expected) {
-    const double difference = (found - expected).abs().max().item<double>();
-    return std::isfinite(difference) ? difference / expected.abs().max().item<double>() : HUGE_VAL;
 }
 
 // Throws nothing that a golden's case should not.

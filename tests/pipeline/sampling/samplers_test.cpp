@@ -9,6 +9,7 @@
 
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/pipeline/sampling/toy_denoiser.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -24,26 +25,8 @@ const TensorMap& goldens() {
     return tensors;
 }
 
-// The golden script's toy_denoiser.
-Tensor toy_denoiser(const Tensor& x, double t) {
-    const double s = std::sin(static_cast<float>(t / 1000));
-    const double c = std::cos(static_cast<float>(t / 1000));
-    return at::tanh(x * 0.7 + x.flip({-1}) * s + 0.3) * c + x.flip({1}) * (0.2 * s);
-}
-
-at::Generator seeded(std::uint64_t seed) {
-    return at::detail::createCPUGenerator(seed);
-}
-
 Tensor randn(std::uint64_t seed) {
     return at::randn({1, 4, 2, 4}, seeded(seed), at::TensorOptions(at::kFloat));
-}
-
-// The largest difference over the largest reference value.
-double relative_error(const Tensor& found, const Tensor& expected) {
-    const double scale = expected.abs().max().item<double>();
-    const double difference = (found - expected).abs().max().item<double>();
-    return std::isfinite(difference) ? difference / scale : HUGE_VAL;
 }
 
 std::vector<double> doubles(const Tensor& tensor) {
