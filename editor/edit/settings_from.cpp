@@ -69,16 +69,21 @@ bool is_size(int side) {
     return side >= 64 && side <= 2048 && side % 8 == 0;
 }
 
-// Only where its sampler can be laid out so.
-void apply_schedule(const GenerationSettings& settings, SampleOverrides& sample,
-                    std::vector<std::string>& left) {
-    const std::string& name = settings.schedule;
-    if (name.empty() || name == "Automatic" || sample.schedule) return;
-    const auto schedule = pipeline::schedule_by_any_name(name);
+// Only where its sampler can be laid out so; what cannot is noted by its name.
+void take_schedule(const std::optional<pipeline::NoiseSchedule>& schedule, const std::string& name,
+                   SampleOverrides& sample, std::vector<std::string>& left) {
+    if (sample.schedule) return;
     if (schedule && (!sample.sampler || pipeline::fits(*schedule, *sample.sampler)))
         sample.schedule = schedule;
     else
         left.push_back("schedule " + name);
+}
+
+void apply_schedule(const GenerationSettings& settings, SampleOverrides& sample,
+                    std::vector<std::string>& left) {
+    const std::string& name = settings.schedule;
+    if (name.empty() || name == "Automatic") return;
+    take_schedule(pipeline::schedule_by_any_name(name), name, sample, left);
 }
 
 // Fills the sampling; what does not fit is noted.
@@ -101,7 +106,8 @@ void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
     if (!sample.sampler && !settings.sampler.empty()) {
         sample.sampler = pipeline::sampler_by_any_name(settings.sampler);
         if (!sample.sampler) left.push_back("sampler " + settings.sampler);
-        if (!sample.schedule) sample.schedule = pipeline::schedule_in_name(settings.sampler);
+        if (const auto schedule = pipeline::schedule_in_name(settings.sampler))
+            take_schedule(schedule, std::string(pipeline::schedule_name(*schedule)), sample, left);
     }
     apply_schedule(settings, sample, left);
 }

@@ -135,6 +135,13 @@ TEST_F(RecipeFrom, SamplersAndSchedulesByAnyName) {
     const ProgramRun told = generate({"--recipe-from", "theirs.png", "--out", "d.png"});
     EXPECT_EQ(told.status, 0) << told.err;
     EXPECT_NE(told.err.find("schedule Karras"), std::string::npos) << told.err;
+    // As older versions have it, in the sampler's name.
+    editor::write_image(folder.path / "older.png", quarters(64, 64),
+                        {.parameters = "a red rose\nSteps: 1, Sampler: PLMS Karras, CFG scale: 1, "
+                                       "Seed: 3, Size: 64x64"});
+    const ProgramRun older = generate({"--recipe-from", "older.png", "--out", "e.png"});
+    EXPECT_EQ(older.status, 0) << older.err;
+    EXPECT_NE(older.err.find("schedule karras"), std::string::npos) << older.err;
 }
 
 TEST_F(RecipeFrom, BadInput) {
