@@ -96,27 +96,13 @@ EditRequest request_of(const Batch& batch, const BatchPhoto& photo) {
 bool holds_another(const EditRequest& request, const pipeline::Model& model) {
     if (!is_session(request.session)) return false;
     const Session session = open_session(request.session, SessionLock::Access::read);
-    if (session.recipe.model.fingerprint != model.fingerprint) return true;
+    if (!is_model_of(session, model) || !knows_words(model, session.recipe)) return true;
     try {
         check_same_tuning(session, request, read_photo_file(request.photo));
     } catch (const Error&) {
         return true;
     }
     return false;
-}
-
-std::string mask_name(const OutputRequest& output) {
-    switch (output.mask) {
-        case MaskSource::none:
-            return "none";
-        case MaskSource::words:
-            return "words";
-        case MaskSource::automatic:
-            return "auto";
-        case MaskSource::file:
-            return checked_utf8(output.mask_file.filename().string());
-    }
-    return {};
 }
 
 EditResult edit_photo(Batch& batch, const BatchPhoto& photo, Monitor& monitor) {
@@ -159,7 +145,7 @@ void note_failure(const Batch& batch, const BatchPhoto& photo, const std::string
 
 void note_done(const Batch& batch, const BatchPhoto& photo, const std::string& settings,
                const EditResult& result) {
-    PhotoRecord record{settings, "", mask_name(request_of(batch, photo).render.output), result};
+    PhotoRecord record{settings, "", result};
     for (RenderedImage& image : record.result.images)
         image.file = image.file.lexically_relative(batch.request.out);
     save_record(batch.request.out, photo, record);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 
+#include "editor/edit/model_changes.h"
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/thumbnail.h"
@@ -49,7 +50,7 @@ json to_json(const PhotoRecord& record) {
     const StageSeconds& seconds = result.seconds;
     return {{"settings", record.settings},
             {"error", record.error},
-            {"mask", record.mask},
+            {"mask", result.mask},
             {"pictures", pictures},
             {"chosen", or_null(result.chosen)},
             {"words_taken", result.words_taken},
@@ -68,8 +69,8 @@ PhotoRecord record_of(const json& fields) {
     PhotoRecord record;
     record.settings = fields.at("settings").get<std::string>();
     record.error = fields.at("error").get<std::string>();
-    record.mask = fields.at("mask").get<std::string>();
     EditResult& result = record.result;
+    result.mask = fields.at("mask").get<std::string>();
     for (const json& picture : fields.at("pictures"))
         result.images.push_back({picture.at("file").get<std::string>(),
                                  number_or_none(picture, "eta"),
@@ -95,14 +96,20 @@ json stage_json(const StageOverrides& stage) {
 }
 
 json model_json(const Compute& compute, const fs::path& model) {
-    json adapters = json::array();
+    json adapters = json::array(), words = json::array();
     for (const pipeline::AdapterFile& adapter : compute.adapters)
-        adapters.push_back(checked_utf8(pipeline::adapter_text(adapter)));
+        adapters.push_back(
+            {checked_utf8(pipeline::adapter_text(adapter)), part_fingerprint(adapter.path)});
+    for (const WordSource& word : compute.words)
+        words.push_back(
+            {checked_utf8(word.path.string()), or_null(word.name), part_fingerprint(word.path)});
     return {{"weights", pipeline::model_fingerprint(model)},
             {"prediction",
              compute.prediction ? json(pipeline::prediction_name(*compute.prediction)) : json()},
             {"loras", adapters},
             {"vae", checked_utf8(compute.vae.string())},
+            {"vae_weights", compute.vae.empty() ? json() : json(part_fingerprint(compute.vae))},
+            {"words", words},
             {"clip_skip", compute.clip_skip}};
 }
 
@@ -201,7 +208,7 @@ std::string lines_of(const BatchPhoto& photo, const std::optional<PhotoRecord>& 
         const std::string taken = result.chosen ? (result.words_taken ? "yes" : "no") : "";
         lines += csv_line(
             {name, "done", image.file.string(), csv_number(image.eta), std::to_string(image.seed),
-             chosen ? "yes" : "", taken, record->mask, csv_number(losses.embedding_before),
+             chosen ? "yes" : "", taken, record->result.mask, csv_number(losses.embedding_before),
              csv_number(losses.embedding_after), csv_number(losses.finetune_before),
              csv_number(losses.finetune_after), csv_number(result.seconds.embedding),
              csv_number(result.seconds.finetune), csv_number(result.seconds.render), ""});
@@ -259,8 +266,8 @@ std::optional<PhotoRecord> load_record(const fs::path& out, const BatchPhoto& ph
     if (!is_there(path)) return std::nullopt;
     try {
         return record_of(read_own_json(path, record_kind));
-    } catch (const json::exception& error) {
-        throw Error(path.string(), std::string("is damaged: ") + error.what());
+    } catch (const std::exception&) {
+        return std::nullopt;  // damaged: the photo is done again, which mends it
     }
 }
 

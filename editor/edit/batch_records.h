@@ -15,12 +15,12 @@ namespace keepsake::editor {
 struct PhotoRecord {
     std::string settings;  // fingerprint of all that its pictures depend on
     std::string error;     // empty: it is done
-    std::string mask;      // the mask file's name, or "words", "auto", "none"
     EditResult result;     // files are relative to the batch's folder
     bool done() const { return error.empty(); }
 };
 
-// In the batch's folder `out`. Throw Error naming a file that is damaged or cannot be written.
+// In the batch's folder `out`. None where there is none that can be read. Throws Error naming a
+// file that cannot be written.
 std::optional<PhotoRecord> load_record(const std::filesystem::path& out, const BatchPhoto& photo);
 void save_record(const std::filesystem::path& out, const BatchPhoto& photo,
                  const PhotoRecord& record);

@@ -30,6 +30,7 @@ void render(const OpenedEdit& opened, const Tuning& tuning, const RenderRequest&
     result.sheet = std::move(files.sheet);
     result.chosen = files.chosen;
     result.words_taken = files.words_taken;
+    result.mask = mask_text(request.output, opened.recipe.way);
     result.seconds.render = seconds_since(begin);
 }
 

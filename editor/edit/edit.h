@@ -99,6 +99,7 @@ struct EditResult {
     // the words say, by the model's own judgement (words_judge.h), and whether it is at any.
     std::optional<double> chosen;
     bool words_taken = false;
+    std::string mask;  // what the edit kept to: "none", "words", "auto", or a file's name
 };
 
 struct EditControls {

@@ -68,25 +68,11 @@ EditRegion region_of(const RenderJob& job, const Conditions& conditions, Monitor
     return region;
 }
 
-std::string mask_text(const RenderJob& job) {
-    const OutputRequest& output = job.output;
-    switch (output.mask) {
-        case MaskSource::none:
-            return "none";
-        case MaskSource::words:
-            return job.recipe.way == Way::words ? "words" : "none";
-        case MaskSource::automatic:
-            return "auto";
-        case MaskSource::file:
-            return checked_utf8(output.mask_file.filename().string());
-    }
-    return {};
-}
-
 std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
     EditRender render{job.recipe, eta, seed};
     if (job.output.full) {
-        render.full = {true, mask_text(job), job.output.mask_threshold, job.output.mask_feather};
+        render.full = {true, mask_text(job.output, job.recipe.way), job.output.mask_threshold,
+                       job.output.mask_feather};
     }
     return to_chunk(render);
 }
@@ -179,19 +165,21 @@ fs::path write_sheet(const RenderJob& job, const Pictures& made) {
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
                              const Recipe& recipe, const Pixels& square, Monitor& monitor) {
     const pipeline::SampleOptions& sample = recipe.sample;
-    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}};
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}};
+    if (sample.noise_share < 1 || recipe.way == Way::words)
+        conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
     if (sample.guidance_scale > 1) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
     }
     if (sample.noise_share < 1) {
         pipeline::GenerateInput photo;
         photo.cond = conditions.optimised.to(model.dtype);
-        photo.init_latents = pipeline::encode_image(model, to_tensor(square));
+        photo.init_latents = conditions.photo_latents;
         const pipeline::UNet* tuned = tuning.unet ? &*tuning.unet : nullptr;
         conditions.inverted = pipeline::invert_latents(model, photo, sample, monitor, tuned);
     }
     if (recipe.way == Way::words) {
-        conditions.words = words_pull(model, tuning, square, monitor);
+        conditions.words = words_pull(model, tuning, square, conditions.photo_latents, monitor);
     }
     return conditions;
 }
@@ -252,6 +240,20 @@ std::size_t pictures_at_once(const pipeline::Model& model, const Recipe& recipe)
         return pipeline::edits_at_once(model, recipe.sample, size.width, size.height);
     }
     return pipeline::pictures_at_once(model, recipe.sample, size.width, size.height);
+}
+
+std::string mask_text(const OutputRequest& output, Way way) {
+    switch (output.mask) {
+        case MaskSource::none:
+            return "none";
+        case MaskSource::words:
+            return way == Way::words ? "words" : "none";
+        case MaskSource::automatic:
+            return "auto";
+        case MaskSource::file:
+            return checked_utf8(output.mask_file.filename().string());
+    }
+    return {};
 }
 
 void prepare_destination(const Destination& out) {
@@ -335,8 +337,8 @@ RenderedFiles render_images(RenderJob job, Monitor& monitor) {
     const EditRegion region = job.output.full ? region_of(job, conditions, monitor) : EditRegion{};
     RenderedFiles files;
     if (job.judged && conditions.words) {
-        const Judgement judgement =
-            judge_words(job.model, job.tuning, *conditions.words, job.square, monitor);
+        const Judgement judgement = judge_words(job.model, job.tuning, *conditions.words,
+                                                {job.square, conditions.photo_latents}, monitor);
         files.chosen = judgement.strength;
         files.words_taken = judgement.taken;
         add_eta(job.etas, judgement.strength);

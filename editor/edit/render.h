@@ -28,6 +28,9 @@ struct RenderedFiles {
     bool words_taken = false;
 };
 
+// What an edit keeps to: "none", "words", "auto", or a file's name.
+std::string mask_text(const OutputRequest& output, Way way);
+
 // Makes the folder and checks that it can be written, so that nobody waits an hour for a tuning
 // whose pictures have nowhere to go. Throws Error naming it.
 void prepare_destination(const Destination& out);
@@ -66,8 +69,10 @@ void warn_if_left_alone(const pipeline::Model& model, const EditControls& contro
 
 // What all renders of one tuning and sampling share.
 struct Conditions {
-    at::Tensor target, optimised;        // (1, T, D) float32, of the text encoder
-    at::Tensor uncond;                   // (1, T, D); undefined with guidance 1
+    at::Tensor target, optimised;  // (1, T, D) float32, of the text encoder
+    at::Tensor uncond;             // (1, T, D); undefined with guidance 1
+    // (1, C, h, w) float32: those of `square`; undefined where nothing here starts from them.
+    at::Tensor photo_latents;
     std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone
     std::optional<WordsPull> words;      // where the recipe goes the words' way
 };

@@ -32,7 +32,7 @@ double in_steps(double strength) {
 
 // The edit at each strength, in few steps: (B, C, h, w).
 Tensor draw_ladder(const pipeline::Model& model, const optimize::Tuning& tuning,
-                   const pipeline::EditTask& edit, const Pixels& square,
+                   const pipeline::EditTask& edit, const Tensor& photo_latents,
                    const JudgeOptions& options, Monitor& monitor) {
     pipeline::SampleOptions sample;
     sample.sampler = pipeline::Sampler::dpmpp_2m;
@@ -42,7 +42,7 @@ Tensor draw_ladder(const pipeline::Model& model, const optimize::Tuning& tuning,
     pipeline::EditTask task = edit;
     pipeline::GenerateInput photo;
     photo.cond = tuning.optimised_embedding.to(model.dtype);
-    photo.init_latents = pipeline::encode_image(model, to_tensor(square));
+    photo.init_latents = photo_latents;
     task.inverted = pipeline::invert_latents(model, photo, sample, monitor, &task.photo);
     std::vector<pipeline::EditPicture> pictures;
     for (const double strength : options.strengths)
@@ -92,7 +92,8 @@ std::vector<double> words_advantage(const pipeline::Model& model, const Tensor& 
     const at::NoGradGuard no_grad;
     const std::int64_t n = latents.size(0);
     const Tensor texts = at::cat({text.expand({n, -1, -1}), none.expand({n, -1, -1})});
-    const Tensor weight = mask.defined() ? mask.to(latents.device()) : at::ones({1, 1, 1, 1});
+    const Tensor weight =
+        mask.defined() ? mask.to(latents.device()) : at::ones({1, 1, 1, 1}, latents.options());
     at::Generator generator = pipeline::make_generator(options.seed);
     const auto steps = static_cast<double>(model.schedule.config.num_train_timesteps);
     Tensor with = at::zeros({n}), without = at::zeros({n});
@@ -141,22 +142,24 @@ std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odd
 }
 
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
-                      const WordsPull& words, const Pixels& square, Monitor& monitor,
+                      const WordsPull& words, const EncodedSquare& square, Monitor& monitor,
                       const JudgeOptions& options) {
     const Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
-    const pipeline::EditTask task = edit_task(model, tuning, words, {square.width, square.height});
-    const Tensor latents = draw_ladder(model, tuning, task, square, options, monitor);
+    const pipeline::EditTask task =
+        edit_task(model, tuning, words, {square.pixels.width, square.pixels.height});
+    const Tensor latents = draw_ladder(model, tuning, task, square.latents, options, monitor);
 
     const cv::Mat region = words.region ? region_mat(*words.region) : cv::Mat();
     const ColourDensity of_words =
         drawn_colours(model, tuning.target_embedding, none, options, monitor);
+    const cv::Mat own = lab_mat(square.pixels);
     const ColourDensity others =
-        mixed(colour_density({lab_mat(square)}, region),
-              drawn_colours(model, none, Tensor(), options, monitor), options.own);
+        mixed(colour_density({own}, region), drawn_colours(model, none, Tensor(), options, monitor),
+              options.own);
     std::vector<double> odds;
     for (const Tensor& one : pipeline::decode_latents(model, latents).split(1))
         odds.push_back(colour_odds(lab_mat(to_pixels(one)), region, of_words, others));
-    const double photo = colour_odds(lab_mat(square), region, of_words, others);
+    const double photo = colour_odds(own, region, of_words, others);
     const std::optional<Judgement> colours = judge_odds(photo, odds, options);
     if (colours && colours->taken) return *colours;
 

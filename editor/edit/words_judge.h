@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "editor/edit/words_pull.h"
+#include "editor/transfer/words_region.h"
 
 namespace keepsake::editor {
 
@@ -61,7 +62,7 @@ std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odd
 // Draws the edit at each strength in few steps and judges it. words: its region and network are
 // used.
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
-                      const WordsPull& words, const Pixels& square, Monitor& monitor,
+                      const WordsPull& words, const EncodedSquare& square, Monitor& monitor,
                       const JudgeOptions& options = {});
 
 }  // namespace keepsake::editor

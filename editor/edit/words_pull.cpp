@@ -6,10 +6,10 @@
 namespace keepsake::editor {
 
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
-                     const Pixels& square, Monitor& monitor) {
+                     const Pixels& square, const at::Tensor& latents, Monitor& monitor) {
     const WordsRegionOptions options;
     return {optimize::words_network(model.unet, tuning),
-            words_region(model, tuning, square, options, monitor).mask};
+            words_region(model, tuning, {square, latents}, options, monitor).mask};
 }
 
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,

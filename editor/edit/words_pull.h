@@ -24,9 +24,10 @@ inline constexpr EtaRange words_strip = {0.2, 1.0, 5};
 // What is shown where nothing was judged yet, or the words did not arrive at any strength.
 inline constexpr double usual_strength = 0.6;
 
-// Depends on the tuning alone, not on how it is sampled. Throws Cancelled.
+// Depends on the tuning alone, not on how it is sampled. latents: the square's, (1, C, h, w).
+// Throws Cancelled.
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
-                     const Pixels& square, Monitor& monitor);
+                     const Pixels& square, const at::Tensor& latents, Monitor& monitor);
 
 // size: of the working area.
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,

@@ -5,7 +5,6 @@
 #include <opencv2/imgproc.hpp>
 
 #include "editor/photo/pixel_mats.h"
-#include "editor/photo/pixel_tensors.h"
 #include "pipeline/model/edit_mask.h"
 #include "pipeline/model/generate.h"
 
@@ -70,16 +69,15 @@ double mean_outside(const at::Tensor& map, const Mat& inside) {
 }  // namespace
 
 WordsRegion words_region(const pipeline::Model& model, const optimize::Tuning& tuning,
-                         const Pixels& square, const WordsRegionOptions& options,
+                         const EncodedSquare& square, const WordsRegionOptions& options,
                          Monitor& monitor) {
-    const Mat photo = unit_mat(square);
-    const at::Tensor latents = pipeline::encode_image(model, to_tensor(square));
+    const Mat photo = unit_mat(square.pixels);
     std::int64_t done = 0;
     const std::int64_t noises = options.map.samples + options.samples;
     Monitor part([&](const Progress&) { monitor.step(++done, noises, "region"); });
 
     const at::Tensor looked = pipeline::words_map(
-        model.unet, model.schedule, {latents, tuning.target_embedding}, options.map, part);
+        model.unet, model.schedule, {square.latents, tuning.target_embedding}, options.map, part);
     const Mat inside =
         cut_out(between_percentiles(softened(looked, photo, options.blur)), photo, options.core);
     const double covers = double(cv::countNonZero(inside)) / double(inside.total());
@@ -88,13 +86,14 @@ WordsRegion words_region(const pipeline::Model& model, const optimize::Tuning& t
 
     const at::Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
     const at::Tensor does = pipeline::prediction_difference(
-        model.unet, model.schedule, {latents, tuning.target_embedding, none},
+        model.unet, model.schedule, {square.latents, tuning.target_embedding, none},
         {options.strength, options.samples, options.map.seed}, part);
     region.elsewhere = mean_outside(does, inside);
     const bool does_nothing = does.max().item<double>() == 0;
     if (does_nothing || region.elsewhere >= options.everywhere) return region;
-    region.mask = Mask{
-        square.width, square.height, {inside.begin<std::uint8_t>(), inside.end<std::uint8_t>()}};
+    region.mask = Mask{square.pixels.width,
+                       square.pixels.height,
+                       {inside.begin<std::uint8_t>(), inside.end<std::uint8_t>()}};
     return region;
 }
 

@@ -35,12 +35,19 @@ struct WordsRegion {
     double elsewhere = 0;  // what the words do outside of it (WordsRegionOptions::everywhere)
 };
 
+// The working area, and its latents: (1, C, h, w).
+struct EncodedSquare {
+    const Pixels& pixels;
+    const at::Tensor& latents;
+};
+
 // Where the untuned network looks at the words (words_map.h) says roughly where; the photo's own
 // colours say where that ends (GrabCut, Rother et al., SIGGRAPH 2004). "At night" and "a
-// watercolor" change what is outside of that, too: then there is no region. square: the working
-// area. The same for every number of threads. Throws Cancelled.
+// watercolor" change what is outside of that, too: then there is no region. The same for
+// every number of threads. Throws Cancelled.
 WordsRegion words_region(const pipeline::Model& model, const optimize::Tuning& tuning,
-                         const Pixels& square, const WordsRegionOptions& options, Monitor& monitor);
+                         const EncodedSquare& square, const WordsRegionOptions& options,
+                         Monitor& monitor);
 
 // The share of each latent that the region covers, a little widened so that what lies on its edge
 // is edited too: (1, 1, h, w) float32.

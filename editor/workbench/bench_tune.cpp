@@ -106,7 +106,8 @@ void choose_strength(Bench& bench, Monitor& monitor) {
     bench.conditions =
         encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
     const Judgement judgement =
-        judge_words(*bench.model, *bench.tuning, *bench.conditions->words, *bench.square, monitor);
+        judge_words(*bench.model, *bench.tuning, *bench.conditions->words,
+                    {*bench.square, bench.conditions->photo_latents}, monitor);
     bench.look.eta = judgement.strength;
     bench.board.change([&](Document& document) {
         document.chosen_eta.reset();

@@ -105,7 +105,7 @@ TEST_F(BatchCommand, OneBadPhotoStopsNothingAndWhatIsDoneIsSkipped) {
     std::vector<std::string> rows = table();
     ASSERT_EQ(rows.size(), 4u);
     EXPECT_EQ(rows[0].find("photo,status,picture,eta,seed,"), 0u);
-    EXPECT_EQ(rows[1].find("a.png,done,a-eta0.50-seed0.png,0.5,0,,,words,"), 0u) << rows[1];
+    EXPECT_EQ(rows[1].find("a.png,done,a-eta0.50-seed0.png,0.5,0,,,none,"), 0u) << rows[1];
     EXPECT_EQ(rows[2].find("\"b, \"\"c\"\".png\",done,\"b, \"\"c\"\"-eta0.50-seed0.png\",0.5,0,,,"
                            "\"b, \"\"c\"\"-mask.png\","),
               0u)

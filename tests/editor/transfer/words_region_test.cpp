@@ -29,7 +29,8 @@ optimize::Tuning untuned(const char* target, const char* source) {
 WordsRegion found(const optimize::Tuning& tuning, const Pixels& square, Monitor& monitor) {
     WordsRegionOptions options;
     options.map.samples = options.samples = 2;
-    return words_region(model(), tuning, square, options, monitor);
+    const at::Tensor latents = pipeline::encode_image(model(), to_tensor(square));
+    return words_region(model(), tuning, {square, latents}, options, monitor);
 }
 
 // The share of the region between two distances from the middle, in shares of the side.
