@@ -11,6 +11,7 @@
 #include "editor/edit/distil_set.h"
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/learn_files.h"
+#include "editor/edit/learning_model.h"
 #include "editor/edit/model_folder.h"
 #include "editor/edit/render.h"
 #include "editor/session/run_folder.h"
@@ -30,22 +31,6 @@ using pipeline::TensorMap;
 using pipeline::UNet;
 
 constexpr double lcm_decay = 0.95;  // train_lcm_distill_sd's --ema_decay
-
-void tell(const std::vector<std::string>& remarks, const DistilControls& controls) {
-    constexpr std::size_t most = 20;
-    if (!controls.warn) return;
-    for (std::size_t i = 0; i < std::min(most, remarks.size()); ++i) controls.warn(remarks[i]);
-    if (remarks.size() > most)
-        controls.warn("and " + std::to_string(remarks.size() - most) + " more of these");
-}
-
-pipeline::Model load(const DistilRequest& request) {
-    RenderRequest where;
-    where.model = request.model;
-    where.compute = request.compute;
-    where.compute.arithmetic = pipeline::Arithmetic::float32;  // it learns
-    return load_session_model(where, nullptr);
-}
 
 // What is drawn on the way: the person's prompts, else a few of what is learned from. Steps and
 // samplers are the student's.
@@ -344,7 +329,9 @@ DistilResult Run::go(Monitor& monitor) {
         throw;
     }
     --stage_;  // the last
-    if (request_.every > 0) sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
+    // Of a run that was finished already nothing was drawn.
+    if (request_.every > 0 && sheet_.empty())
+        sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
     DistilResult done = result();
     done.seconds = seconds_since(begin);
     done.threads = threads;
@@ -356,21 +343,21 @@ DistilResult Run::go(Monitor& monitor) {
 DistilResult distil(const DistilRequest& request, const DistilControls& controls) {
     Monitor none;
     Monitor& monitor = controls.monitor ? *controls.monitor : none;
-    const pipeline::Model model = load(request);
+    const pipeline::Model model = load_learning_model(request.model, request.compute);
     const DistilPlan plan = plan_distil(request, model, controls, monitor);
     const bool lora = request.kind == DistilKind::consistency && !request.all_weights;
     if (!lora) check_is_model_folder(model.path);
-    tell(plan.set.remarks, controls);
+    tell(plan.set.remarks, controls.warn);
     std::vector<std::string> remarks;
     std::vector<SamplePrompt> prompts = sample_prompts_of(plan, remarks);
     if (request.check_only) {
-        tell(remarks, controls);
+        tell(remarks, controls.warn);
         DistilResult result;
         result.check = describe_distil(plan);
         return result;
     }
     RunFolder folder = open_run(request.out, distil_recipe(plan), request.restart, remarks);
-    tell(remarks, controls);
+    tell(remarks, controls.warn);
     return Run(plan, std::move(folder), std::move(prompts), controls).go(monitor);
 }
 

@@ -226,6 +226,9 @@ RunRecipe distil_recipe(const DistilPlan& plan) {
     RunRecipe recipe;
     nlohmann::ordered_json& s = recipe.settings;
     s["model"] = plan.model.fingerprint;
+    if (plan.model.loaded_with.prediction_type)
+        s["prediction"] =
+            std::string(pipeline::prediction_name(plan.model.schedule.config.prediction_type));
     if (!plan.set.pictures.empty()) s["pictures"] = fingerprint_of_set(plan.set);
     if (!plan.prompts.empty()) {
         s["prompts"] = fingerprint_of_prompts(plan.prompts);

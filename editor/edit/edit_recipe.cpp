@@ -115,11 +115,15 @@ ModelReference reference_to(const pipeline::Model& model) {
     return {checked_utf8((code ? model.path : whole).string()), model.fingerprint};
 }
 
-Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
-                   const ModelDefaults& defaults, const Session* start) {
+void refuse_inpainting(const pipeline::Model& model) {
     if (pipeline::is_inpainting(model))
         throw Error(model.path.string(),
                     "is for inpainting, which keepsake generate does with --image and --mask");
+}
+
+Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
+                   const ModelDefaults& defaults, const Session* start) {
+    refuse_inpainting(model);
     Recipe recipe;
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());

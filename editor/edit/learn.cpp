@@ -12,6 +12,7 @@
 #include "editor/edit/learn_set.h"
 #include "editor/edit/learn_settings.h"
 #include "editor/edit/learn_word.h"
+#include "editor/edit/learning_model.h"
 #include "editor/edit/model_folder.h"
 #include "editor/edit/render.h"
 #include "editor/edit/train_pictures.h"
@@ -30,20 +31,8 @@ using optimize::LearnPicture;
 
 const std::string photo_of = "a photo of ";
 
-void tell(const std::vector<std::string>& remarks, const LearnControls& controls) {
-    constexpr std::size_t most = 20;
-    if (!controls.warn) return;
-    for (std::size_t i = 0; i < std::min(most, remarks.size()); ++i) controls.warn(remarks[i]);
-    if (remarks.size() > most)
-        controls.warn("and " + std::to_string(remarks.size() - most) + " more of these");
-}
-
 pipeline::Model load(const LearnRequest& request) {
-    RenderRequest where;
-    where.model = request.model;
-    where.compute = request.compute;
-    where.compute.arithmetic = pipeline::Arithmetic::float32;  // it learns
-    pipeline::Model model = load_session_model(where, nullptr);
+    pipeline::Model model = load_learning_model(request.model, request.compute);
     if (request.kind == LearnKind::unet)
         begin_unet(request.unet, request.size.value_or(static_cast<int>(model.native_size())),
                    request.seed, model);
@@ -67,10 +56,10 @@ LearnPlan plan_of(const LearnRequest& request, const pipeline::Model& model,
                    subject && !class_words.empty() ? photo_of + class_words : "",
                    std::move(word)};
     if (plan.word) keep_captions_with(*plan.word, model.tokenizer, plan.set);
-    tell(plan.set.remarks, controls);
+    tell(plan.set.remarks, controls.warn);
     if (!plan.class_prompt.empty() && request.prior.folder) {
         plan.prior_set = read_picture_set({*request.prior.folder}, monitor);
-        tell(plan.prior_set.remarks, controls);
+        tell(plan.prior_set.remarks, controls.warn);
     }
     check_plan(plan);
     return plan;
@@ -136,6 +125,7 @@ class Run {
     RunFolder folder_;
     std::vector<SamplePrompt> prompts_;
     const LearnControls& controls_;
+    std::int64_t measured_ = -1;  // the step of the last evaluation
     std::vector<LearnPicture> pictures_;
     std::vector<LearnPicture> held_out_;  // of a U-Net
     std::vector<optimize::WordsLoss> words_;
@@ -168,7 +158,7 @@ void Run::encode(Monitor& monitor) {
         // Of a run with fewer of them.
         if (of_class.pictures.size() > static_cast<std::size_t>(request_.prior.pictures))
             of_class.pictures.resize(static_cast<std::size_t>(request_.prior.pictures));
-        tell(of_class.remarks, controls_);
+        tell(of_class.remarks, controls_.warn);
     }
     for (LearnPicture& picture :
          encode_set(plan_.model, of_class, plan_.size, {plan_.class_prompt}, cache, monitor)) {
@@ -260,6 +250,7 @@ void Run::after_evaluation(Monitor& monitor) {
         write_learned(own_folder(folder_.folder, "checkpoints"), name_of_step(learned_.steps),
                       facts(), learned_);
     measure_words();
+    measured_ = learned_.steps;
     draw_samples(folder_.folder, prompts_, plan_.model, learned_, monitor);
     sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
 }
@@ -273,7 +264,7 @@ LearnResult Run::result() {
             tell(
                 {"'" + plan_.word->name + "' is no file's name, so there is no file for programs " +
                  "that call a word by it"},
-                controls_);
+                controls_.warn);
     }
     result.sheet = sheet_;
     result.loss_before = learned_.losses.before;
@@ -327,8 +318,11 @@ LearnResult Run::go(Monitor& monitor) {
         throw;
     }
     save();
-    measure_words();
-    if (request_.every > 0) sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
+    if (measured_ != learned_.steps) {
+        measure_words();
+        if (request_.every > 0)
+            sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
+    }
     LearnResult done = result();
     done.seconds = seconds_since(begin);
     done.threads = threads;
@@ -389,14 +383,14 @@ LearnResult learn(const LearnRequest& request, const LearnControls& controls) {
                                             ? read_sample_prompts(*request.sample_prompts, remarks)
                                             : usual_prompts(plan);
     if (request.check_only) {
-        tell(remarks, controls);
+        tell(remarks, controls.warn);
         LearnResult result;
         result.check = describe_plan(plan);
         return result;
     }
     if (request.options.all_weights) check_is_model_folder(model.path);
     RunFolder folder = open_run(request.out, run_recipe(plan), request.restart, remarks);
-    tell(remarks, controls);
+    tell(remarks, controls.warn);
     return Run(plan, std::move(folder), std::move(prompts), controls).go(monitor);
 }
 

@@ -161,11 +161,13 @@ RunRecipe run_recipe(const LearnPlan& plan) {
         s["lora_start"] = static_cast<int>(options.lora.start);
     }
     s["ema"] = options.ema ? options.ema->decay : 0.0;
+    // What was asked for; else the model's fingerprint says it.
+    if (request.kind == LearnKind::unet || plan.model.loaded_with.prediction_type)
+        s["prediction"] =
+            std::string(pipeline::prediction_name(plan.model.schedule.config.prediction_type));
     if (request.kind == LearnKind::unet) {
         s["unet"] = config_json(plan.model.unet.config());
         s["from"] = request.unet.from ? checked_utf8(request.unet.from->string()) : "";
-        s["prediction"] =
-            std::string(pipeline::prediction_name(plan.model.schedule.config.prediction_type));
         s["zero_snr"] = request.unet.zero_snr;
         s["held_out"] = request.unet.held_out;
     }

@@ -38,15 +38,29 @@ Tensor vector_of(const Clip& clip, const std::string& text,
     return pipeline::normalised(at::cat(vectors).mean(0, /*keepdim=*/true));
 }
 
+// What one text is compared by.
+struct TextVectors {
+    Tensor compared;  // in the templates
+    Tensor depicted;  // CLIPScore's "A photo depicts ..."
+};
+
+std::vector<TextVectors> vectors_of(const Clip& clip, const ScoreRequest& request) {
+    std::vector<TextVectors> vectors;
+    for (const std::string& text : request.texts)
+        vectors.push_back({vector_of(clip, text, request.templates),
+                           text_vector(clip, "A photo depicts " + text)});
+    return vectors;
+}
+
 std::vector<TextScore> scores_of(const Clip& clip, const Tensor& picture,
-                                 const ScoreRequest& request) {
+                                 const std::vector<std::string>& texts,
+                                 const std::vector<TextVectors>& vectors) {
     const double factor = clip.network.logit_scale().exp().item<double>();
     std::vector<TextScore> scores;
     std::vector<double> logits;
-    for (const std::string& text : request.texts) {
-        TextScore score{text, cosine(picture, vector_of(clip, text, request.templates)), 0, 0, 0};
-        const double depicted = cosine(picture, text_vector(clip, "A photo depicts " + text));
-        score.clip_score = 2.5 * std::max(depicted, 0.0);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        TextScore score{texts[i], cosine(picture, vectors[i].compared), 0, 0, 0};
+        score.clip_score = 2.5 * std::max(cosine(picture, vectors[i].depicted), 0.0);
         score.logit = factor * score.cosine;
         logits.push_back(score.logit);
         scores.push_back(score);
@@ -103,14 +117,15 @@ PhotoScore score_photo(const ScoreRequest& request) {
     PhotoScore result;
     result.model = clip.name;
     const Tensor before = picture_vector(clip, photo);
-    result.photo = scores_of(clip, before, request);
+    const std::vector<TextVectors> vectors = vectors_of(clip, request);
+    result.photo = scores_of(clip, before, request.texts, vectors);
     if (!edit) return result;
     const Tensor after = picture_vector(clip, *edit);
-    result.edit = scores_of(clip, after, request);
+    result.edit = scores_of(clip, after, request.texts, vectors);
     if (!request.source_text.empty())
         result.directional = directional_similarity(
             before, after, vector_of(clip, request.source_text, request.templates),
-            vector_of(clip, request.texts.front(), request.templates));
+            vectors.front().compared);
     return result;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "editor/edit/learn_settings.h"
+#include "editor/edit/learning_model.h"
 #include "editor/edit/network_configs.h"
 #include "editor/edit/train_pictures.h"
 #include "editor/edit/train_run.h"
@@ -191,12 +192,12 @@ TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor
         throw Error("--config", "its text encoder has fewer tokens than the tokenizer's " +
                                     std::to_string(tokenizer.next_id()));
     const PictureSet all = read_picture_set(request.pictures, monitor);
-    for (const std::string& remark : all.remarks) warn(remark);
+    tell(all.remarks, warn);
     const PictureSet set = with_captions(all, request.pictures, warn);
     std::vector<std::string> remarks;
     const RunFolder folder =
         open_run(request.out, recipe_of(request, set, beginning.config), request.restart, remarks);
-    for (const std::string& remark : remarks) warn(remark);
+    tell(remarks, warn);
 
     const Tensor apart = held_out(set, request.held_out);
     optimize::ClipTask task;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "editor/edit/learn_settings.h"
+#include "editor/edit/learning_model.h"
 #include "editor/edit/network_configs.h"
 #include "editor/edit/train_pictures.h"
 #include "editor/edit/train_run.h"
@@ -167,11 +168,11 @@ TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
     optimize::LearnedVae learned{begin(request), 0, {}, {}, {}, {}};
     check(request, learned.vae);
     const PictureSet set = read_picture_set(request.pictures, monitor);
-    for (const std::string& remark : set.remarks) warn(remark);
+    tell(set.remarks, warn);
     std::vector<std::string> remarks;
     const RunFolder folder =
         open_run(request.out, recipe_of(request, set, learned.vae), request.restart, remarks);
-    for (const std::string& remark : remarks) warn(remark);
+    tell(remarks, warn);
 
     const Tensor pictures = square_pictures(set, request.size, folder.folder, monitor);
     const Tensor apart = held_out(set, request.held_out);

@@ -95,7 +95,7 @@ TrainingRecipe recipe_of(const VaeTask& task, const VaeOptions& options, const V
                                const Tensor pictures = batch.pictures.slice(0, begin, end);
                                const LatentDistribution latents = vae.encode(pictures);
                                const Tensor z = sampled(latents, batch.noise.slice(0, begin, end));
-                               return vae_loss(pictures, vae.decode(z), latents, options).total;
+                               return vae_loss(pictures, vae.decode(z), latents, options);
                            }};
     };
     return recipe;
@@ -121,22 +121,17 @@ double rate_of(const VaeOptions& options, std::int64_t step) {
     return scheduled_rate(schedule, schedule.warmup_steps > 0 ? step + 1 : step);
 }
 
-VaeLoss vae_loss(const Tensor& pictures, const Tensor& decoded, const LatentDistribution& latents,
-                 const VaeOptions& options) {
+Tensor vae_loss(const Tensor& pictures, const Tensor& decoded, const LatentDistribution& latents,
+                const VaeOptions& options) {
     const Tensor absolute = (pictures - decoded).abs().mean();
     // KL(N(mean, var) || N(0, 1)), summed over a picture (Kingma & Welling, arXiv 1312.6114,
     // appendix B), beside a sum of absolute errors: both over the picture's values.
     const Tensor divergence =
         0.5 * (latents.mean.square() + latents.logvar.exp() - 1 - latents.logvar).sum() /
         static_cast<double>(pictures.numel());
-    VaeLoss loss{absolute + options.kl * divergence, absolute.item<double>(), 0,
-                 divergence.item<double>()};
-    if (options.structure > 0) {
-        const Tensor apart = 1 - similarity_at_scales(pictures, decoded, range).mean();
-        loss.structure = apart.item<double>();
-        loss.total = loss.total + options.structure * apart;
-    }
-    return loss;
+    const Tensor loss = absolute + options.kl * divergence;
+    if (options.structure == 0) return loss;
+    return loss + options.structure * (1 - similarity_at_scales(pictures, decoded, range).mean());
 }
 
 pipeline::Vae averaged(const LearnedVae& learned) {

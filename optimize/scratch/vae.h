@@ -34,13 +34,10 @@ VaeOptions vae_options();
 
 double rate_of(const VaeOptions& options, std::int64_t step);
 
-struct VaeLoss {
-    Tensor total;  // () float32, differentiable
-    double absolute = 0, structure = 0, kl = 0;
-};
-// The loss of pictures (B, 3, H, W) in [-1, 1] that were decoded from a sample of `latents`.
-VaeLoss vae_loss(const Tensor& pictures, const Tensor& decoded,
-                 const pipeline::LatentDistribution& latents, const VaeOptions& options);
+// The loss of pictures (B, 3, H, W) in [-1, 1] that were decoded from a sample of `latents`:
+// () float32, differentiable.
+Tensor vae_loss(const Tensor& pictures, const Tensor& decoded,
+                const pipeline::LatentDistribution& latents, const VaeOptions& options);
 
 struct VaeTask {
     // (N, 3, S, S) uint8, S a multiple of what the autoencoder halves to; may be mapped from a
