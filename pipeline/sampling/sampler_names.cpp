@@ -32,6 +32,12 @@ constexpr std::array names = {
     Name{"heundiscretescheduler", "heun"},
     Name{"kdpm2", "dpm2"},
     Name{"kdpm2discretescheduler", "dpm2"},
+    Name{"dpm2ancestral", "dpm2_a"},
+    Name{"kdpm2a", "dpm2_a"},
+    Name{"kdpm2ancestraldiscretescheduler", "dpm2_a"},
+    Name{"dpm++2sa", "dpmpp_2s_a"},
+    Name{"dpmpp2sancestral", "dpmpp_2s_a"},
+    Name{"kdpmpp2sa", "dpmpp_2s_a"},
     Name{"dpm++2msde", "dpmpp_2m_sde"},
     Name{"kdpmpp2msde", "dpmpp_2m_sde"},
     Name{"dpmpp2msdegpu", "dpmpp_2m_sde"},
@@ -144,6 +150,8 @@ std::string_view a1111_sampler_name(Sampler sampler) {
         Name{"DPM++ SDE", "dpmpp_sde"},
         Name{"DPM++ 3M SDE", "dpmpp_3m_sde"},
         Name{"UniPC", "unipc"},
+        Name{"DPM2 a", "dpm2_a"},
+        Name{"DPM++ 2S a", "dpmpp_2s_a"},
     };
     for (const auto& [text, ours] : usual)
         if (sampler_name(sampler) == ours) return text;

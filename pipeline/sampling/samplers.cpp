@@ -42,6 +42,8 @@ constexpr SamplerRow rows[] = {
     {Sampler::dpmpp_sde, "dpmpp_sde", exploding, dpmpp_sde_timetable, sample_dpmpp_sde},
     {Sampler::dpmpp_3m_sde, "dpmpp_3m_sde", exploding, dpmpp_3m_sde_timetable, sample_dpmpp_3m_sde},
     {Sampler::unipc, "unipc", preserving, unipc_timetable, sample_unipc},
+    {Sampler::dpm2_a, "dpm2_a", exploding, dpm2_a_timetable, sample_dpm2_a},
+    {Sampler::dpmpp_2s_a, "dpmpp_2s_a", exploding, dpmpp_2s_a_timetable, sample_dpmpp_2s_a},
 };
 
 const SamplerRow& row_of(Sampler sampler) {
@@ -101,6 +103,8 @@ bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta) {
         case Sampler::dpmpp_2m_sde:
         case Sampler::dpmpp_sde:
         case Sampler::dpmpp_3m_sde:
+        case Sampler::dpm2_a:
+        case Sampler::dpmpp_2s_a:
             return true;
         case Sampler::ddim:
             return ddim_eta > 0;
@@ -122,9 +126,16 @@ bool fits(NoiseSchedule schedule, Sampler sampler) {
 }
 
 int calls_per_step(Sampler sampler) {
-    const bool twice =
-        sampler == Sampler::heun || sampler == Sampler::dpm2 || sampler == Sampler::dpmpp_sde;
-    return twice ? 2 : 1;
+    switch (sampler) {
+        case Sampler::heun:
+        case Sampler::dpm2:
+        case Sampler::dpm2_a:
+        case Sampler::dpmpp_2s_a:
+        case Sampler::dpmpp_sde:
+            return 2;
+        default:
+            return 1;
+    }
 }
 
 Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,

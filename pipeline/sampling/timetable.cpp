@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/sampling/sampler_run.h"
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -13,6 +15,8 @@ bool knows_zero_snr(Sampler sampler) {
         case Sampler::lms:
         case Sampler::heun:
         case Sampler::dpm2:
+        case Sampler::dpm2_a:
+        case Sampler::dpmpp_2s_a:
         case Sampler::dpmpp_sde:
             return false;
         default:
@@ -195,8 +199,9 @@ Timetable sigma_timetable(Sampler sampler, const Schedule& schedule, int count) 
                     config.sigma_min.value_or(ends.lowest)};
         table.sigmas = spaced_sigmas(sigmas, ends, count);
         table.timesteps.clear();
-        // dpm2's class alone has Karras' sigmas at whole timesteps.
-        const bool whole = sampler == Sampler::dpm2 && sigmas == SigmaSpacing::karras;
+        // dpm2's and dpm2_a's classes alone have Karras' sigmas at whole timesteps.
+        const bool whole = (sampler == Sampler::dpm2 || sampler == Sampler::dpm2_a) &&
+                           sigmas == SigmaSpacing::karras;
         for (const double s : table.sigmas) {
             const double t = sigma_to_timestep(all, s);
             table.timesteps.push_back(to_float(whole ? std::nearbyint(t) : t));
@@ -265,7 +270,9 @@ Timetable two_call_timetable(Sampler sampler, const Schedule& schedule, int coun
             table.timesteps.push_back(steps.timesteps[i + 1]);
             table.sigmas.push_back(steps.sigmas[i + 1]);
         } else {
-            const double sigma = std::sqrt(steps.sigmas[i] * steps.sigmas[i + 1]);
+            const double begin = steps.sigmas[i], next = steps.sigmas[i + 1];
+            const double end = at == SecondCall::half_way ? next : ancestral_step(begin, next).down;
+            const double sigma = std::sqrt(begin * end);
             table.timesteps.push_back(to_float(sigma_to_timestep(all, sigma)));
             table.sigmas.push_back(to_float(sigma));
         }

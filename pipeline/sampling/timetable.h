@@ -16,8 +16,8 @@ double to_float(double value);
 std::vector<double> to_doubles(const Tensor& values);
 
 // alphas_cumprod as the sampler's class in diffusers holds it: with zero terminal SNR those of
-// sigmas end at 2^-24 to keep the first sigma finite, and pndm, lms, heun, dpm2 and dpmpp_sde do
-// not rescale at all.
+// sigmas end at 2^-24 to keep the first sigma finite, and pndm, lms, heun, dpm2, dpm2_a, dpmpp_2s_a
+// and dpmpp_sde do not rescale at all.
 std::vector<double> alphas_cumprod_of(Sampler sampler, const Schedule& schedule);
 
 // sqrt((1 - a) / a) of each timestep, ascending, as float32 values.
@@ -82,8 +82,9 @@ Timetable multistep_timetable(Sampler sampler, const Schedule& schedule, int cou
 std::int64_t dpmpp_range(Sampler sampler, const Schedule& schedule);
 
 // sigma_timetable with a second call in each step but the last: at the next sigma (heun), or half
-// way in log sigma (dpm2, dpmpp_sde).
-enum class SecondCall { at_next, half_way };
+// way in log sigma to it (dpm2, dpmpp_sde) or to the lower one that ancestral sampling goes down to
+// (dpm2_a, dpmpp_2s_a).
+enum class SecondCall { at_next, half_way, half_way_down };
 Timetable two_call_timetable(Sampler sampler, const Schedule& schedule, int count, SecondCall at);
 
 }  // namespace keepsake::pipeline

@@ -4,11 +4,15 @@
 Usage: python make_named_sampler_goldens.py        (packages: requirements.txt, and scipy)
 
 Writes, beside this file, named_samplers.json and named_samplers.safetensors in the form of
-make_sampler_goldens.py: diffusers' schedulers where they follow the published rule. Three things are
+make_sampler_goldens.py: diffusers' schedulers where they follow the published rule. Five things are
 transcribed:
 
 - DPM++ 3M SDE: k-diffusion's sample_dpmpp_3m_sde with eta 1 (`ThreeMSde`). diffusers' class of that
   order has another sign in one term.
+- DPM++ 2S a: k-diffusion's sample_dpmpp_2s_ancestral with eta 1 (`TwoSAncestral`), in the table of
+  diffusers' Heun with k-diffusion's second calls.
+- The lower sigmas of DPM2 a: its class takes them of a difference in float32, of which few digits are
+  left where steps are long; here in float64 (`exact_ancestral`).
 - Samplers in schedules that their class in diffusers does not know, which k-diffusion gives to all
   alike: Karras' and the others' sigmas for Euler a (`set_table`).
 - Align Your Steps for other numbers of steps than ten: the authors' log-linear interpolation
@@ -45,12 +49,15 @@ CLASSES = {
     "dpmpp_sde": DPMSolverSDEScheduler,
     "dpmpp_3m_sde": diffusers.EulerDiscreteScheduler,  # its table; the steps are ThreeMSde's
     "unipc": diffusers.UniPCMultistepScheduler,
+    "dpm2_a": diffusers.KDPM2AncestralDiscreteScheduler,
+    "dpmpp_2s_a": diffusers.HeunDiscreteScheduler,  # its table; the steps are TwoSAncestral's
     "euler": diffusers.EulerDiscreteScheduler,
     "lms": diffusers.LMSDiscreteScheduler,
     "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
 }
-NEW = ("euler_a", "heun", "dpm2", "dpmpp_2m_sde", "dpmpp_sde", "dpmpp_3m_sde", "unipc")
-TWO_CALLS = ("heun", "dpm2", "dpmpp_sde")
+NEW = ("euler_a", "heun", "dpm2", "dpmpp_2m_sde", "dpmpp_sde", "dpmpp_3m_sde", "unipc",
+       "dpm2_a", "dpmpp_2s_a")
+TWO_CALLS = ("heun", "dpm2", "dpm2_a", "dpmpp_2s_a", "dpmpp_sde")
 ROUNDED = ("dpmpp_2m", "dpmpp_2m_sde", "unipc")  # their classes call the model at whole timesteps
 
 
@@ -114,6 +121,70 @@ class ThreeMSde:
         return next_x
 
 
+def ancestral_step(sigma, sigma_next):
+    """k-diffusion's get_ancestral_step, eta 1."""
+    up = min(sigma_next, (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5)
+    return (sigma_next**2 - up**2) ** 0.5, up
+
+
+class TwoSAncestral:
+    """k-diffusion's sample_dpmpp_2s_ancestral, eta = s_noise = 1, one model call a step."""
+
+    def __init__(self, scheduler):
+        sigmas = torch.cat([scheduler.sigmas[:1], scheduler.sigmas[1::2]]).double()
+        times = torch.cat([scheduler.timesteps[:1], scheduler.timesteps[1::2]]).tolist()
+        self.levels, self.timesteps = [], []
+        for i, t in enumerate(times):
+            down, up = ancestral_step(float(sigmas[i]), float(sigmas[i + 1]))
+            self.levels.append((float(sigmas[i]), down, up))
+            self.timesteps.append(t)
+            if down > 0:
+                middle = (float(sigmas[i]) * down) ** 0.5
+                self.levels.append((middle, down, up))
+                self.timesteps.append(float(scheduler._sigma_to_t(
+                    numpy.array(middle), numpy.log(training_sigmas(scheduler)))))
+
+    def step(self, x, denoised, index, generator):
+        x, denoised = x.double(), denoised.double()
+        sigma, down, up = self.levels[index]
+        if down == 0:
+            return (x + (x - denoised) / sigma * (down - sigma)).float()
+        if index % 2 == 0:
+            self.start = x
+            h = math.log(sigma) - math.log(down)
+            return (math.exp(-h / 2) * x - math.expm1(-h / 2) * denoised).float()
+        begin = self.levels[index - 1][0]
+        h = math.log(begin) - math.log(down)
+        x = math.exp(-h) * self.start - math.expm1(-h) * denoised
+        return (x + torch.randn(SHAPE, generator=generator) * up).float()
+
+
+def training_sigmas(scheduler):
+    return numpy.array(((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod) ** 0.5)
+
+
+def exact_ancestral(scheduler):
+    """Its tables anew from its sigmas, in float64."""
+    sigmas = torch.cat([scheduler.sigmas[:1], scheduler.sigmas[1::2]])[:-1].double().tolist()
+    times = torch.cat([scheduler.timesteps[:1], scheduler.timesteps[2::2]]).double().tolist()
+    assert len(sigmas) == len(times) + 1 and sigmas[-1] == 0, (sigmas, times)
+    logs, interleaved = numpy.log(training_sigmas(scheduler)), []
+    downs, ups, middles = [], [], []
+    for i, t in enumerate(times):
+        down, up = ancestral_step(sigmas[i], sigmas[i + 1])
+        downs.append(down)
+        ups.append(up)
+        middles.append((sigmas[i] * down) ** 0.5)
+        interleaved += [t] if down == 0 else [
+            t, float(scheduler._sigma_to_t(numpy.array(middles[-1]), logs))]
+        if down and sigmas[i] < 5 * sigmas[i + 1]:
+            assert abs(float(scheduler.sigmas_interpol[2 * i]) / middles[-1] - 1) < 1e-4
+    twice = lambda values: torch.tensor([v for v in values for _ in range(2)])
+    scheduler.sigmas_down, scheduler.sigmas_up = twice(downs), twice(ups)
+    scheduler.sigmas_interpol = twice(middles)
+    scheduler.timesteps = torch.tensor(interleaved, dtype=scheduler.timesteps.dtype)
+
+
 def to_x0(prediction, x, output, sigma):
     if prediction == "v_prediction":
         return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
@@ -157,12 +228,16 @@ def set_table(case, scheduler):
         rule = "_convert_to_karras" if sampler in ROUNDED else "_convert_to_exponential"
         setattr(scheduler, rule, lambda *_, **__: ays_sigmas(steps)[:-1])
     scheduler.set_timesteps(steps)
+    if sampler == "dpm2_a":
+        exact_ancestral(scheduler)
 
 
 def input_sigma(sampler, scheduler, index):
     """Of the model call `index`."""
     if sampler == "dpm2" and not scheduler.state_in_first_order:
         return scheduler.sigmas_interpol[index]
+    if sampler == "dpm2_a" and not scheduler.state_in_first_order:
+        return scheduler.sigmas_interpol[index - 1]
     if sampler == "dpmpp_sde" and not scheduler.state_in_first_order:
         return scheduler.mid_point_sigma
     return scheduler.sigmas[index]
@@ -172,7 +247,9 @@ def run(case):
     sampler, steps = case["sampler"], case["steps"]
     scheduler = make_scheduler(case)
     set_table(case, scheduler)
-    table = {"timesteps": scheduler.timesteps.float(),
+    two = TwoSAncestral(scheduler) if sampler == "dpmpp_2s_a" else None
+    timesteps = torch.tensor(two.timesteps) if two else scheduler.timesteps
+    table = {"timesteps": timesteps.float(),
              "init_noise_sigma": torch.tensor(float(scheduler.init_noise_sigma))}
     calls = 2 if sampler in TWO_CALLS else 1
     noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(7))
@@ -182,6 +259,8 @@ def run(case):
         begin = max(steps - min(int(steps * case["strength"]), steps), 0) * calls
         scheduler.set_begin_index(begin)
         latents = scheduler.add_noise(x0, noise, scheduler.timesteps[begin:begin + 1])
+        if two:
+            latents = x0 + noise * two.levels[begin][0]
     else:
         latents = noise * scheduler.init_noise_sigma
     generator = torch.Generator().manual_seed(9)
@@ -190,7 +269,15 @@ def run(case):
     if sampler == "dpmpp_sde":
         scheduler.noise_sampler = Brownian(generator)
     trace, sigmas = [latents], []
-    for index, t in enumerate(scheduler.timesteps[begin:], begin):
+    for index, t in enumerate(timesteps[begin:], begin):
+        if two:
+            sigma = two.levels[index][0]
+            sigmas.append(sigma)
+            output = base.toy_denoiser((latents / (sigma**2 + 1) ** 0.5), t.float())
+            x0 = to_x0(scheduler.config.prediction_type, latents, output, sigma)
+            latents = two.step(latents, x0, index, generator)
+            trace.append(latents)
+            continue
         sigma = input_sigma(sampler, scheduler, index)
         sigmas.append(float(sigma))
         output = base.toy_denoiser(scheduler.scale_model_input(latents, t), t)
@@ -199,6 +286,9 @@ def run(case):
             x0 = to_x0(scheduler.config.prediction_type, latents, output, sigma)
             latents = three.step(latents, x0, sigma, scheduler.sigmas[index + 1], generator)
         else:
+            if sampler == "dpm2_a":  # draws at each call and uses each second one
+                second = not scheduler.state_in_first_order
+                options = {"generator": generator if second else torch.Generator()}
             latents = scheduler.step(output, t, latents, **options).prev_sample
         trace.append(latents)
     table["sigmas"] = torch.tensor([*sigmas, float(scheduler.sigmas[-1])])

@@ -92,7 +92,8 @@ TEST_P(NamedSamplerParity, EveryLatentIsTheReferences) {
 }
 INSTANTIATE_TEST_SUITE_P(All, NamedSamplerParity,
                          testing::Values("euler_a", "heun", "dpm2", "dpmpp_2m_sde", "dpmpp_sde",
-                                         "dpmpp_3m_sde", "unipc", "euler", "lms", "dpmpp_2m"),
+                                         "dpmpp_3m_sde", "unipc", "dpm2_a", "dpmpp_2s_a", "euler",
+                                         "lms", "dpmpp_2m"),
                          [](const auto& info) { return std::string(info.param); });
 
 // Against scipy.stats.beta.ppf.

@@ -25,8 +25,12 @@ TEST(SamplerNames, OfEveryProgram) {
     expect(Sampler::dpmpp_sde, {"DPM++ SDE", "DPM++ SDE Karras", "dpmpp_sde", "dpmpp_sde_gpu",
                                 "DPMSolverSDEScheduler"});
     expect(Sampler::dpmpp_3m_sde, {"DPM++ 3M SDE", "DPM++ 3M SDE Karras", "dpmpp_3m_sde"});
+    expect(Sampler::dpm2_a, {"dpm2_a", "DPM2 a", "DPM2 a Karras", "dpm_2_ancestral", "k_dpm_2_a",
+                             "KDPM2AncestralDiscreteScheduler"});
+    expect(Sampler::dpmpp_2s_a,
+           {"dpmpp_2s_a", "DPM++ 2S a", "DPM++ 2S a Karras", "dpmpp_2s_ancestral", "k_dpmpp_2s_a"});
     expect(Sampler::unipc, {"UniPC", "uni_pc", "uni_pc_bh2", "UniPCMultistepScheduler"});
-    for (const char* name : {"", "k", "DPM++ 2S a", "DPM adaptive", "Karras", "normal", "DPM2 a"})
+    for (const char* name : {"", "k", "DPM fast", "DPM adaptive", "Karras", "normal", "dpmpp_2s"})
         EXPECT_FALSE(sampler_by_any_name(name)) << name;
 }
 
