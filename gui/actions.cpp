@@ -27,6 +27,7 @@ void open_file(Frame& frame, const std::filesystem::path& path) {
 }
 
 void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths) {
+    if (!frame.state.external.path.empty()) return;
     const auto opens = [](const std::filesystem::path& path) {
         return editor::has_photo_extension(path) || editor::is_session(path);
     };
@@ -97,7 +98,7 @@ bool send_rested_look(Frame& frame) {
 }
 
 void begin_open(Frame& frame) {
-    frame.state.open.wanted = true;
+    frame.state.open.wanted = frame.state.external.path.empty();
 }
 
 bool can_export(const Frame& frame) {
@@ -106,6 +107,43 @@ bool can_export(const Frame& frame) {
 
 void begin_export(Frame& frame) {
     if (can_export(frame)) frame.state.exporting.wanted = true;
+}
+
+bool can_save_external(const Frame& frame) {
+    const ExternalFile& file = frame.state.external;
+    return !file.path.empty() && !file.sent && can_export(frame);
+}
+
+void save_external(Frame& frame) {
+    if (!can_save_external(frame)) return;
+    close_notice(frame);
+    editor::ExportRequest request;
+    request.path = frame.state.external.path;
+    request.in_place = true;
+    frame.state.external.sent = true;
+    frame.send(request);
+}
+
+// Once the answer is there: closes, or leaves it to the notice to say why not.
+void finish_external(Frame& frame) {
+    using Kind = editor::ExportState::Kind;
+    ExternalFile& file = frame.state.external;
+    const editor::ExportState& state = frame.document.exported;
+    if (!file.sent || state.path != file.path || state.kind == Kind::under_way) return;
+    file.sent = false;
+    frame.state.quit = state.kind == Kind::written;
+}
+
+bool leaves_external(const WindowState& state, const editor::Request& request) {
+    const auto is = [&]<class... Kinds>() {
+        return (std::holds_alternative<Kinds>(request) || ...);
+    };
+    if (state.external.path.empty()) return false;
+    if (is.operator()<editor::OpenRequest, editor::CloseRequest>()) return true;
+    // What is being saved stays what is shown until it is.
+    return state.external.sent &&
+           is.operator()<editor::ApplyRequest, editor::UndoRequest, editor::RedoRequest,
+                         editor::HistoryRequest, editor::ModelRequest>();
 }
 
 bool can_undo(const Frame& frame) {

@@ -88,24 +88,55 @@ std::string activity_text(const editor::Document& document) {
            std::to_string(pixels.height) + " pixels";
 }
 
+// Where the photo came from, and back.
+void file_buttons(Frame& frame) {
+    bar_button(frame, "Open\u2026", "Open a photo or a session (Ctrl+O), or drop one here", true,
+               [&] { begin_open(frame); });
+    if (!frame.document.photo) return;
+    bar_button(frame, "Home", "Close this photo; everything is saved (Ctrl+W)", true,
+               [&] { frame.send(editor::CloseRequest{}); });
+}
+
+// The same for a photo of another program's.
+void external_buttons(Frame& frame) {
+    const std::string name = frame.state.external.path.filename().string();
+    const char* label = frame.state.external.sent ? "Saving\u2026" : "Save and close";
+    const ImVec2 size{width_of("Save and close"), 0};
+    if (primary_button(label, size, can_save_external(frame))) save_external(frame);
+    mark(frame, "Save and close");
+    tooltip(frame, ("Writes what is shown into " + name +
+                    ", for the program that opened it here "
+                    "(Ctrl+S)")
+                       .c_str());
+    ImGui::SameLine(0, frame.px(6));
+    bar_button(frame, "Discard",
+               ("Closes and leaves " + name +
+                " as it was (Ctrl+W). The edit stays among those "
+                "that can be gone on with")
+                   .c_str(),
+               !frame.state.external.sent, [&] { frame.state.quit = true; });
+}
+
 }  // namespace
 
 void draw_top_bar(Frame& frame, const Rect& place) {
     const Pane pane("##top", place, colour::panel);
     const float height = ImGui::GetFrameHeight();
     ImGui::SetCursorPosY((place.height() - height) / 2);
-    bar_button(frame, "Open\u2026", "Open a photo or a session (Ctrl+O), or drop one here", true,
-               [&] { begin_open(frame); });
+    const bool external = !frame.state.external.path.empty();
+    if (external)
+        external_buttons(frame);
+    else
+        file_buttons(frame);
     if (frame.document.photo) {
-        bar_button(frame, "Home", "Close this photo; everything is saved (Ctrl+W)", true,
-                   [&] { frame.send(editor::CloseRequest{}); });
         view_switch(frame);
         ImGui::SameLine();
     }
     const float gap = frame.px(6);
     const bool open = frame.document.photo != nullptr;
     float right = width_of("?");
-    if (open) right += width_of("Undo") + width_of("Redo") + width_of("Export\u2026") + 3 * gap;
+    if (open) right += width_of("Undo") + width_of("Redo") + 2 * gap;
+    if (open && !external) right += width_of("Export\u2026") + gap;
     ImGui::SetCursorPosX(place.width() - right - ImGui::GetStyle().WindowPadding.x);
     if (open) {
         const bool mask = frame.state.view == View::mask;
@@ -115,8 +146,9 @@ void draw_top_bar(Frame& frame, const Rect& place) {
             can_undo(frame), [&] { undo(frame); });
         bar_button(frame, "Redo", "Forward again (Ctrl+Shift+Z)", can_redo(frame),
                    [&] { redo(frame); });
-        bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)", can_export(frame),
-                   [&] { begin_export(frame); });
+        if (!external)
+            bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)",
+                       can_export(frame), [&] { begin_export(frame); });
     }
     bar_button(frame, "?", "All keys (F1)", true, [&] { frame.state.help = true; });
     ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},

@@ -78,6 +78,7 @@ void draw_panels(Frame& frame, ImVec2 size) {
 
 void draw_window(Frame& frame) {
     take_over_document(frame);
+    finish_external(frame);
     handle_shortcuts(frame);
     draw_panels(frame, ImGui::GetIO().DisplaySize);
     draw_open_dialog(frame);

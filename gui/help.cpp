@@ -30,6 +30,7 @@ constexpr std::array keys = {
     Key{"Shift+arrows", "Move the zoomed picture; also by dragging it, or the middle button"},
     Key{"Ctrl+Z, Ctrl+Shift+Z", "Undo, redo"},
     Key{"Ctrl+E", "Export"},
+    Key{"Ctrl+S", "Save and close a photo that another program opened here"},
     Key{"Ctrl+D", "Advanced settings; Tab goes from field to field"},
     Key{"Ctrl+W, Ctrl+Q", "Close the photo, close the window; both save"},
 };

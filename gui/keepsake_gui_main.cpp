@@ -1,4 +1,4 @@
-// keepsake-gui [PHOTO or SESSION]
+// keepsake-gui [PHOTO or SESSION]; under the name keepsake-external: keepsake-external PHOTO
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -16,6 +16,11 @@ int main(int argc, char** argv) {
     CLI::App app("Edit a photo by words", "keepsake-gui");
     keepsake::editor::add_version_and_manual(app);
     app.add_option("PATH", options.open, "A photo, or a session's folder");
+    app.add_option("--external", options.external,
+                   "A photo that another program gives to be changed: Save and close writes the "
+                   "edit into it, of the same size, depth, profile and metadata; Discard leaves it "
+                   "as it is. Started as keepsake-external, PATH is that photo")
+        ->type_name("FILE");
     app.add_option("--model", options.worker.model,
                    "A diffusers folder or a single .safetensors checkpoint; default: "
                    "$KEEPSAKE_MODEL, else the bundled model");
@@ -41,6 +46,13 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     if (scale > 0) options.scale = scale;
+    // For programs that can be told a program and no arguments of it.
+    if (std::filesystem::path(argv[0]).filename() == "keepsake-external")
+        std::swap(options.open, options.external);
+    if (!options.open.empty() && !options.external.empty()) {
+        std::fprintf(stderr, "keepsake-gui: --external: is a photo of its own; leave out PATH\n");
+        return 2;
+    }
     try {
         keepsake::gui::run_window(options);
     } catch (const std::exception& error) {

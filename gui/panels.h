@@ -49,6 +49,13 @@ void choose_seed(Frame& frame, std::uint64_t seed);
 void begin_open(Frame& frame);
 void begin_export(Frame& frame);
 bool can_export(const Frame& frame);
+// Of a window for one photo of another program's: writes the edit into its file, after which the
+// window closes; closes without.
+void save_external(Frame& frame);
+bool can_save_external(const Frame& frame);
+void finish_external(Frame& frame);
+// Whether the request would put something else in that photo's place.
+bool leaves_external(const WindowState& state, const editor::Request& request);
 // In the view Mask, of what was painted; else of results.
 bool can_undo(const Frame& frame);
 bool can_redo(const Frame& frame);

@@ -19,8 +19,10 @@ void with_control(Frame& frame) {
     if (pressed('E')) begin_export(frame);
     if (pressed('L')) frame.state.focus_text = true;
     if (pressed('D')) frame.state.advanced = !frame.state.advanced;
-    if (pressed('W') && frame.document.photo) frame.send(editor::CloseRequest{});
-    if (pressed('Q')) frame.state.quit = true;
+    const bool external = !frame.state.external.path.empty();
+    if (pressed('S') && external) save_external(frame);
+    if (pressed('W') && frame.document.photo && !external) frame.send(editor::CloseRequest{});
+    if (pressed('Q') || (pressed('W') && external)) frame.state.quit = true;
     if (pressed('Z') && !shift) undo(frame);
     if ((pressed('Z') && shift) || pressed('Y')) redo(frame);
     if (pressed(GLFW_KEY_ENTER) || pressed(GLFW_KEY_KP_ENTER)) apply(frame);

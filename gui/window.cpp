@@ -10,6 +10,7 @@
 // Last of the three: GLFW brings the OpenGL header, which the backend brings in its own way.
 #include <GLFW/glfw3.h>
 
+#include "editor/workbench/external_file.h"
 #include "gui/input_queue.h"
 #include "gui/panels.h"
 #include "gui/state_file.h"
@@ -178,6 +179,7 @@ void wait_for_events(Events& events, std::atomic<bool>& changed, bool waits) {
 }  // namespace
 
 void run_window(const WindowOptions& options) {
+    if (!options.external.empty()) editor::check_external_file(options.external);
     Screen screen(options);
     // The worker ends before the screen, which its last Documents would wake.
     std::atomic<bool> changed = false;
@@ -186,11 +188,13 @@ void run_window(const WindowOptions& options) {
         glfwPostEmptyEvent();
     });
     const std::stop_callback wake(options.stop, [] { glfwPostEmptyEvent(); });
-    if (!options.open.empty()) worker.send(editor::OpenRequest{options.open, {}, false});
+    const std::filesystem::path& first = options.external.empty() ? options.open : options.external;
+    if (!first.empty()) worker.send(editor::OpenRequest{first, {}, false});
     std::unique_ptr<FrameLog> log;
     if (!options.frame_log.empty()) log = std::make_unique<FrameLog>(options.frame_log);
     Textures textures;
     WindowState state;
+    state.external.path = options.external;
     std::string title = "Keepsake";
     bool waits = false;
     while (!glfwWindowShouldClose(screen.window) && !state.quit && !options.stop.stop_requested()) {
@@ -207,11 +211,17 @@ void run_window(const WindowOptions& options) {
         ImGui::NewFrame();
         const auto document = worker.document();
         std::vector<Widget> widgets;
-        Frame frame{
-            *document,     state,
-            textures,      widgets,
-            screen.fonts,  screen.scale,
-            glfwGetTime(), [&worker](editor::Request request) { worker.send(std::move(request)); }};
+        Frame frame{*document,
+                    state,
+                    textures,
+                    widgets,
+                    screen.fonts,
+                    screen.scale,
+                    glfwGetTime(),
+                    [&](editor::Request request) {
+                        if (leaves_external(state, request)) return;
+                        worker.send(std::move(request));
+                    }};
         if (!screen.events.dropped.empty()) {
             open_dropped(frame, screen.events.dropped);
             screen.events.dropped.clear();

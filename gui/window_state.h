@@ -37,6 +37,12 @@ struct ExportDialog {
     bool sent = false;  // this dialog's export is under way or answered
 };
 
+// A photo that another program gave to be changed.
+struct ExternalFile {
+    std::filesystem::path path;  // empty: there is none
+    bool sent = false;           // its saving is under way
+};
+
 struct MaskTool {
     bool tint = true;  // shows where the edit does not reach, or where it does
     bool tint_inside = false;
@@ -88,6 +94,7 @@ struct WindowState {
     std::string model_path;
     OpenDialog open;
     ExportDialog exporting;
+    ExternalFile external;
     bool quit = false;
 };
 

@@ -6,6 +6,7 @@
 #include "editor/session/session_region.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
+#include "pipeline/files/atomic_file.h"
 #include "pipeline/files/number_text.h"
 
 namespace keepsake::editor {
@@ -79,6 +80,13 @@ void export_whole(const Document& document, const Render& render, const ExportRe
                  {request.strip_gps, request.quality, recipe});
 }
 
+void check_unchanged(const std::filesystem::path& path, const Photo& photo) {
+    if (read_file(path) == photo.bytes) return;
+    throw Error(path.string(),
+                "was changed by another program since it was opened here, and is left as it is; "
+                "Export (Ctrl+E) writes the edit under another name");
+}
+
 }  // namespace
 
 bool export_picture(const Document& document, const ExportRequest& request) {
@@ -95,7 +103,10 @@ bool export_picture(const Document& document, const ExportRequest& request) {
     if (std::filesystem::is_directory(request.path, code)) {
         throw Error(request.path.string(), "is a folder; add a file name");
     }
-    if (std::filesystem::exists(request.path, code) && !request.overwrite) return false;
+    if (request.in_place)
+        check_unchanged(request.path, *document.photo->file);
+    else if (std::filesystem::exists(request.path, code) && !request.overwrite)
+        return false;
     switch (request.kind) {
         case ExportKind::photo:
             export_whole(document, *render, request);

@@ -22,10 +22,13 @@ struct ExportRequest {
     std::optional<int> quality;  // 1 to 100, of JPEG and WebP; none: the format's own
     bool strip_gps = false;      // of a photo: leaves out where it was taken
     bool overwrite = false;
+    // Of a photo: in place of its own file, which must still be what was opened.
+    bool in_place = false;
 };
 
 // Writes the edit that `document` shows. Returns false, with nothing written, when a file is at the
-// path and `overwrite` is not set. Throws Error naming what is missing or cannot be written.
+// path and `overwrite` is not set. Throws Error naming what is missing or cannot be written, and
+// with `in_place` a file that is not what was opened any more.
 bool export_picture(const Document& document, const ExportRequest& request);
 
 }  // namespace keepsake::editor

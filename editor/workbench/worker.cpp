@@ -96,6 +96,8 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
         show(written ? ExportState::Kind::written : ExportState::Kind::exists, {});
     } catch (const std::exception& error) {
         show(ExportState::Kind::failed, error.what());
+        // No dialog is open that would show it.
+        if (request.in_place) board.tell(Notice::Kind::fault, error.what());
     }
 }
 

@@ -11,6 +11,7 @@
 #include "editor/photo/image_file.h"
 #include "editor/session/session.h"
 #include "editor/workbench/bench.h"
+#include "editor/workbench/external_file.h"
 #include "editor/workbench/light_table.h"
 #include "pipeline/files/atomic_file.h"
 #include "tests/editor/commands/run_program.h"
@@ -167,6 +168,53 @@ TEST_F(WorkerTest, ExportAsksBeforeItOverwrites) {
     EXPECT_EQ(whole.pixels.rgb, document->shown.after->rgb);
     request.path = folder.path / "no/such/folder/a.png";
     sent(editor::ExportState::Kind::failed);
+}
+
+// A photo of another program's, which that program may have changed meanwhile.
+TEST_F(WorkerTest, ExportInPlaceWritesTheFileThatWasOpenedAndNoOther) {
+    EXPECT_NO_THROW(editor::check_external_file(photo));
+    const auto document = apply(open(1));
+    const std::string before = read_file(photo);
+    editor::ExportRequest request{editor::ExportKind::photo, photo};
+    request.in_place = true;
+    write_bytes(photo, before + "more");
+    worker->send(request);
+    const auto refused = wait("the refusal", [](const Document& d) {
+        return d.exported.kind == editor::ExportState::Kind::failed;
+    });
+    EXPECT_NE(refused->notice.text.find("photo.png: was changed by another program"),
+              std::string::npos)
+        << refused->notice.text;
+    EXPECT_EQ(read_file(photo), before + "more");
+    write_bytes(photo, before);
+    worker->send(request);
+    wait("the file",
+         [](const Document& d) { return d.exported.kind == editor::ExportState::Kind::written; });
+    EXPECT_EQ(editor::load_photo(photo).pixels.rgb, document->shown.after->rgb);
+    EXPECT_NE(read_file(photo), before);
+}
+
+TEST(ExternalFile, WhatCouldNotComeBackIsRefused) {
+    const TemporaryFolder folder;
+    const auto refusal = [&](const char* name) {
+        return thrown_message<Error>([&] { editor::check_external_file(folder.path / name); });
+    };
+    EXPECT_NE(refusal("none.tif").find("none.tif"), std::string::npos);
+    save_photo(folder.path / "a.png", quarters(32, 32));
+    fs::copy_file(folder.path / "a.png", folder.path / "b.tif");
+    EXPECT_NE(refusal("b.tif").find("its content is png"), std::string::npos);
+    save_photo(folder.path / "c.tif", quarters(32, 32));
+    fs::rename(folder.path / "c.tif", folder.path / "c.TIFF");
+    EXPECT_NO_THROW(editor::check_external_file(folder.path / "c.TIFF"));
+    const editor::VipsHandle plain = vips_copy_of(quarters(32, 64));
+    VipsImage* made = nullptr;
+    ASSERT_EQ(vips_cast_float(plain.get(), &made, nullptr), 0);
+    const editor::VipsHandle real(made);
+    ASSERT_EQ(vips_tiffsave(real.get(), (folder.path / "d.tif").c_str(), nullptr), 0);
+    EXPECT_NE(refusal("d.tif").find("32 bits a sample"), std::string::npos) << refusal("d.tif");
+    vips_image_set_int(plain.get(), VIPS_META_PAGE_HEIGHT, 32);
+    ASSERT_EQ(vips_tiffsave(plain.get(), (folder.path / "e.tif").c_str(), nullptr), 0);
+    EXPECT_NE(refusal("e.tif").find("has 2 pages"), std::string::npos) << refusal("e.tif");
 }
 
 TEST_F(WorkerTest, FaultsAreNoticesAndItGoesOn) {

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""keepsake-gui --external as darktable, RawTherapee and their like start it: a 16-bit TIFF with a
+profile and metadata comes back changed, and of the same size, depth, profile and metadata; discarded
+it is byte for byte what it was; one that is changed meanwhile is left alone; what could not come back
+is refused before a window opens.
+
+Usage: external_test.py KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]
+"""
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import drive
+from drive import Failed, Window
+from edit_test import expect
+
+TEXT = "a photo of a red daisy"
+
+
+def profile():
+    """A small RGB profile that is not sRGB: Adobe RGB's primaries, gamma 2.2 (ICC.1, version 2)."""
+    fixed = lambda value: struct.pack(">i", round(value * 65536))
+    xyz = lambda *values: b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+    text = b"a profile of the test\0"
+    description = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + b"\0" * 78
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    tags = [(b"desc", description + b"\0" * (-len(description) % 4)),
+            (b"cprt", b"text\0\0\0\0none\0\0\0\0"), (b"wtpt", xyz(0.9642, 1, 0.8249)),
+            (b"rXYZ", xyz(0.6097, 0.3111, 0.0195)), (b"gXYZ", xyz(0.2053, 0.6257, 0.0609)),
+            (b"bXYZ", xyz(0.1492, 0.0632, 0.7446)),
+            (b"rTRC", curve), (b"gTRC", curve), (b"bTRC", curve)]
+    table, data, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags:
+        table += name + struct.pack(">II", at + len(data), len(content))
+        data += content
+    size = 128 + len(table) + len(data)
+    header = (struct.pack(">I4sI4s4s4s", size, b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ") +
+              struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + b"\0" * 28 +
+              fixed(0.9642) + fixed(1) + fixed(0.8249)).ljust(128, b"\0")
+    return header + table + data
+
+
+class Trials:
+    def __init__(self, program, command_line, source, folder, pictures):
+        self.program, self.command_line = program, command_line
+        self.daisy = pathlib.Path(source) / "assets/photos/daisy-19813618946.jpg"
+        self.folder, self.pictures, self.window = pathlib.Path(folder), pictures, None
+        self.display = drive.Display(1280, 720)
+
+    def end(self):
+        if self.window:
+            self.window.kill()
+        self.display.close()
+
+    def photo(self, name):
+        icc = self.folder / "test.icc"
+        icc.write_bytes(profile())
+        path = self.folder / name
+        # A profile is assigned, not converted to: the samples stay.
+        subprocess.run(["convert", str(self.daisy), "-strip", "-resize", "300x240!", "-depth", "16",
+                        "-attenuate", "0.2", "+noise", "Gaussian", "-profile", str(icc),
+                        "-set", "tiff:make", "Camera", "-density", "240",
+                        "-define", "tiff:rows-per-strip=16", str(path)],
+                       check=True)
+        return path
+
+    def start(self, *arguments):
+        self.window = Window(self.program, self.display, self.folder, *arguments)
+        self.window.wait("the photo and the model", lambda state: state["photo"] and state["model"]
+                         and state["activity"] == "idle")
+        return self.window
+
+    def look(self, name):
+        if self.pictures:
+            time.sleep(0.5)
+            self.window.picture(pathlib.Path(self.pictures, f"{name}.png"))
+
+    def edited(self, path):
+        """A window with a finished edit of the file."""
+        window = self.start("--external", path)
+        widgets = window.state()["widgets"]
+        for gone in "Open\u2026", "Home", "Export\u2026":
+            expect(gone not in widgets, f"'{gone}' leads away from the photo")
+        window.key("ctrl+o")
+        window.click("text")
+        window.type(TEXT)
+        window.key("Tab", "ctrl+d")
+        for field, value in ("Drawing steps", 2), ("Word steps", 2), ("Photo steps", 2):
+            window.scroll_to(field, 660)
+            window.fill(field, str(value))
+        window.key("ctrl+d")
+        expect("open path" not in window.state()["widgets"], "the dialog to open others came up")
+        window.key("ctrl+Return")
+        window.wait("the edit", lambda state: state["shown"] and state["activity"] == "idle")
+        return window
+
+    def ended(self):
+        status = self.window.process.wait(timeout=drive.PATIENCE)
+        report = (self.folder / "stderr.txt").read_text()
+        expect(status == 0 or drive.only_unloaded_leaks(report), f"the window ended with {status}")
+
+    def discard(self):
+        path = self.photo("left alone.tif")
+        before = path.read_bytes()
+        window = self.edited(path)
+        self.look("external")
+        window.click("Discard")
+        self.ended()
+        expect(path.read_bytes() == before, "the discarded photo was changed")
+        self.start("--external", path).key("ctrl+w")
+        self.ended()
+        expect(path.read_bytes() == before, "the photo was changed by closing")
+
+    def described(self, path):
+        return subprocess.run(["identify", "-format", "%wx%h %z %C %[resolution.x]", str(path)],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def save(self):
+        path = self.photo("lent photo.tif")
+        os.chmod(path, 0o640)
+        before = path.read_bytes()
+        original = self.folder / "original.tif"
+        original.write_bytes(before)
+        window = self.edited(path)
+        window.key("ctrl+s")
+        self.ended()
+        expect(path.read_bytes() != before, "nothing was saved")
+        expect(path.stat().st_mode & 0o777 == 0o640, "who may read it was changed")
+        expect([entry.name for entry in self.folder.glob(".keepsake-tmp-*")] == [], "a rest was left")
+        was, now = self.described(original), self.described(path)
+        expect(was.split()[:2] == now.split()[:2] == ["300x240", "16"], f"{was} became {now}")
+        expect(was.split()[3] == now.split()[3], f"the resolution {was} became {now}")
+        icc = subprocess.run(["convert", str(path), "icc:-"], check=True, stdout=subprocess.PIPE).stdout
+        expect(icc == profile(), "the profile was changed")
+        # Other programs read it: the samples differ, and by more than the lowest bit.
+        apart = subprocess.run(["compare", "-metric", "AE", str(original), str(path), "null:"],
+                               stderr=subprocess.PIPE, text=True).stderr.split()[0]
+        expect(float(apart) > 1000, f"only {apart} pixels differ")
+        report = json.loads(subprocess.run([self.command_line, "compare", original, path, "--json"],
+                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+        lost = [field for field in report["metadata"] if field["fate"] == "lost"]
+        expect(not lost, f"metadata was lost: {lost}")
+
+    def by_button(self):
+        """A PNG, by the name that programs without arguments call."""
+        path = self.folder / "lent.png"
+        subprocess.run(["convert", str(self.daisy), "-resize", "160x120!", "-depth", "16",
+                        "-define", "png:bit-depth=16", str(path)], check=True)
+        link = self.folder / "keepsake-external"
+        link.symlink_to(self.program)
+        own, self.program = self.program, link
+        try:
+            window = self.start(path)
+        finally:
+            self.program = own
+        expect("Save and close" in window.state()["widgets"], "it was not opened for another program")
+        window.click("text")
+        window.type(TEXT)
+        window.key("Tab", "ctrl+d")
+        for field, value in ("Drawing steps", 2), ("Word steps", 2), ("Photo steps", 2):
+            window.scroll_to(field, 660)
+            window.fill(field, str(value))
+        window.key("ctrl+d", "ctrl+Return")
+        window.wait("the edit", lambda state: state["shown"] and state["activity"] == "idle")
+        # Changed by somebody else meanwhile: left alone.
+        theirs = path.read_bytes() + b"theirs"
+        own_bytes = path.read_bytes()
+        path.write_bytes(theirs)
+        window.click("Save and close")
+        window.wait("the refusal", lambda state: "was changed by another program" in state["notice"]
+                    and "Dismiss" in state["widgets"])
+        self.look("refused")
+        expect(path.read_bytes() == theirs, "what another program wrote was overwritten")
+        path.write_bytes(own_bytes)
+        window.click("Save and close")
+        self.ended()
+        expect(path.read_bytes() not in (own_bytes, theirs), "nothing was saved")
+        expect(self.described(path).split()[:2] == ["160x120", "16"], self.described(path))
+
+    def refusals(self):
+        def refused(arguments, status, *words):
+            run = subprocess.run([self.program, *map(str, arguments)], stderr=subprocess.PIPE,
+                                 text=True, env={**os.environ, "DISPLAY": ":none"})
+            expect(run.returncode == status and all(word in run.stderr for word in words),
+                   f"{arguments}: {run.returncode}: {run.stderr}")
+
+        pages = self.folder / "pages.tif"
+        subprocess.run(["convert", str(self.daisy), str(self.daisy), str(pages)], check=True)
+        refused(["--external", pages], 1, "pages.tif", "has 2 pages")
+        refused(["--external", self.folder / "nothing.tif"], 1, "nothing.tif")
+        refused(["--external", self.folder], 1, "is a folder")
+        refused(["--external", pages, pages], 2, "--external")
+
+    STEPS = [refusals, discard, save, by_button]
+
+
+def main():
+    drive.require_programs("Xvfb", "xdotool", "convert", "identify", "compare")
+    program, command_line, source = sys.argv[1:4]
+    pictures = sys.argv[4] if len(sys.argv) > 4 else None
+    if pictures:
+        drive.require_programs("import")
+        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
+        trials = Trials(str(pathlib.Path(program).resolve()), command_line, source, folder, pictures)
+        try:
+            for step in Trials.STEPS:
+                begin = time.monotonic()
+                step(trials)
+                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+        except (Failed, subprocess.SubprocessError) as error:
+            errors = pathlib.Path(folder, "stderr.txt")
+            print(f"{step.__name__}: FAILED: {error}", flush=True)
+            print(errors.read_text(errors="replace") if errors.exists() else "")
+            if pictures and trials.window:
+                trials.window.picture(pathlib.Path(pictures, "failed.png"))
+            sys.exit(1)
+        finally:
+            trials.end()
+
+
+if __name__ == "__main__":
+    main()
