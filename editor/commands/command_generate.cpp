@@ -16,6 +16,9 @@
 namespace keepsake::editor {
 namespace {
 
+constexpr double most_image_guidance = 100;
+constexpr int most_padding = 4096;
+
 struct GenerateArguments {
     RunArguments run;
     SampleArguments sample;
@@ -24,8 +27,9 @@ struct GenerateArguments {
     std::optional<std::string> size, image, crop, latents_in, latents_out, recipe_from;
     bool parameters = true;
     std::optional<std::string> syntax, rng;
-    std::optional<double> strength;
+    std::optional<double> strength, image_guidance;
     std::optional<std::string> mask;
+    std::string only_masked;  // empty: not given
     bool full = true;
 };
 
@@ -63,15 +67,23 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
         ->type_name("FILE");
     command.add_option("--strength", arguments.strength,
                        "With --image: 0 (the photo) to 1 (all new); default 0.8, with --mask 1");
+    command.add_option("--image-guidance", arguments.image_guidance,
+                       "With --image, of a model that edits by instruction (InstructPix2Pix): how "
+                       "closely the photo is kept, 1 or more; default 1.5");
     command
         .add_option("--mask", arguments.mask,
                     "With --image: the picture of what is drawn anew, white on black, of the "
                     "photo's size or the crop's shape. By any model, and best by one made for "
                     "inpainting. What comes out is the photo itself, outside the mask unchanged")
         ->type_name("FILE");
+    command.add_flag("--only-masked{" + std::to_string(usual_mask_padding) + "}",
+                     arguments.only_masked,
+                     "With --mask: work at the model's resolution on the part around the mask "
+                     "alone, with 32 pixels of the photo around it, or as many as "
+                     "--only-masked=PX says (AUTOMATIC1111's \"Only masked\" and its padding)");
     command.add_flag("--full,!--no-full", arguments.full,
-                     "With --mask: write the photo at its own size (default), or the model's "
-                     "picture");
+                     "With --mask, and of a model that edits by instruction: write the photo at "
+                     "its own size (default), or the model's picture");
     command
         .add_option("--crop", arguments.crop,
                     "With --image: x,y,w,h, the part to start from; default: the whole")
@@ -101,6 +113,21 @@ void set_size(const std::string& text, GenerateRequest& request) {
     const std::size_t cross = view.find('x');
     request.size = side(view.substr(0, cross));
     if (cross != view.npos) request.height = side(view.substr(cross + 1));
+}
+
+void set_only_masked(const GenerateArguments& arguments, GenerateRequest& request) {
+    const std::string& text = arguments.only_masked;
+    if (text.empty()) return;
+    require(arguments.mask.has_value(), "--only-masked", "is only for --mask");
+    require(!arguments.latents_in, "--only-masked",
+            "and --latents-in do not go together: what is worked on has its own shape");
+    int padding = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), padding);
+    const bool number = code == std::errc() && end == text.data() + text.size();
+    require(number && padding >= 0 && padding <= most_padding, "--only-masked",
+            "'" + checked_utf8(text) + "' is no number of pixels from 0 to " +
+                std::to_string(most_padding));
+    request.only_masked = padding;
 }
 
 // --prompt-syntax and --rng, where they are given.
@@ -176,12 +203,20 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
     require(arguments.image || !arguments.crop, "--crop", "is only for --image");
     require(arguments.image || !arguments.mask, "--mask", "is only for --image");
     require(!arguments.mask || !arguments.mask->empty(), "--mask", "is empty");
-    require(arguments.mask || arguments.full, "--no-full", "is only for --mask");
+    require(arguments.image || arguments.full, "--no-full", "is only for --image");
+    require(arguments.image || !arguments.image_guidance, "--image-guidance",
+            "is only for --image");
+    request.image_guidance = arguments.image_guidance;
+    require(!request.image_guidance ||
+                (*request.image_guidance >= 1 && *request.image_guidance <= most_image_guidance),
+            "--image-guidance", "is not between 1 and 100");
     if (arguments.mask) request.mask = *arguments.mask;
+    set_only_masked(arguments, request);
     request.full = arguments.full;
     if (arguments.crop) request.crop = parse_crop(*arguments.crop);
-    request.strength = arguments.strength.value_or(arguments.mask ? 1 : request.strength);
-    require(request.strength >= 0 && request.strength <= 1, "--strength", "is not between 0 and 1");
+    request.strength = arguments.strength;
+    require(!request.strength || (*request.strength >= 0 && *request.strength <= 1), "--strength",
+            "is not between 0 and 1");
     require(!arguments.latents_in || request.seeds.size() == 1, "--latents-in",
             "stands for the seed's noise: give one --seed");
     request.latents_in = arguments.latents_in;

@@ -115,15 +115,18 @@ ModelReference reference_to(const pipeline::Model& model) {
     return {checked_utf8((code ? model.path : whole).string()), model.fingerprint};
 }
 
-void refuse_inpainting(const pipeline::Model& model) {
+void refuse_other_purposes(const pipeline::Model& model) {
     if (pipeline::is_inpainting(model))
         throw Error(model.path.string(),
                     "is for inpainting, which keepsake generate does with --image and --mask");
+    if (pipeline::takes_instructions(model))
+        throw Error(model.path.string(),
+                    "edits by instruction, which keepsake generate does with --image");
 }
 
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults, const Session* start) {
-    refuse_inpainting(model);
+    refuse_other_purposes(model);
     Recipe recipe;
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());

@@ -11,6 +11,7 @@
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/export_photo.h"
+#include "editor/transfer/masked_part.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
@@ -58,6 +59,8 @@ struct Scene {
     std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
     std::optional<Tensor> mask;   // (1, 1, H, W) in [0, 1], of it
     double strength = 1;
+    // Of a model that edits by instruction; it has no use of `strength`.
+    std::optional<pipeline::Instruction> instruction;
 };
 
 // The pictures of one sampling run: each of a seed of its own, or all of one seed with noise from a
@@ -84,7 +87,7 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
         input.generators.push_back(pipeline::make_generator(seed));
     // Networks made for inpainting that start from noise alone never see the picture itself.
     const bool unseen = scene.mask && pipeline::is_inpainting(scene.model) && scene.strength == 1;
-    if (scene.image)
+    if (scene.image && !(scene.instruction && !scene.mask))
         input.init_latents = pipeline::encode_image(
             scene.model, *scene.image, unseen ? std::vector<at::Generator>() : input.generators);
     std::vector<Tensor> drawn;
@@ -106,6 +109,7 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
     if (!scene.cond_steps.empty())
         input.denoiser = pipeline::scheduled_denoiser(
             scene.model.unet, scene.cond_steps, scene.uncond_steps, scene.sample.guidance_scale);
+    input.instruction = scene.instruction;
     input.cond = scene.cond;
     input.uncond = scene.uncond;
     input.strength = scene.strength;
@@ -151,13 +155,16 @@ GenerateOverrides overrides_of(const GenerateRequest& request, const Scene& scen
         overrides.prompt_syntax = pipeline::prompt_syntax_name(request.syntax);
     if (request.rng == NoiseSource::philox) overrides.rng = "philox";
     if (request.mask) overrides.mask = checked_utf8(request.mask->filename().string());
+    overrides.only_masked = request.only_masked;
+    if (scene.instruction) overrides.image_guidance = scene.instruction->image_guidance;
     return overrides;
 }
 
 std::string parameters_of(const GenerateRequest& request, const Scene& scene,
                           const GenerateRender& recipe) {
-    GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, std::nullopt};
-    if (scene.image) picture.strength = scene.strength;
+    GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, {}, {}};
+    if (scene.instruction) picture.image_guidance = scene.instruction->image_guidance;
+    if (scene.image && !scene.instruction) picture.strength = scene.strength;
     return a1111_parameters(settings_of(request, scene.model, scene.sample, picture));
 }
 
@@ -195,6 +202,79 @@ Crop centred(const Size& shape, const Photo& photo) {
     return crop;
 }
 
+// What of the photo the model works on, and the mask over it.
+struct Area {
+    Crop crop;
+    EditRegion region;  // of the export
+};
+
+// shape: that of a file of noise.
+Area area_of(const GenerateRequest& request, const Photo& photo, const std::optional<Size>& shape) {
+    Area area;
+    const Crop all{0, 0, photo.pixels.width, photo.pixels.height};
+    const Crop usual = request.only_masked ? all
+                       : shape             ? centred(*shape, photo)
+                                           : whole_crop(photo);
+    area.crop = request.crop.value_or(usual);
+    if (request.crop) check_crop(photo, area.crop);
+    if (!request.mask) return area;
+    area.region.mask = load_mask(*request.mask, photo, area.crop);
+    if (!request.only_masked) return area;
+    try {
+        MaskedPart part = masked_part(*area.region.mask, area.crop, *request.only_masked);
+        area.crop = part.crop;
+        area.region.mask = std::move(part.mask);
+    } catch (const Error& error) {
+        throw Error(request.mask->string(), error.what());
+    }
+    // The padding is there for the mask to be reached in full.
+    area.region.side_fade = area.region.feather;
+    return area;
+}
+
+// The photo as the model is given it. shaped: the scene's size is that of a file of noise.
+Area take_photo(const GenerateRequest& request, const Photo& photo, bool shaped, Scene& scene) {
+    const Model& model = scene.model;
+    const Area area = area_of(
+        request, photo, shaped ? std::optional<Size>({scene.width, scene.height}) : std::nullopt);
+    if (!shaped) {
+        const Size size = working_size(area.crop, scene.width);
+        scene.width = size.width;
+        scene.height = size.height;
+    }
+    scene.image = to_tensor(working_area(photo, area.crop, {scene.width, scene.height}));
+    if (request.mask) scene.mask = mask_tensor(*area.region.mask, scene.width, scene.height);
+    const bool instructed = pipeline::takes_instructions(model);
+    const bool from_noise = request.mask || instructed;
+    scene.strength = request.strength.value_or(from_noise ? 1 : usual_image_strength);
+    if (!instructed) return area;
+    scene.instruction.emplace();
+    scene.instruction->image_latents = pipeline::unscaled_latents(model, *scene.image);
+    if (request.image_guidance) scene.instruction->image_guidance = *request.image_guidance;
+    return area;
+}
+
+// Which of the options a model has a use of.
+void check_purpose(const GenerateRequest& request, const Model& model) {
+    const std::string path = model.path.string();
+    if (pipeline::is_inpainting(model) && !request.mask)
+        throw Error(path, "is for inpainting: it needs --image and --mask");
+    if (!pipeline::takes_instructions(model)) {
+        if (request.image_guidance)
+            throw Error("--image-guidance",
+                        "is for models that edit by instruction, which " + path + " is not");
+        return;
+    }
+    if (!request.image) throw Error(path, "edits a photo by an instruction: it needs --image");
+    if (request.strength)
+        throw Error("--strength", "means nothing to " + path +
+                                      ", which edits by instruction; --image-guidance says how "
+                                      "closely it keeps the photo");
+    if (request.syntax != pipeline::PromptSyntax::plain)
+        throw Error("--prompt-syntax",
+                    "a1111 is not for models that edit by instruction, as " + path + " does");
+}
+
 }  // namespace
 
 EditResult generate(const GenerateRequest& request, const EditControls& controls) {
@@ -215,6 +295,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     const Model model = load_session_model(where, nullptr);
     warn_if_left_alone(model, controls);
 
+    check_purpose(request, model);
     Scene scene{model};
     scene.rng = request.rng;
     const ModelDefaults defaults = load_model_defaults(model.path);
@@ -234,28 +315,15 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         scene.height = static_cast<int>(noise->size(2) * model.vae.config().downscale());
     }
     result.threads = set_threads(request.compute.threads, model, scene.width);
-    Crop crop;
-    if (photo) {
-        crop = request.crop.value_or(noise ? centred({scene.width, scene.height}, *photo)
-                                           : whole_crop(*photo));
-        if (!noise) {
-            const Size size = working_size(crop, scene.width);
-            scene.width = size.width;
-            scene.height = size.height;
-        }
-        scene.image = to_tensor(working_area(*photo, crop, {scene.width, scene.height}));
-        scene.strength = request.strength;
-    }
-    std::optional<Mask> mask;
+    Area area;
+    bool full = false;
     Pixels reconstruction;  // what the model makes of the area by itself, for the export
-    if (request.mask) {
-        mask = load_mask(*request.mask, *photo, crop);
-        scene.mask = mask_tensor(*mask, scene.width, scene.height);
-        if (request.full)
+    if (photo) {
+        area = take_photo(request, *photo, noise.has_value(), scene);
+        full = request.full && (scene.mask || scene.instruction);
+        if (full)
             reconstruction = to_pixels(
                 pipeline::decode_latents(model, pipeline::encode_image(model, *scene.image)));
-    } else if (pipeline::is_inpainting(model)) {
-        throw Error(model.path.string(), "is for inpainting: it needs --image and --mask");
     }
     warn_of_words(model, words_in(model, request.prompt, scene.sample.negative_prompt), controls);
     encode_texts(request, scene, controls);
@@ -286,7 +354,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .height = scene.height,
                 .seed = noise ? request.seeds[0] : request.seeds[i],
                 .image = photo ? checked_utf8(photo->path.filename().string()) : "",
-                .crop = crop,
+                .crop = area.crop,
                 .strength = scene.strength,
                 .latents =
                     request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
@@ -294,9 +362,9 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
                 .overrides = overrides_of(request, scene)};
             ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
             if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
-            if (mask && request.full)
-                export_photo(path, *photo, {crop, reconstruction, to_pixels(image)},
-                             EditRegion{*mask}, {.recipe = notes.recipe});
+            if (full)
+                export_photo(path, *photo, {area.crop, reconstruction, to_pixels(image)},
+                             area.region, {.recipe = notes.recipe, .parameters = notes.parameters});
             else
                 write_image(path, to_pixels(image), notes);
             result.images.push_back({path, std::nullopt, recipe.seed});

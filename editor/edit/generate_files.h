@@ -9,6 +9,9 @@ namespace keepsake::editor {
 // Whose numbers a seed means: PyTorch's on a processor, or on a graphics card (philox.h).
 enum class NoiseSource { cpu, philox };
 
+inline constexpr double usual_image_strength = 0.8;  // diffusers' StableDiffusionImg2ImgPipeline
+inline constexpr int usual_mask_padding = 32;        // AUTOMATIC1111's "Only masked padding"
+
 struct GenerateRequest {
     std::string prompt;
     std::filesystem::path out;  // an image file; with several images, numbered: name-1.png
@@ -18,10 +21,18 @@ struct GenerateRequest {
     SampleOverrides sample;
     std::optional<std::filesystem::path> image;  // image to image: the start picture
     std::optional<Crop> crop;                    // of it; none: the centred square
-    double strength = 0.8;  // with `image`; diffusers' StableDiffusionImg2ImgPipeline
-    // With `image`: what of it is drawn anew (export_photo.h, load_mask). The picture is then the
-    // photo itself at its own size, outside the mask bit for bit, unless full is off.
+    // With `image`; none: usual_image_strength, with a mask 1. Not of a model that edits by
+    // instruction.
+    std::optional<double> strength;
+    // Of such a model, with `image` (pipeline::Instruction); none: its default.
+    std::optional<double> image_guidance;
+    // With `image`: what of it is drawn anew (export_photo.h, load_mask).
     std::optional<std::filesystem::path> mask;
+    // With `mask`: only the part around it is worked on, with so many pixels of the photo
+    // (masked_part.h); none: all of the crop.
+    std::optional<int> only_masked;
+    // With a mask, and of a model that edits by instruction: the picture is the photo itself at its
+    // own size, outside the mask bit for bit; off: what the model made.
     bool full = true;
     // A safetensors file with one tensor `latents`, (B, C, h, w): initial noise instead of the
     // seed's, before scaling by the sampler's initial sigma; one image each, of the one seed.

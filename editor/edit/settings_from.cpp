@@ -7,6 +7,7 @@
 #include "editor/photo/picture_settings.h"
 #include "editor/session/files_root.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/sampling/sampler_names.h"
 
 namespace keepsake::editor {
@@ -214,6 +215,12 @@ GenerationSettings settings_of(const GenerateRequest& request, const pipeline::M
         const std::string name = pipeline::adapter_text({lora.path.stem(), lora.weight});
         if (settings.prompt.find("<lora:" + stem_of(lora.path) + ":") == std::string::npos)
             settings.prompt += " <lora:" + checked_utf8(name) + ">";
+    }
+    if (picture.image_guidance)
+        settings.others.emplace_back("Image CFG scale", number_text(*picture.image_guidance));
+    if (request.only_masked) {
+        settings.others.emplace_back("Inpaint area", "Only masked");
+        settings.others.emplace_back("Masked area padding", std::to_string(*request.only_masked));
     }
     settings.version = "Keepsake " KEEPSAKE_VERSION;
     return settings;

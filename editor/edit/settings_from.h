@@ -25,6 +25,7 @@ struct GeneratedPicture {
     std::uint64_t seed = 0;
     int width = 0, height = 0;
     std::optional<double> strength;  // of image to image
+    std::optional<double> image_guidance;
 };
 GenerationSettings settings_of(const GenerateRequest& request, const pipeline::Model& model,
                                const pipeline::SampleOptions& sample,

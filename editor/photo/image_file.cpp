@@ -1,28 +1,14 @@
 #include "editor/photo/image_file.h"
 
 #include "editor/photo/encode_photo.h"
-#include "editor/photo/exif_block.h"
 #include "editor/photo/photo.h"
-#include "editor/photo/picture_settings.h"
+#include "editor/photo/photo_metadata.h"
 #include "editor/photo/png_text.h"
 #include "editor/photo/vips_image.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {
-namespace {
-
-void hang_parameters(VipsImage* image, const std::string& text, bool is_png) {
-    if (text.empty()) return;
-    if (is_png) {
-        vips_image_set_string(image, "png-comment-1-parameters", text.c_str());
-    } else {
-        hang_exif(image, exif_with_comment(text));
-    }
-}
-
-}  // namespace
-
 void write_image(const std::filesystem::path& path, const Pixels& pixels, const ImageNotes& notes) {
     start_vips();
     if (!has_photo_extension(path)) {

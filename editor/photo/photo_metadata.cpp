@@ -9,6 +9,7 @@
 #include "editor/photo/exif_block.h"
 #include "editor/photo/exif_entries.h"
 #include "editor/photo/iptc_block.h"
+#include "editor/photo/picture_settings.h"
 #include "editor/photo/png_text.h"
 
 namespace keepsake::editor {
@@ -106,6 +107,14 @@ void update_metadata(VipsImage* image, const ExportOptions& options, PictureSour
     if (!options.recipe.empty()) {
         vips_image_set_string(image, recipe_field, options.recipe.c_str());
     }
+}
+
+void hang_parameters(VipsImage* image, const std::string& text, bool is_png) {
+    if (text.empty()) return;
+    if (is_png)
+        vips_image_set_string(image, "png-comment-1-parameters", text.c_str());
+    else
+        hang_exif(image, exif_with_comment(text, exif_block(image)));
 }
 
 }  // namespace keepsake::editor

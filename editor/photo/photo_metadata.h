@@ -14,4 +14,8 @@ namespace keepsake::editor {
 // the picture before and, if asked for, without places and the maker's note.
 void update_metadata(VipsImage* image, const ExportOptions& options, PictureSource source);
 
+// Hangs generators' text of the settings on `image`: a PNG's text "parameters"; else EXIF's
+// UserComment, beside what EXIF is there, unless that has one. Empty: nothing.
+void hang_parameters(VipsImage* image, const std::string& text, bool is_png);
+
 }  // namespace keepsake::editor

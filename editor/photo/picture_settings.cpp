@@ -150,8 +150,16 @@ std::string unicode_user_comment(std::string_view text) {
     return comment;
 }
 
-std::string exif_with_comment(std::string_view text) {
-    const ExifHandle exif = new_exif();
+std::string exif_with_comment(std::string_view text, std::string_view block) {
+    // Cameras write one of nothing but blanks.
+    if (user_comment_of(block).find_first_not_of(' ') != std::string::npos)
+        return std::string(block);
+    const ExifHandle exif = block.empty() ? new_exif() : parsed_exif(block);
+    for (const ExifIfd directory : {EXIF_IFD_EXIF, EXIF_IFD_0}) {
+        ExifContent* content = exif->ifd[directory];
+        ExifEntry* entry = exif_content_get_entry(content, static_cast<ExifTag>(user_comment_tag));
+        if (entry) exif_content_remove_entry(content, entry);
+    }
     const std::string comment = unicode_user_comment(text);
     add_exif_entry(exif.get(), EXIF_IFD_EXIF, user_comment_tag, EXIF_FORMAT_UNDEFINED,
                    comment.size(), comment);

@@ -22,7 +22,8 @@ std::string read_user_comment(std::string_view comment);
 // UTF-8 to a comment in Unicode.
 std::string unicode_user_comment(std::string_view text);
 
-// An EXIF block (its TIFF header first) that holds the text as UserComment and nothing else.
-std::string exif_with_comment(std::string_view text);
+// An EXIF block (its TIFF header first) with the text as UserComment, and what `block` holds. One
+// that has a comment stays as it is.
+std::string exif_with_comment(std::string_view text, std::string_view block = {});
 
 }  // namespace keepsake::editor

@@ -188,6 +188,9 @@ void serialize(Archive& archive, GenerateRender& render) {
         archive(cereal::make_nvp("prompt_syntax", overrides.prompt_syntax));
     if (!overrides.rng.empty()) archive(cereal::make_nvp("rng", overrides.rng));
     if (!overrides.mask.empty()) archive(cereal::make_nvp("mask", overrides.mask));
+    if (overrides.only_masked) archive(cereal::make_nvp("only_masked", *overrides.only_masked));
+    if (overrides.image_guidance)
+        archive(cereal::make_nvp("image_guidance", *overrides.image_guidance));
     if (!overrides.words.empty()) archive(cereal::make_nvp("words", overrides.words));
 }
 

@@ -105,7 +105,9 @@ struct GenerateOverrides {
     std::string vae;                 // a file's name
     int clip_skip = 0;
     std::string prompt_syntax, rng;
-    std::string mask;                  // a file's name
+    std::string mask;                // a file's name
+    std::optional<int> only_masked;  // pixels around it
+    std::optional<double> image_guidance;
     std::vector<WordReference> words;  // of both texts
 };
 

@@ -160,6 +160,7 @@ void export_photo(const std::filesystem::path& path, const Photo& photo, const A
                     changes ? PictureSource::edited_by_model : PictureSource::as_before);
     const std::string extension = lower_extension(path);
     const bool is_tiff = extension == ".tif" || extension == ".tiff";
+    hang_parameters(image.get(), options.parameters, extension == ".png");
     // 8 bits are too few for linear light, which PNG files without a profile often hold.
     const bool is_deep = image->BandFmt == VIPS_FORMAT_USHORT;
     if (is_deep && !is_tiff && extension != ".png" &&

@@ -32,6 +32,8 @@ struct EditRegion {
                                // 2210.11427, section 3.2)
     double feather =
         0.03;  // inwards from the mask's edge to full strength, of the area's shorter side
+    // Likewise from those sides of the area that lie inside the photo.
+    double side_fade = 0.12;
 };
 
 // One edit as the model rendered it: two pictures of the same size and the place they are of.

@@ -11,10 +11,6 @@ namespace {
 
 using cv::Mat;
 
-// Of the area's shorter side: over this length the edit fades in from a side that lies inside the
-// photo.
-constexpr double fade_length = 0.12;
-
 float smooth_step(double t) {
     t = std::clamp(t, 0.0, 1.0);
     return static_cast<float>(t * t * (3 - 2 * t));
@@ -34,6 +30,7 @@ void check(const EditRegion& region) {
     const auto share = [](double value) { return value >= 0 && value <= 1; };
     if (!share(region.threshold)) throw Error("mask threshold", "is not between 0 and 1");
     if (!share(region.feather)) throw Error("mask feather", "is not between 0 and 1");
+    if (!share(region.side_fade)) throw Error("side fade", "is not between 0 and 1");
     if (!region.mask) return;
     const Mask& mask = *region.mask;
     if (mask.width < 1 || mask.height < 1 ||
@@ -87,7 +84,7 @@ float sample(const Mat& plane, const Pair& x, const Pair& y) {
 
 RegionStrength::RegionStrength(const EditRegion& region, const Crop& crop, int width, int height) {
     check(region);
-    const double length = std::max(1.0, fade_length * std::min(crop.width, crop.height));
+    const double length = std::max(1.0, region.side_fade * std::min(crop.width, crop.height));
     across_ = fades(crop.width, length, crop.x > 0, crop.x + crop.width < width);
     down_ = fades(crop.height, length, crop.y > 0, crop.y + crop.height < height);
     if (!region.mask) return;

@@ -105,6 +105,10 @@ std::string describe(const ModelFiles& files) {
                            std::to_string(vae.latent_channels) + " latent channels, 1/" +
                            std::to_string(vae.downscale()));
     describe_component(text, "unet", files.unet, "widths " + widths(unet.block_out_channels));
+    if (unet.in_channels == 2 * vae.latent_channels + 1)
+        line(text, "made for", "inpainting: keepsake generate --image --mask");
+    if (unet.in_channels == 2 * vae.latent_channels)
+        line(text, "made for", "edits by instruction: keepsake generate --image");
     line(text, "schedule", schedule.str());
     line(text, "predicts",
          std::string(prediction_name(files.schedule.prediction_type)) + " (" +

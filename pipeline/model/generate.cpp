@@ -116,6 +116,52 @@ Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double gu
     };
 }
 
+bool takes_instructions(const Model& model) {
+    return model.unet.config().in_channels == 2 * model.vae.config().latent_channels;
+}
+
+Tensor unscaled_latents(const Model& model, const Tensor& image) {
+    const at::NoGradGuard no_grad;
+    const Tensor mode = model.vae.encode(image.to(model.device, model.dtype)).mean;
+    check_finite(mode, "the photo's latents");
+    return mode;
+}
+
+Denoiser instructed_denoiser(const UNet& unet, Tensor cond, Tensor uncond,
+                             const Instruction& instruction, double guidance_scale) {
+    const bool guided = guidance_scale > 1;
+    if (guided && !uncond.defined())
+        throw Error("guidance", "needs the embedding of the negative prompt");
+    if (!(instruction.image_guidance >= 1))
+        throw Error("image guidance",
+                    std::to_string(instruction.image_guidance) + " is not 1 or more");
+    const at::ScalarType dtype = cond.scalar_type();
+    const Tensor picture = instruction.image_latents.to(cond.device(), dtype);
+    return [unet, cond = std::move(cond), uncond = std::move(uncond), picture, guided,
+            guidance_scale, image_guidance = instruction.image_guidance, dtype,
+            context = Tensor()](const Tensor& x, double t) mutable {
+        const at::NoGradGuard no_grad;
+        const std::int64_t batch = x.size(0), passes = guided ? 3 * batch : batch;
+        const Tensor timestep = at::full({1}, t, x.options().dtype(at::kFloat));
+        // One tensor for all steps, as in guided_denoiser.
+        if (!context.defined() || context.size(0) != passes) {
+            context = for_batch(cond, batch);
+            if (guided) {
+                const Tensor without = for_batch(uncond, batch);
+                context = at::cat({context, without, without});
+            }
+        }
+        const Tensor shown = picture.expand({batch, -1, -1, -1});
+        const Tensor with = at::cat({x.to(dtype), shown}, 1);
+        if (!guided) return unet(with, timestep, context).to(at::kFloat);
+        const Tensor alone = at::cat({x.to(dtype), at::zeros_like(shown)}, 1);
+        const auto thirds =
+            unet(at::cat({with, with, alone}), timestep, context).to(at::kFloat).chunk(3);
+        return thirds[2] + guidance_scale * (thirds[0] - thirds[1]) +
+               image_guidance * (thirds[1] - thirds[2]);
+    };
+}
+
 Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height,
                      at::Generator generator) {
     const std::int64_t unit = model.vae.config().downscale();
@@ -136,7 +182,8 @@ std::size_t pictures_at_once(const Model& model, const SampleOptions& options, s
         kernels::best_kernels() && model.dtype == at::kFloat && model.device.is_cpu();
     if (!alike) return 1;
     const std::int64_t unit = model.vae.config().downscale();
-    const std::int64_t passes = passes_of(model.unet, options.guidance_scale);
+    std::int64_t passes = passes_of(model.unet, options.guidance_scale);
+    if (passes > 1 && takes_instructions(model)) passes = 3;
     const std::int64_t picture = passes * (width / unit) * (height / unit);
     return static_cast<std::size_t>(std::clamp<std::int64_t>(most / picture, 1, most));
 }
@@ -170,6 +217,14 @@ void check_inpainting(const Model& model, const GenerateInput& input) {
         throw Error("inpainting", "needs the latents of the masked picture");
 }
 
+void check_instruction(const Model& model, const GenerateInput& input) {
+    if (takes_instructions(model) == input.instruction.has_value()) return;
+    throw Error(model.path.string(),
+                input.instruction
+                    ? "is not made to edit a picture by an instruction"
+                    : "edits a picture by an instruction: it needs the picture's latents");
+}
+
 // The network given mask and masked picture beside the latents, in that order.
 Denoiser with_masked_picture(Denoiser denoise, const Tensor& mask, const Tensor& masked) {
     return [denoise = std::move(denoise), mask, masked](const Tensor& x, double t) {
@@ -185,6 +240,7 @@ Denoiser with_masked_picture(Denoiser denoise, const Tensor& mask, const Tensor&
 Tensor generate_latents(const Model& model, const GenerateInput& input,
                         const SampleOptions& options, Monitor& monitor, const UNet* unet) {
     check_inpainting(model, input);
+    check_instruction(model, input);
     const Schedule schedule = schedule_for(model, options);
     const Timetable timetable = make_timetable(options.sampler, schedule, options.steps,
                                                input.init_latents ? input.strength : 1.0);
@@ -211,9 +267,13 @@ Tensor generate_latents(const Model& model, const GenerateInput& input,
                       ? init.expand_as(noise)
                       : add_noise_at(timetable, schedule, init, noise, controls.begin);
     }
-    Denoiser denoise = input.denoiser ? input.denoiser
-                                      : guided_denoiser(unet ? *unet : model.unet, input.cond,
-                                                        input.uncond, options.guidance_scale);
+    const UNet& network = unet ? *unet : model.unet;
+    Denoiser denoise = input.denoiser;
+    if (!denoise && input.instruction)
+        denoise = instructed_denoiser(network, input.cond, input.uncond, *input.instruction,
+                                      options.guidance_scale);
+    else if (!denoise)
+        denoise = guided_denoiser(network, input.cond, input.uncond, options.guidance_scale);
     if (input.inpainting && is_inpainting(model)) {
         denoise = with_masked_picture(std::move(denoise), input.inpainting->mask.to(model.device),
                                       input.inpainting->masked_latents.to(model.device));

@@ -63,6 +63,30 @@ int passes_of(const UNet& unet, double guidance_scale);
 // input is told guidance_scale - 1, in one plain pass. cond, uncond: (1 or B, T, D).
 Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double guidance_scale);
 
+// What a network that edits by instruction is given beside the latents (InstructPix2Pix: Brooks,
+// Holynski, Efros, arXiv 2211.09800).
+struct Instruction {
+    Tensor image_latents;  // unscaled_latents of the picture, (1 or B, C, h, w)
+    // How closely the picture is kept, at least 1; diffusers'
+    // StableDiffusionInstructPix2PixPipeline. Without guidance by the text (at most 1) it is not
+    // used, as there.
+    double image_guidance = 1.5;
+};
+
+// Whether a model's network takes a picture's latents beside those that it draws and edits that
+// picture by an instruction (twice the latents' channels).
+bool takes_instructions(const Model& model);
+
+// (B, 3, H, W) float32 in [-1, 1] -> the mode of its distribution, not multiplied by the scaling
+// factor: (B, C, h, w), working dtype.
+Tensor unscaled_latents(const Model& model, const Tensor& image);
+
+// Guidance by picture and text (Brooks et al., eq. 3) around `unet`, three passes in one batch:
+// with both, with the picture, with neither. One pass with both where guidance_scale is at most 1.
+// cond, uncond: (1 or B, T, D).
+Denoiser instructed_denoiser(const UNet& unet, Tensor cond, Tensor uncond,
+                             const Instruction& instruction, double guidance_scale);
+
 // Initial latents for a picture of width x height pixels, before init_noise_sigma: (1, C, h, w).
 // Throws Error naming the size when it is no multiple of 8.
 Tensor initial_noise(const Model& model, std::int64_t width, std::int64_t height,
@@ -85,6 +109,8 @@ struct GenerateInput {
     // call's noise (latent blending, as diffusers' StableDiffusionInpaintPipeline does both). At
     // strength 1 sampling starts from noise alone.
     std::optional<Inpainting> inpainting = {};
+    // Of a network that takes_instructions, and of no other; sampling starts from noise alone.
+    std::optional<Instruction> instruction = {};
     // Where draws_noise: one for the batch or one per picture (SamplerControls).
     std::vector<at::Generator> generators = {};
     std::vector<std::uint64_t> philox_seeds = {};  // in their place (SamplerControls)

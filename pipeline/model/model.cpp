@@ -72,10 +72,11 @@ void check_fit(const ModelFiles& files) {
     const auto& unet = files.unet_config;
     const std::int64_t latents = files.vae_config.latent_channels;
     const bool inpaints = unet.in_channels == 2 * latents + 1;
-    if (unet.in_channels != latents && !inpaints)
+    const bool instructed = unet.in_channels == 2 * latents;
+    if (unet.in_channels != latents && !inpaints && !instructed)
         refuse("the U-Net takes " + std::to_string(unet.in_channels) +
                " channels and the VAE has " + std::to_string(files.vae_config.latent_channels) +
-               "; models for depth, upscaling or instructions are not supported");
+               "; models for depth or upscaling are not supported");
     if (unet.cross_attention_dim != files.text_encoder_config.hidden_size)
         refuse("the U-Net takes text of width " + std::to_string(unet.cross_attention_dim) +
                " and the text encoder has " +

@@ -43,6 +43,20 @@ struct ModelFolder : TemporaryFolder {
     }
 };
 
+// The bundled model's network with so many more input channels, drawn from a seed.
+inline void widen_conv_in(const ModelFolder& model, std::int64_t more) {
+    auto config = model.json("unet/config.json");
+    config["in_channels"] = config["in_channels"].get<std::int64_t>() + more;
+    const std::string file = "unet/diffusion_pytorch_model.safetensors";
+    pipeline::TensorMap tensors = pipeline::read_safetensors(model.path / file);
+    at::Tensor& conv_in = tensors.at("conv_in.weight");
+    at::manual_seed(8);
+    const at::Tensor added = at::randn({conv_in.size(0), more, 3, 3}) * 0.05;
+    conv_in = at::cat({conv_in, added.to(conv_in.scalar_type())}, 1);
+    model.replace("unet/config.json", config.dump());
+    model.replace(file, tensors);
+}
+
 // Writes a diffusers folder of float16 weights from a layout. value(shape, name) gives each tensor.
 template <typename Value>
 void write_model_folder(const std::filesystem::path& folder, const std::string& layout,
