@@ -24,6 +24,8 @@ struct GenerateArguments {
     SampleArguments sample;
     std::string text;
     std::string out = "generated.png";
+    std::optional<std::string> grid, grid_guidance;
+    std::vector<std::string> grid_texts;
     std::optional<std::string> size, image, crop, latents_in, latents_out, recipe_from;
     bool parameters = true;
     std::optional<std::string> syntax, rng;
@@ -41,6 +43,20 @@ void add_options(CLI::App& command, GenerateArguments& arguments) {
                     "The image file (.png, .jpg, .webp), numbered when there are several; "
                     "default: generated.png")
         ->type_name("FILE");
+    command
+        .add_option("--grid", arguments.grid,
+                    "All pictures on one sheet, too: the seeds side by side, labelled")
+        ->type_name("FILE");
+    command
+        .add_option("--grid-guidance", arguments.grid_guidance,
+                    "With --grid: a row of pictures for each of these guidances")
+        ->type_name("G[,G...]");
+    command
+        .add_option("--grid-text", arguments.grid_texts,
+                    "With --grid: one more text, with rows of its own; as often as needed")
+        ->type_name("TEXT")
+        ->expected(1)
+        ->take_all();
     command
         .add_option("--size", arguments.size,
                     "Side of the square, or WIDTHxHEIGHT; default: the model's own")
@@ -149,6 +165,10 @@ void set_reading(const GenerateArguments& arguments, GenerateRequest& request) {
 // <lora:name:0.8> in the prompt: files of the folder root. Says what the prompt was read as.
 void take_prompt_networks(const GenerateArguments& arguments, GenerateRequest& request) {
     if (request.syntax != pipeline::PromptSyntax::a1111) return;
+    for (const std::string& text : request.more_prompts)
+        require(pipeline::take_networks(text).networks.empty(), "--grid-text",
+                "'" + checked_utf8(text) + "' names a network, which would be in all pictures; " +
+                    "give it by --lora");
     for (const auto& [kind, name, weight] : pipeline::take_networks(request.prompt).networks) {
         const std::string tag = "<" + kind + ":" + name + ">";
         if (kind != "lora" && kind != "lyco") {
@@ -187,6 +207,23 @@ void take_settings(const std::filesystem::path& picture, bool seed_given,
         throw Error(picture.string(), "its settings have no text; give one");
 }
 
+void set_grid(const GenerateArguments& arguments, GenerateRequest& request) {
+    const bool more = arguments.grid_guidance || !arguments.grid_texts.empty();
+    require(arguments.grid || !arguments.grid_guidance, "--grid-guidance", "is only for --grid");
+    require(arguments.grid || !more, "--grid-text", "is only for --grid");
+    if (!arguments.grid) return;
+    require(has_photo_extension(*arguments.grid), "--grid",
+            "'" + checked_utf8(*arguments.grid) + "' does not end in .png, .jpg, .webp or .tif");
+    require(*arguments.grid != arguments.out, "--grid", "is the file of --out, too");
+    request.grid = *arguments.grid;
+    for (const std::string& text : arguments.grid_texts)
+        request.more_prompts.push_back(checked_text("--grid-text", text));
+    if (!arguments.grid_guidance) return;
+    require(!request.sample.guidance_scale, "--guidance",
+            "and --grid-guidance do not go together: one says what the other says");
+    request.guidances = parse_guidances("--grid-guidance", *arguments.grid_guidance);
+}
+
 GenerateRequest generate_request(const GenerateArguments& arguments) {
     GenerateRequest request;
     require(!arguments.text.empty() || arguments.recipe_from, "text", "is empty");
@@ -198,6 +235,7 @@ GenerateRequest generate_request(const GenerateArguments& arguments) {
     request.parameters = arguments.parameters;
     request.seeds = parse_seeds(arguments.sample.seed);
     request.sample = sample_overrides(arguments.sample);
+    set_grid(arguments, request);
     request.image = arguments.image;
     require(arguments.image || !arguments.strength, "--strength", "is only for --image");
     require(arguments.image || !arguments.crop, "--crop", "is only for --image");

@@ -5,6 +5,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -262,6 +263,14 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text) {
     require(seeds.has_value(), "--seed",
             "'" + checked_utf8(text) + "' is not N[,N...] of whole numbers from 0 to 2^64 - 1");
     return *seeds;
+}
+
+std::vector<double> parse_guidances(const std::string& option, const std::string& text) {
+    const auto guidances = parse_list<double>(text);
+    require(guidances && std::ranges::all_of(*guidances,
+                                             [](double g) { return std::isfinite(g) && g >= 0; }),
+            option, "'" + checked_utf8(text) + "' is not G[,G...] of numbers from 0 up");
+    return *guidances;
 }
 
 void add_output_options(CLI::App& command, OutputArguments& arguments) {

@@ -51,6 +51,7 @@ void add_sample_options(CLI::App& command, SampleArguments& arguments);
 // Throw UsageError naming the option.
 SampleOverrides sample_overrides(const SampleArguments& arguments);
 std::vector<std::uint64_t> parse_seeds(const std::string& text);
+std::vector<double> parse_guidances(const std::string& option, const std::string& text);
 
 // --full, --no-full, --mask, --mask-threshold, --mask-feather, --strip-gps, --format, --quality
 struct OutputArguments {

@@ -8,11 +8,13 @@
 #include "editor/edit/few_step_files.h"
 #include "editor/edit/render.h"
 #include "editor/edit/settings_from.h"
+#include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/export_photo.h"
 #include "editor/transfer/masked_part.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 #include "pipeline/model/prompt.h"
@@ -56,6 +58,7 @@ struct Scene {
     // In their place where the prompt is in A1111's grammar.
     std::vector<pipeline::StepCondition> cond_steps, uncond_steps;
     NoiseSource rng = NoiseSource::cpu;
+    bool guided = false;          // any of the pictures, by the text
     std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
     std::optional<Tensor> mask;   // (1, 1, H, W) in [0, 1], of it
     double strength = 1;
@@ -117,12 +120,15 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
 }
 
 void encode_texts(const GenerateRequest& request, Scene& scene, const EditControls& controls) {
-    const bool guided = scene.sample.guidance_scale > 1;
+    scene.cond_steps.clear();
+    scene.uncond_steps.clear();
+    warn_of_words(scene.model, words_in(scene.model, request.prompt, scene.sample.negative_prompt),
+                  controls);
     if (request.syntax == pipeline::PromptSyntax::a1111) {
         // As the network is called, which is how AUTOMATIC1111 counts.
         const int steps = scene.sample.steps * pipeline::calls_per_step(scene.sample.sampler);
         scene.cond_steps = pipeline::encode_prompt(scene.model, request.prompt, steps);
-        if (guided)
+        if (scene.guided)
             scene.uncond_steps =
                 pipeline::encode_prompt(scene.model, scene.sample.negative_prompt, steps);
         return;
@@ -130,7 +136,8 @@ void encode_texts(const GenerateRequest& request, Scene& scene, const EditContro
     warn_if_cut(scene.model, "text", request.prompt, controls);
     warn_if_cut(scene.model, "negative text", scene.sample.negative_prompt, controls);
     scene.cond = pipeline::encode_text(scene.model, request.prompt);
-    if (guided) scene.uncond = pipeline::encode_text(scene.model, scene.sample.negative_prompt);
+    if (scene.guided)
+        scene.uncond = pipeline::encode_text(scene.model, scene.sample.negative_prompt);
 }
 
 fs::path numbered(const fs::path& out, std::size_t i, std::size_t n) {
@@ -202,6 +209,19 @@ Crop centred(const Size& shape, const Photo& photo) {
     return crop;
 }
 
+// Whether any of the pictures is guided. Throws Error as check_student.
+bool take_guidances(const GenerateRequest& request, const ModelDefaults& defaults,
+                    const pipeline::SampleOptions& sample) {
+    std::vector<double> guidances = request.guidances;
+    if (guidances.empty()) guidances.push_back(sample.guidance_scale);
+    pipeline::SampleOptions each = sample;
+    for (const double guidance : guidances) {
+        each.guidance_scale = guidance;
+        check_student(defaults, each);
+    }
+    return std::ranges::any_of(guidances, [](double guidance) { return guidance > 1; });
+}
+
 // What of the photo the model works on, and the mask over it.
 struct Area {
     Crop crop;
@@ -254,6 +274,91 @@ Area take_photo(const GenerateRequest& request, const Photo& photo, bool shaped,
     return area;
 }
 
+// Where the pictures come from, besides the texts.
+struct PhotoSource {
+    std::optional<Photo> photo;
+    Area area;
+    bool full = false;      // the photo itself is written, with the picture in it
+    Pixels reconstruction;  // with `full`: what the model makes of the area by itself
+};
+
+// One of each text and each guidance, which are its only ones.
+std::vector<GenerateRequest> variants_of(const GenerateRequest& request) {
+    std::vector<GenerateRequest> variants;
+    std::vector<std::string> prompts = {request.prompt};
+    prompts.insert(prompts.end(), request.more_prompts.begin(), request.more_prompts.end());
+    for (const std::string& prompt : prompts) {
+        GenerateRequest& first = variants.emplace_back(request);
+        first.prompt = prompt;
+        first.more_prompts.clear();
+        if (request.guidances.empty()) continue;
+        const GenerateRequest of_text = first;
+        variants.pop_back();
+        for (const double guidance : request.guidances) {
+            variants.push_back(of_text);
+            variants.back().guidances = {guidance};
+        }
+    }
+    return variants;
+}
+
+struct MadePicture {
+    fs::path path;
+    std::uint64_t seed = 0;
+    Pixels pixels;
+};
+
+void write_picture(const GenerateRequest& request, const Scene& scene, const PhotoSource& source,
+                   const MadePicture& made) {
+    const std::optional<Photo>& photo = source.photo;
+    const GenerateRender recipe{
+        .prompt = request.prompt,
+        .model = reference_to(scene.model),
+        .width = scene.width,
+        .height = scene.height,
+        .seed = made.seed,
+        .image = photo ? checked_utf8(photo->path.filename().string()) : "",
+        .crop = source.area.crop,
+        .strength = scene.strength,
+        .latents = request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
+        .sample = scene.sample,
+        .overrides = overrides_of(request, scene)};
+    ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
+    if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
+    if (source.full)
+        export_photo(made.path, *photo, {source.area.crop, source.reconstruction, made.pixels},
+                     source.area.region, {.recipe = notes.recipe, .parameters = notes.parameters});
+    else
+        write_image(made.path, made.pixels, notes);
+}
+
+// pixels: of each variant its pictures, one after the other.
+Grid grid_of(const GenerateRequest& request, const Scene& scene,
+             const std::vector<Pixels>& pixels) {
+    const std::vector<GenerateRequest> variants = variants_of(request);
+    const std::size_t columns = pixels.size() / variants.size();
+    Grid grid;
+    for (std::size_t i = 0; i < columns; ++i)
+        grid.columns.push_back(request.latents_in ? "picture " + std::to_string(i + 1)
+                                                  : "seed " + std::to_string(request.seeds[i]));
+    const bool texts = !request.more_prompts.empty(), guidances = request.guidances.size() > 1;
+    for (std::size_t i = 0; i < variants.size(); ++i) {
+        Grid::Row row;
+        if (texts) row.label = variants[i].prompt;
+        if (guidances)
+            row.label +=
+                (texts ? "\nguidance " : "guidance ") + number_text(variants[i].guidances[0]);
+        const auto first = pixels.begin() + static_cast<std::ptrdiff_t>(i * columns);
+        row.pixels.assign(first, first + static_cast<std::ptrdiff_t>(columns));
+        grid.rows.push_back(std::move(row));
+    }
+    if (!texts) grid.title = request.prompt;
+    grid.subtitle = std::string(pipeline::sampler_name(scene.sample.sampler)) + ", " +
+                    std::to_string(scene.sample.steps) + " steps";
+    if (!guidances) grid.subtitle += ", guidance " + number_text(scene.sample.guidance_scale);
+    return grid;
+}
+
 // Which of the options a model has a use of.
 void check_purpose(const GenerateRequest& request, const Model& model) {
     const std::string path = model.path.string();
@@ -281,13 +386,18 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     EditResult result;
     const Clock::time_point begin = Clock::now();
     prepare_destination({request.out, true});
-    for (std::size_t i = 0; i < request.seeds.size(); ++i)
-        check_can_write(numbered(request.out, i, request.seeds.size()));
+    const std::size_t pictures = request.seeds.size() * variants_of(request).size();
+    for (std::size_t i = 0; i < pictures; ++i) check_can_write(numbered(request.out, i, pictures));
+    if (request.grid) {
+        prepare_destination({*request.grid, true});
+        check_can_write(*request.grid);
+    }
     if (request.latents_out) {
         prepare_destination({*request.latents_out, true});
         check_can_write(*request.latents_out);
     }
-    std::optional<Photo> photo;
+    PhotoSource source;
+    std::optional<Photo>& photo = source.photo;
     if (request.image) photo = load_photo(*request.image);
     RenderRequest where;
     where.model = request.model;
@@ -301,7 +411,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     const ModelDefaults defaults = load_model_defaults(model.path);
     apply(defaults.sample, scene.sample);
     apply(request.sample, scene.sample);
-    check_student(defaults, scene.sample);
+    scene.guided = take_guidances(request, defaults, scene.sample);
     if (controls.warn)
         for (const std::string& remark : few_step_remarks(request.compute.adapters, scene.sample))
             controls.warn(remark);
@@ -315,60 +425,54 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         scene.height = static_cast<int>(noise->size(2) * model.vae.config().downscale());
     }
     result.threads = set_threads(request.compute.threads, model, scene.width);
-    Area area;
-    bool full = false;
-    Pixels reconstruction;  // what the model makes of the area by itself, for the export
     if (photo) {
-        area = take_photo(request, *photo, noise.has_value(), scene);
-        full = request.full && (scene.mask || scene.instruction);
-        if (full)
-            reconstruction = to_pixels(
+        source.area = take_photo(request, *photo, noise.has_value(), scene);
+        source.full = request.full && (scene.mask || scene.instruction);
+        if (source.full)
+            source.reconstruction = to_pixels(
                 pipeline::decode_latents(model, pipeline::encode_image(model, *scene.image)));
     }
-    warn_of_words(model, words_in(model, request.prompt, scene.sample.negative_prompt), controls);
-    encode_texts(request, scene, controls);
+    const std::vector<GenerateRequest> variants = variants_of(request);
+    const std::size_t images =
+        noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     result.seconds.load = seconds_since(begin);
 
     const Clock::time_point rendering = Clock::now();
     std::vector<Tensor> final_latents;
+    std::vector<Pixels> of_grid;
     Monitor silent;
     Monitor& monitor = controls.monitor ? *controls.monitor : silent;
-    const std::size_t images =
-        noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
-    std::size_t most = pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
-    // The pictures of a file of noise draw what more they need from one generator, by turns.
-    const pipeline::SampleOptions& sample = scene.sample;
-    if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta))
-        most = images;
-    for (const ImageBatch& of_images : image_batches(images, most)) {
-        const Batch batch = batch_of(request, noise, of_images);
-        Monitor part = part_of(monitor, of_images);
-        final_latents.push_back(sample_batch(scene, batch, part).to(at::kCPU));
-        for (const Tensor& image : pipeline::decode_latents(model, final_latents.back()).split(1)) {
-            const std::size_t i = result.images.size();
-            const fs::path path = numbered(request.out, i, images);
-            const GenerateRender recipe{
-                .prompt = request.prompt,
-                .model = reference_to(model),
-                .width = scene.width,
-                .height = scene.height,
-                .seed = noise ? request.seeds[0] : request.seeds[i],
-                .image = photo ? checked_utf8(photo->path.filename().string()) : "",
-                .crop = area.crop,
-                .strength = scene.strength,
-                .latents =
-                    request.latents_in ? checked_utf8(request.latents_in->filename().string()) : "",
-                .sample = scene.sample,
-                .overrides = overrides_of(request, scene)};
-            ImageNotes notes{.recipe = to_chunk(recipe), .source = PictureSource::made_by_model};
-            if (request.parameters) notes.parameters = parameters_of(request, scene, recipe);
-            if (full)
-                export_photo(path, *photo, {area.crop, reconstruction, to_pixels(image)},
-                             area.region, {.recipe = notes.recipe, .parameters = notes.parameters});
-            else
-                write_image(path, to_pixels(image), notes);
-            result.images.push_back({path, std::nullopt, recipe.seed});
+    for (const GenerateRequest& variant : variants) {
+        if (!variant.guidances.empty()) scene.sample.guidance_scale = variant.guidances[0];
+        if (&variant == &variants.front() || variant.prompt != (&variant - 1)->prompt)
+            encode_texts(variant, scene, controls);
+        std::size_t most =
+            pipeline::pictures_at_once(model, scene.sample, scene.width, scene.height);
+        // The pictures of a file of noise draw what more they need from one generator, by turns.
+        const pipeline::SampleOptions& sample = scene.sample;
+        if (noise && pipeline::draws_noise(sample.sampler, sample.ddim_eta, sample.tcd_eta))
+            most = images;
+        for (const ImageBatch& of_images : image_batches(images, most)) {
+            const Batch batch = batch_of(request, noise, of_images);
+            Monitor part =
+                part_of(monitor, {result.images.size(), of_images.count, images * variants.size()});
+            final_latents.push_back(sample_batch(scene, batch, part).to(at::kCPU));
+            for (const Tensor& image :
+                 pipeline::decode_latents(model, final_latents.back()).split(1)) {
+                const std::size_t i = result.images.size();
+                const std::uint64_t seed = noise ? request.seeds[0] : request.seeds[i % images];
+                const fs::path path = numbered(request.out, i, images * variants.size());
+                const Pixels pixels = to_pixels(image);
+                write_picture(variant, scene, source, {path, seed, pixels});
+                result.images.push_back({path, std::nullopt, seed});
+                if (request.grid) of_grid.push_back(pixels);
+            }
         }
+    }
+    if (request.grid) {
+        write_image(*request.grid, draw_grid(grid_of(request, scene, of_grid)),
+                    {.source = PictureSource::made_by_model});
+        result.sheet = *request.grid;
     }
     if (request.latents_out) {
         pipeline::write_safetensors(*request.latents_out, {{"latents", at::cat(final_latents)}});

@@ -18,6 +18,13 @@ struct GenerateRequest {
     std::optional<int> size;    // none: the model's own, or that of `latents_in`
     std::optional<int> height;  // of what is no square, with `size` for its width
     std::vector<std::uint64_t> seeds = {0};
+    // Beside `prompt` and in place of the sampling's guidance: the seeds' pictures are drawn for
+    // each text and each guidance, the guidances of a text one after the other.
+    std::vector<std::string> more_prompts = {};
+    std::vector<double> guidances = {};
+    // All pictures on one sheet, labelled: seeds side by side, texts and guidances below each
+    // other.
+    std::optional<std::filesystem::path> grid;
     SampleOverrides sample;
     std::optional<std::filesystem::path> image;  // image to image: the start picture
     std::optional<Crop> crop;                    // of it; none: the centred square

@@ -13,6 +13,7 @@ namespace {
 constexpr int smallest_cell = 256, largest_cell = 384;
 constexpr int margin = 36, gap = 20, label_gap = 10, row_gap = 26, title_gap = 8, header_gap = 26;
 constexpr int widest_row = 6;
+constexpr int row_label_width = 220;
 
 const cv::Scalar paper(250, 250, 249);
 const cv::Scalar ink(34, 32, 31);
@@ -80,7 +81,8 @@ std::vector<std::vector<const LabelledPixels*>> fold(const ContactSheet& sheet) 
 
 // As large as it fits into the cell, in its middle.
 void draw_picture(cv::Mat& canvas, const Pixels& pixels, const cv::Rect& cell) {
-    const double scale = static_cast<double>(cell.width) / std::max(pixels.width, pixels.height);
+    const double scale = std::min(static_cast<double>(cell.width) / pixels.width,
+                                  static_cast<double>(cell.height) / pixels.height);
     const auto side = [&](int length) { return std::max(cvRound(length * scale), 1); };
     const Pixels picture = resize(pixels, side(pixels.width), side(pixels.height));
     const cv::Mat from(picture.height, picture.width, CV_8UC3,
@@ -91,7 +93,110 @@ void draw_picture(cv::Mat& canvas, const Pixels& pixels, const cv::Rect& cell) {
     cv::rectangle(canvas, {place.x - 1, place.y - 1, place.width + 2, place.height + 2}, frame);
 }
 
+int cell_of(const Pixels& first) {
+    return std::clamp(std::max(first.width, first.height), smallest_cell, largest_cell);
+}
+
+// Title and subtitle, whose height decides where the pictures lie.
+struct Header {
+    cv::Mat title, subtitle;
+    int height() const {
+        return title.rows + (subtitle.empty() ? 0 : title_gap + subtitle.rows) + header_gap;
+    }
+    void draw(cv::Mat& canvas) const {
+        draw_mask(canvas, title, {margin, margin}, ink);
+        if (!subtitle.empty())
+            draw_mask(canvas, subtitle, {margin, margin + title.rows + title_gap}, faint);
+    }
+};
+
+Header header_of(const std::string& title, const std::string& subtitle, int width) {
+    Header header{text_mask(title, {"DejaVu Sans, sans bold 17", ink, width}), {}};
+    if (!subtitle.empty())
+        header.subtitle = text_mask(subtitle, {"DejaVu Sans, sans 10.5", faint, width});
+    return header;
+}
+
+constexpr const char* label_font = "DejaVu Sans, sans 12";
+
+Pixels blank(int width, int height, cv::Mat& canvas) {
+    Pixels result{width, height, std::vector<std::uint8_t>(std::size_t(width) * height * 3)};
+    canvas = cv::Mat(height, width, CV_8UC3, result.rgb.data());
+    canvas.setTo(paper);
+    return result;
+}
+
+// Pictures of one shape have cells of it.
+cv::Size grid_cell(const Grid& grid) {
+    const Pixels& first = grid.rows[0].pixels[0];
+    const bool alike = std::ranges::all_of(grid.rows, [&](const Grid::Row& row) {
+        return std::ranges::all_of(row.pixels, [&](const Pixels& pixels) {
+            return pixels.width == first.width && pixels.height == first.height;
+        });
+    });
+    const int side = cell_of(first);
+    if (!alike) return {side, side};
+    const double scale = double(side) / std::max(first.width, first.height);
+    return {std::max(cvRound(first.width * scale), 1), std::max(cvRound(first.height * scale), 1)};
+}
+
+void check_grid(const Grid& grid) {
+    if (grid.columns.empty() || grid.rows.empty())
+        throw Error("grid", "there is no picture to show");
+    for (const Grid::Row& row : grid.rows) {
+        if (row.pixels.size() != grid.columns.size())
+            throw Error("grid", "the row '" + row.label + "' has " +
+                                    std::to_string(row.pixels.size()) + " pictures for " +
+                                    std::to_string(grid.columns.size()) + " columns");
+    }
+}
+
 }  // namespace
+
+Pixels draw_grid(const Grid& grid) {
+    check_grid(grid);
+    const cv::Size cell = grid_cell(grid);
+    const auto columns = static_cast<int>(grid.columns.size());
+    const auto rows = static_cast<int>(grid.rows.size());
+    std::vector<cv::Mat> above, beside;
+    int above_height = 0, beside_width = 0;
+    for (const std::string& label : grid.columns) {
+        above.push_back(text_mask(label, {label_font, ink, cell.width, VIPS_ALIGN_CENTRE}));
+        above_height = std::max(above_height, above.back().rows);
+    }
+    for (const Grid::Row& row : grid.rows) {
+        beside.push_back(row.label.empty()
+                             ? cv::Mat()
+                             : text_mask(row.label, {label_font, ink, row_label_width}));
+        beside_width = std::max(beside_width, beside.back().cols);
+    }
+    const int left = margin + (beside_width > 0 ? beside_width + gap : 0);
+    const int inner = columns * (cell.width + gap) - gap;
+    const Header header = header_of(grid.title, grid.subtitle, left - margin + inner);
+    const int top = margin + header.height() + above_height + label_gap;
+    cv::Mat canvas;
+    Pixels result =
+        blank(left + inner + margin, top + rows * (cell.height + gap) - gap + margin, canvas);
+    header.draw(canvas);
+    for (int c = 0; c < columns; ++c) {
+        const cv::Mat& label = above[static_cast<std::size_t>(c)];
+        draw_mask(canvas, label,
+                  {left + c * (cell.width + gap) + (cell.width - label.cols) / 2,
+                   top - label_gap - label.rows},
+                  ink);
+    }
+    for (int r = 0; r < rows; ++r) {
+        const int y = top + r * (cell.height + gap);
+        const cv::Mat& label = beside[static_cast<std::size_t>(r)];
+        if (!label.empty())
+            draw_mask(canvas, label, {margin, y + (cell.height - label.rows) / 2}, ink);
+        for (int c = 0; c < columns; ++c)
+            draw_picture(canvas,
+                         grid.rows[static_cast<std::size_t>(r)].pixels[static_cast<std::size_t>(c)],
+                         cv::Rect({left + c * (cell.width + gap), y}, cell));
+    }
+    return result;
+}
 
 Pixels draw_contact_sheet(const ContactSheet& sheet) {
     const auto rows = fold(sheet);
@@ -99,16 +204,12 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
     std::size_t columns = 0;
     for (const auto& row : rows) columns = std::max(columns, row.size());
     const Pixels& first = rows[0][0]->pixels;
-    const int cell = std::clamp(std::max(first.width, first.height), smallest_cell, largest_cell);
+    const int cell = cell_of(first);
     const int inner = static_cast<int>(columns) * (cell + gap) - gap;
 
     // Text first: how high it is decides where everything else lies.
-    const TextStyle title_style{"DejaVu Sans, sans bold 17", ink, inner};
-    const TextStyle small_style{"DejaVu Sans, sans 10.5", faint, inner};
-    const TextStyle label_style{"DejaVu Sans, sans 12", ink, cell, VIPS_ALIGN_CENTRE};
-    const cv::Mat title = text_mask(sheet.title, title_style);
-    cv::Mat subtitle;
-    if (!sheet.subtitle.empty()) subtitle = text_mask(sheet.subtitle, small_style);
+    const TextStyle label_style{label_font, ink, cell, VIPS_ALIGN_CENTRE};
+    const Header above = header_of(sheet.title, sheet.subtitle, inner);
     // Every label sits on the same line whatever its letters: the highest one decides.
     int label_height = 0;
     std::vector<std::vector<cv::Mat>> labels;
@@ -120,17 +221,12 @@ Pixels draw_contact_sheet(const ContactSheet& sheet) {
         }
     }
 
-    const int header = title.rows + (subtitle.empty() ? 0 : title_gap + subtitle.rows) + header_gap;
+    const int header = above.height();
     const int step = cell + label_gap + label_height + row_gap;
     const int height = 2 * margin + header + static_cast<int>(rows.size()) * step - row_gap;
-    Pixels result{inner + 2 * margin, height, {}};
-    result.rgb.resize(std::size_t(result.width) * height * 3);
-    cv::Mat canvas(height, result.width, CV_8UC3, result.rgb.data());
-    canvas.setTo(paper);
-    draw_mask(canvas, title, {margin, margin}, title_style.colour);
-    if (!subtitle.empty()) {
-        draw_mask(canvas, subtitle, {margin, margin + title.rows + title_gap}, small_style.colour);
-    }
+    cv::Mat canvas;
+    Pixels result = blank(inner + 2 * margin, height, canvas);
+    above.draw(canvas);
     for (std::size_t r = 0; r < rows.size(); ++r) {
         for (std::size_t c = 0; c < rows[r].size(); ++c) {
             const cv::Point corner(margin + static_cast<int>(c) * (cell + gap),

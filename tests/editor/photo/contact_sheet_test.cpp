@@ -77,6 +77,40 @@ TEST(ContactSheet, AnyTextCanBeATitle) {
     EXPECT_THROW(draw_contact_sheet({}), Error);
 }
 
+TEST(Grid, LabelsOnItsAxesAndPicturesInTheirPlaces) {
+    Grid grid{"a rose", "ddim", {"seed 1", "seed 2"}, {}};
+    grid.rows.push_back({"guidance 3", {quarters(300, 200), quarters(300, 200)}});
+    grid.rows.push_back({"guidance 7.5", {quarters(300, 200), white(300)}});
+    // Of two shapes: square cells, each picture whole.
+    const Pixels mixed = draw_grid(grid);
+    grid.rows[1].pixels[1] = quarters(300, 200);
+    const Pixels drawn = draw_grid(grid);
+    EXPECT_EQ(mixed.width, drawn.width);
+    EXPECT_EQ(mixed.height, drawn.height + 2 * 100);
+    int red = 0;
+    for (std::size_t i = 0; i < drawn.rgb.size(); i += 3)
+        red += drawn.rgb[i] == 255 && drawn.rgb[i + 1] == 0 && drawn.rgb[i + 2] == 0;
+    EXPECT_EQ(red, 4 * 150 * 100);
+    // Labels: above each column and beside each row.
+    const int left = drawn.width - 36 - 2 * 300 - 20, top = drawn.height - 36 - 2 * 200 - 20;
+    EXPECT_GT(left, 100);
+    for (int column = 0; column < 2; ++column) {
+        const int x = left + column * 320;
+        EXPECT_GT(ink(drawn, x, x + 300, top - 30, top - 5), 20) << column;
+    }
+    for (int row = 0; row < 2; ++row) {
+        const int y = top + row * 220;
+        EXPECT_GT(ink(drawn, 36, left - 20, y + 60, y + 140), 20) << row;
+        EXPECT_EQ(ink(drawn, 36, left - 20, y, y + 60), 0) << row;
+    }
+    // Without labels beside them the pictures begin at the margin.
+    for (Grid::Row& row : grid.rows) row.label.clear();
+    EXPECT_EQ(draw_grid(grid).width, 2 * 36 + 2 * 300 + 20);
+    grid.rows[1].pixels.pop_back();
+    EXPECT_THROW(draw_grid(grid), Error);
+    EXPECT_THROW(draw_grid({}), Error);
+}
+
 TEST(Progress, LinesAtEachTenthWithRateAndTimeLeft) {
     ::testing::internal::CaptureStderr();
     const Monitor::Report report = progress_report(ProgressStyle::lines);
