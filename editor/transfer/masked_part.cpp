@@ -68,12 +68,12 @@ MaskedPart masked_part(const Mask& mask, const Crop& within, int padding, double
     const Box box = white_box(mask);
     Span across = padded(in_pixels(box.across, mask.width, within.width), padding, within.width);
     Span down = padded(in_pixels(box.down, mask.height, within.height), padding, within.height);
-    widen(across, least_side, within.width);
-    widen(down, least_side, within.height);
     if (double(across.length()) / down.length() > shape)
         widen(down, static_cast<int>(across.length() / shape), within.height);
     else
         widen(across, static_cast<int>(down.length() * shape), within.width);
+    widen(across, least_side, within.width);
+    widen(down, least_side, within.height);
     MaskedPart part{
         {within.x + across.begin, within.y + down.begin, across.length(), down.length()},
         {across.length(), down.length(), {}}};

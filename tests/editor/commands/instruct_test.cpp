@@ -15,7 +15,7 @@ class Instruct : public ::testing::Test {
   protected:
     Instruct() {
         save_photo(folder.path / "p.png", quarters(96, 80));
-        widen_conv_in(model, 4);
+        widen_conv_in(model, 8);
     }
     ProgramRun run(std::vector<std::string> more) const {
         std::vector<std::string> arguments = {
@@ -87,8 +87,8 @@ TEST_F(Instruct, OtherCommandsRefuseTheModel) {
     const std::string photo = (folder.path / "p.png").string();
     const std::vector<std::vector<std::string>> commands = {
         {"edit", photo, "a red rose"},
-        {"learn", "subject", photo, "--token", "sks", "--steps", "1"},
-        {"learn", "word", photo, "--token", "<it>", "--steps", "1"}};
+        {"learn", "subject", photo, "--token", "sks"},
+        {"learn", "word", photo, "--token", "<it>"}};
     for (std::vector<std::string> arguments : commands) {
         arguments.insert(arguments.end(), {"--model", model.path.string(), "--quiet"});
         const ProgramRun refused = run_program(arguments, {.folder = folder.path});

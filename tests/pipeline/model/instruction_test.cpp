@@ -173,7 +173,7 @@ TEST(Instruction, BothLayoutsSayWhatTheyAreFor) {
     const std::string line = "made for      edits by instruction: keepsake generate --image\n";
     EXPECT_NE(describe_model(single.path / "m.safetensors", options).find(line), std::string::npos);
     const testing::ModelFolder folder;
-    testing::widen_conv_in(folder, 4);
+    testing::widen_conv_in(folder, 8);
     EXPECT_NE(describe_model(folder.path, {}).find(line), std::string::npos);
     EXPECT_TRUE(takes_instructions(load_model(folder.path)));
     EXPECT_FALSE(is_inpainting(load_model(folder.path)));

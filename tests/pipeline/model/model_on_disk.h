@@ -43,7 +43,7 @@ struct ModelFolder : TemporaryFolder {
     }
 };
 
-// The bundled model's network with so many more input channels, drawn from a seed.
+// The bundled model (eight latent channels) with so many more input channels, drawn from a seed.
 inline void widen_conv_in(const ModelFolder& model, std::int64_t more) {
     auto config = model.json("unet/config.json");
     config["in_channels"] = config["in_channels"].get<std::int64_t>() + more;
