@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/edit_region.h"
 #include "pipeline/model/generate.h"
 #include "tests/editor/test_edit.h"

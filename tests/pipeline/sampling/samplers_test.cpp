@@ -143,7 +143,8 @@ TEST(Samplers, NamesAreTheCommandLines) {
     const std::string error = error_of([] { parse_sampler("magic"); });
     EXPECT_EQ(error,
               "sampler \"magic\": unknown (known: ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd, "
-              "euler_a, heun, dpm2, dpmpp_2m_sde, dpmpp_sde, dpmpp_3m_sde, unipc)");
+              "euler_a, heun, dpm2, dpmpp_2m_sde, dpmpp_sde, dpmpp_3m_sde, unipc, "
+              "dpm2_a, dpmpp_2s_a)");
     EXPECT_THROW(parse_sampler("DDIM"), Error);
     EXPECT_THROW(parse_sampler(""), Error);
 }
