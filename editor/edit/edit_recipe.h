@@ -35,8 +35,8 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
 // The model knows the session's words and those of request.compute; of one that both have, throws
 // Error naming the file where they are not the same.
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
-// Throws Error naming a model for inpainting or for edits by instruction, which can be neither tuned
-// nor learned with here.
+// Throws Error naming a model for inpainting or for edits by instruction, which can be neither
+// tuned nor learned with here.
 void refuse_other_purposes(const pipeline::Model& model);
 // Whether this is the session's model, as it was made.
 bool is_model_of(const Session& session, const pipeline::Model& model);

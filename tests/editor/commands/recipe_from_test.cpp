@@ -141,7 +141,7 @@ TEST_F(RecipeFrom, SamplersAndSchedulesByAnyName) {
                                        "Seed: 3, Size: 64x64"});
     const ProgramRun older = generate({"--recipe-from", "older.png", "--out", "e.png"});
     EXPECT_EQ(older.status, 0) << older.err;
-    EXPECT_NE(older.err.find("schedule karras"), std::string::npos) << older.err;
+    EXPECT_NE(older.err.find("schedule Karras"), std::string::npos) << older.err;
 }
 
 TEST_F(RecipeFrom, BadInput) {
