@@ -8,8 +8,9 @@
 namespace keepsake::gui {
 namespace {
 
-// How long the slider rests before its exact render is asked for.
-constexpr double rest_seconds = 0.18;
+// How long the slider rests before its exact render is asked for: until then its neighbours mixed
+// are as good.
+constexpr double rest_seconds = 0.3;
 // What was asked for and is not there after this long was changed by something else.
 constexpr double patience_seconds = 1;
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "gui/detail_layer.h"
@@ -13,11 +14,13 @@
 namespace keepsake::gui {
 namespace {
 
-// The whole photo, or the photo with a render in its square.
+// The whole photo, or the photo with a render in its square, or two pictures of it mixed.
 struct Layers {
     editor::Picture whole;
-    DetailLayer detail = DetailLayer::before;  // over it, where it is zoomed into
-    editor::Picture square;                    // over both; may be null
+    std::optional<DetailLayer> detail = DetailLayer::before;  // over it, where it is zoomed into
+    editor::Picture square;                                   // over both; may be null
+    editor::Picture over;                                     // likewise, over the whole photo
+    double share = 0;                                         // of `over`, 0 to 1
 };
 
 // What there is to show now, whatever stage the edit is in.
@@ -25,12 +28,30 @@ struct Shown {
     Layers before, after;
     editor::Picture difference;
     std::string caption;  // under the picture: what it is
+    Drawn kind = Drawn::other;
 };
 
 std::string number(double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.2f", value);
     return text;
+}
+
+// While the hand moves, and until the exact picture is there.
+std::optional<Shown> live_picture(const Frame& frame) {
+    const editor::Document& document = frame.document;
+    if (document.seed != frame.state.seed) return std::nullopt;
+    const std::optional<editor::LiveMix> mix = editor::live_mix(document, frame.state.eta);
+    if (!mix) return std::nullopt;
+    Shown shown{{document.photo->view}, {mix->low, std::nullopt, nullptr, nullptr}, nullptr, {}};
+    shown.after.over = mix->high;
+    shown.after.share = mix->share;
+    shown.kind = Drawn::live;
+    shown.caption = "preview";
+    if (mix->low_eta < mix->high_eta)
+        shown.caption +=
+            ", between strengths " + number(mix->low_eta) + " and " + number(mix->high_eta);
+    return shown;
 }
 
 Shown what_is_shown(const Frame& frame) {
@@ -40,10 +61,14 @@ Shown what_is_shown(const Frame& frame) {
     if (document.tuned == editor::Tuned::fully) {
         const editor::Comparison& exact = document.shown;
         if (exact.after && exact.eta == frame.state.eta && exact.seed == frame.state.seed) {
-            return {{exact.before}, {exact.after, DetailLayer::after}, exact.difference, {}};
+            shown = {{exact.before}, {exact.after, DetailLayer::after}, exact.difference, {}};
+            shown.kind = Drawn::exact;
+            return shown;
         }
+        if (const std::optional<Shown> live = live_picture(frame)) return *live;
         if (const editor::Render* near = editor::nearest_render(document, frame.state.eta)) {
             shown.after.square = near->square;
+            shown.kind = Drawn::nearest;
             shown.caption = "nearest finished picture, strength " + number(near->eta) +
                             "; the exact one is being made";
         }
@@ -79,7 +104,12 @@ void draw_picture(Frame& frame, const Layers& layers, const Rect& place, const C
     const Sampling sampling = sampling_for(frame.state);
     list.PushClipRect(cut.visible.min, cut.visible.max, true);
     list.AddImage(frame.textures.id(layers.whole, sampling), place.min, place.max);
-    draw_detail(frame, layers.detail, place, cut.visible);
+    if (layers.over && layers.share > 0) {
+        const int opacity = static_cast<int>(std::lround(layers.share * 255));
+        list.AddImage(frame.textures.id(layers.over, sampling), place.min, place.max, {0, 0},
+                      {1, 1}, IM_COL32(255, 255, 255, opacity));
+    }
+    if (layers.detail) draw_detail(frame, *layers.detail, place, cut.visible);
     if (layers.square) {
         const Rect square = area_place(frame, place);
         list.AddImage(frame.textures.id(layers.square, sampling), square.min, square.max);
@@ -168,6 +198,7 @@ void draw_canvas(Frame& frame, const Rect& whole) {
     const Rect area{{whole.min.x + margin, whole.min.y + margin},
                     {whole.max.x - margin, whole.max.y - margin}};
     const Shown shown = what_is_shown(frame);
+    frame.state.drawn = shown.kind;
     ImGui::SetCursorScreenPos(whole.min);
     // The view Mask paints with the left and right buttons and moves with the middle one.
     ImGui::InvisibleButton("##picture", whole.size(),
@@ -190,7 +221,8 @@ void draw_canvas(Frame& frame, const Rect& whole) {
     } else if (two && !holds_original()) {
         draw_side_by_side(frame, shown, halves);
     } else if (frame.state.view == View::difference && shown.difference && !holds_original()) {
-        draw_picture(frame, {shown.difference, DetailLayer::difference}, place, {area});
+        draw_picture(frame, {shown.difference, DetailLayer::difference, nullptr, nullptr}, place,
+                     {area});
         caption(frame, area, "black: unchanged");
     } else {
         draw_picture(frame, holds_original() ? shown.before : shown.after, place, {area});

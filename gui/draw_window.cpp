@@ -77,6 +77,7 @@ void draw_panels(Frame& frame, ImVec2 size) {
 }  // namespace
 
 void draw_window(Frame& frame) {
+    frame.state.drawn = Drawn::other;
     take_over_document(frame);
     finish_external(frame);
     handle_shortcuts(frame);

@@ -15,6 +15,7 @@ constexpr std::array activities = {"idle", "loading", "tuning", "rendering"};
 constexpr std::array tuned_names = {"nothing", "partly", "fully"};
 constexpr std::array views = {"crop",         "mask",       "edit",      "wipe",
                               "side_by_side", "difference", "variations"};
+constexpr std::array drawn_names = {"exact", "live", "nearest", "other"};
 constexpr std::array exports = {"nothing", "exists", "under_way", "written", "failed"};
 
 constexpr std::array region_modes = {"none", "automatic", "painted", "words"};
@@ -44,6 +45,7 @@ json document_state(const editor::Document& document) {
     state["shown"] = document.shown.after ? json{document.shown.eta, document.shown.seed} : json();
     json& etas = state["renders"] = json::array();
     for (const editor::Render& render : document.renders) etas.push_back(render.eta);
+    state["live"] = document.live.size();
     state["variations"] = std::count_if(document.variations.begin(), document.variations.end(),
                                         [](const auto& variation) { return variation.square; });
     state["history"] = document.history.size();
@@ -77,6 +79,7 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     for (const Widget& widget : frame.widgets)
         state["widgets"][widget.name] = numbers(widget.place);
     state["view"] = name_of(views, frame.state.view);
+    state["drawn"] = name_of(drawn_names, frame.state.drawn);
     state["zoom"] = frame.state.zoom;
     const float pixels = frame.state.pixel_zoom;
     state["percent"] = pixels > 0 ? 100 * frame.state.zoom / pixels : 0;
@@ -96,11 +99,12 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     write_file_atomically(path, state.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
-void FrameLog::add(const FrameTime& time, editor::Activity activity) {
+void FrameLog::add(const FrameTime& time, const FrameContent& content) {
     const std::chrono::duration<double> begin = time.begin.time_since_epoch();
     const std::chrono::duration<double, std::milli> taken = FrameTime::Clock::now() - time.begin;
     file_ << std::fixed << begin.count() << ' ' << taken.count() << ' '
-          << name_of(activities, activity) << ' ' << time.inputs << std::endl;
+          << name_of(activities, content.activity) << ' ' << time.inputs << ' '
+          << name_of(drawn_names, content.drawn) << ' ' << content.eta << std::endl;
 }
 
 }  // namespace keepsake::gui

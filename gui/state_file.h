@@ -21,12 +21,20 @@ struct FrameTime {
     std::size_t inputs = 0;   // keys and buttons that it answers
 };
 
+// What a frame showed.
+struct FrameContent {
+    editor::Activity activity = editor::Activity::idle;
+    Drawn drawn = Drawn::other;
+    double eta = 0;  // the slider's
+};
+
 // One line for each frame, once it is on the screen: when it began, in seconds of the system's
-// monotonic clock, the milliseconds from then on, what the editor was doing, and `inputs`.
+// monotonic clock, the milliseconds from then on, what the editor was doing, `inputs`, what was
+// drawn, and the slider's eta.
 class FrameLog {
   public:
     explicit FrameLog(const std::filesystem::path& path) : file_(path) {}
-    void add(const FrameTime& time, editor::Activity activity);
+    void add(const FrameTime& time, const FrameContent& content);
 
   private:
     std::ofstream file_;

@@ -232,7 +232,7 @@ void run_window(const WindowOptions& options) {
         waits = send_rested_look(frame) || state.tooltip_waits;
         show_on_screen(screen.window);
         textures.end_frame();
-        if (log) log->add(time, document->activity);
+        if (log) log->add(time, {document->activity, state.drawn, state.eta});
         if (!options.state_file.empty()) write_state(options.state_file, frame);
     }
 }

@@ -17,6 +17,10 @@ namespace keepsake::gui {
 
 enum class View { crop, mask, edit, wipe, side_by_side, difference, variations };
 
+// Of the strength that the slider shows: its exact picture, its neighbours mixed, the nearest
+// render; or something else than a finished edit.
+enum class Drawn { exact, live, nearest, other };
+
 struct OpenDialog {
     bool wanted = false;  // open it in the next frame
     bool showing = false;
@@ -67,6 +71,7 @@ struct WindowState {
     editor::LookRequest last_look;
 
     View view = View::crop;
+    Drawn drawn = Drawn::other;  // in the last frame
     bool was_tuning = false;
     bool had_result = false;  // the view changes by itself when the first one comes
     float wipe = 0.5F;        // of the picture's width

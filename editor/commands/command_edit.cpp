@@ -85,12 +85,18 @@ void add_render(CLI::App& app, Command& chosen) {
     command.add_option("SESSION", *session, "The session's folder")
         ->type_name("FOLDER")
         ->required();
+    const auto preview = std::make_shared<bool>(false);
+    command.add_flag("--preview", *preview,
+                     "A quick look: 5 steps of unipc from the last timestep (docs/few-steps.md) "
+                     "where the session has more, and no strength is chosen: of one image 0.6. "
+                     "What is given besides, such as --steps, counts");
     add_out_option(command, *arguments);
     add_render_options(command, *arguments);
-    command.callback([&chosen, arguments, session] {
-        chosen = [arguments, session](const Interrupt& interrupt) {
+    command.callback([&chosen, arguments, session, preview] {
+        chosen = [arguments, session, preview](const Interrupt& interrupt) {
             require(!session->empty(), "SESSION", "is empty");
             RenderRequest request = render_request(*arguments);
+            request.preview = *preview;
             request.out = parse_destination(arguments->out, request);
             Monitor monitor = terminal_monitor(arguments->run, interrupt);
             print_results(render_session(*session, request, {&monitor, print_warning}),

@@ -23,8 +23,10 @@ void render(const OpenedEdit& opened, const Tuning& tuning, const RenderRequest&
                      tuning.finetune_losses.before, tuning.finetune_losses.after};
     const Clock::time_point begin = Clock::now();
     Monitor silent;
-    const RenderJob job{opened.model, tuning,        opened.recipe, opened.photo,   opened.square,
-                        opened.etas,  request.seeds, opened.out,    request.output, !request.eta};
+    const bool judged = !request.eta && !request.preview;
+    const RenderJob job{opened.model,   tuning,      opened.recipe,  opened.photo,
+                        opened.square,  opened.etas, request.seeds,  opened.out,
+                        request.output, judged,      request.preview};
     RenderedFiles files = render_images(job, controls.monitor ? *controls.monitor : silent);
     result.images = std::move(files.images);
     result.sheet = std::move(files.sheet);

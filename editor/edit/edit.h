@@ -52,7 +52,8 @@ struct RenderRequest {
                                   // them; of one image, the chosen one
     std::optional<Way> way;       // none: of `edit` the mode's, of `render` the session's
     std::vector<std::uint64_t> seeds = {0};
-    SampleOverrides sample;
+    bool preview = false;    // of `render`: in few steps, and no strength is chosen (preview.h)
+    SampleOverrides sample;  // stronger than a preview's own
     Destination out;
     OutputRequest output;
     Compute compute;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "editor/edit/edit_recipe.h"
+#include "editor/edit/preview.h"
 #include "editor/edit/render.h"
 #include "pipeline/files/own_folder.h"
 
@@ -22,9 +23,12 @@ struct Images {
 std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& defaults,
                             const Recipe& recipe) {
     if (request.eta) return eta_values(*request.eta);
-    const bool judged = recipe.way == Way::words;  // adds the chosen one
-    if (request.out.is_file) return judged ? std::vector<double>{} : std::vector<double>{1.0};
-    return eta_values(judged ? words_strip : eta_range(defaults, recipe.mode));
+    const bool words = recipe.way == Way::words;
+    if (!request.out.is_file)
+        return eta_values(words ? words_strip : eta_range(defaults, recipe.mode));
+    if (!words) return {1.0};
+    if (request.preview) return {usual_strength};
+    return {};  // the chosen one is added
 }
 
 // The folder is made and found to be writable, and so is every name.
@@ -136,11 +140,12 @@ OpenedEdit open_tuned(const fs::path& folder, const RenderRequest& request,
     warn_if_newer(session, controls);
     Recipe recipe = session.recipe;
     recipe.way = request.way.value_or(recipe.way);
-    apply(request.sample, recipe.sample);
     pipeline::Model model = load_session_model(request, &session);
+    const ModelDefaults defaults = load_model_defaults(model.path);
+    if (request.preview) recipe.sample = preview_sampling(recipe.sample, defaults);
+    apply(request.sample, recipe.sample);
     check_same_words(session, model);
     recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
-    const ModelDefaults defaults = load_model_defaults(model.path);
     Photo photo = load_photo(photo_path(session));
     Images images = images_of(request, session.folder, recipe, photo, defaults);
     OpenedEdit edit = opened(std::move(photo), std::move(model), std::move(session),

@@ -74,6 +74,7 @@ std::string recipe_chunk(const RenderJob& job, double eta, std::uint64_t seed) {
         render.full = {true, mask_text(job.output, job.recipe.way), job.output.mask_threshold,
                        job.output.mask_feather};
     }
+    render.preview = job.preview;
     return to_chunk(render);
 }
 
@@ -162,12 +163,10 @@ fs::path write_sheet(const RenderJob& job, const Pictures& made) {
 
 }  // namespace
 
-Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const Recipe& recipe, const Pixels& square, Monitor& monitor) {
+Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
+                         const optimize::Tuning& tuning, const Recipe& recipe, Monitor& monitor) {
     const pipeline::SampleOptions& sample = recipe.sample;
-    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}};
-    if (sample.noise_share < 1 || recipe.way == Way::words)
-        conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
+    conditions.uncond = at::Tensor();
     if (sample.guidance_scale > 1) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
     }
@@ -178,6 +177,15 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
         const pipeline::UNet* tuned = tuning.unet ? &*tuning.unet : nullptr;
         conditions.inverted = pipeline::invert_latents(model, photo, sample, monitor, tuned);
     }
+    return conditions;
+}
+
+Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
+                             const Recipe& recipe, const Pixels& square, Monitor& monitor) {
+    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}};
+    if (recipe.sample.noise_share < 1 || recipe.way == Way::words)
+        conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
+    conditions = with_sampling(std::move(conditions), model, tuning, recipe, monitor);
     if (recipe.way == Way::words) {
         conditions.words = words_pull(model, tuning, square, conditions.photo_latents, monitor);
     }

@@ -17,8 +17,9 @@ struct RenderJob {
     std::vector<std::uint64_t> seeds;
     Destination out;  // its path is not empty
     const OutputRequest& output;
-    bool judged = false;  // the words' way: the strength at which they have arrived is found and
-                          // rendered too
+    bool judged = false;   // the words' way: the strength at which they have arrived is found and
+                           // rendered too
+    bool preview = false;  // the files say so
 };
 
 struct RenderedFiles {
@@ -80,6 +81,10 @@ struct Conditions {
 // Cancelled.
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
                              const Recipe& recipe, const Pixels& square, Monitor& monitor);
+// The same edit sampled as this recipe says; its way and noise_share are those of `conditions`.
+// Throws Cancelled.
+Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
+                         const optimize::Tuning& tuning, const Recipe& recipe, Monitor& monitor);
 
 // Pictures of a tuning that is finished or under way (before stage B the model's own network draws
 // them), size x size pixels of `recipe`.

@@ -170,6 +170,8 @@ template <class Archive>
 void serialize(Archive& archive, EditRender& render) {
     archive(cereal::make_nvp("eta", render.eta), cereal::make_nvp("seed", render.seed),
             cereal::make_nvp("output", render.full), cereal::make_nvp("recipe", render.recipe));
+    // Left out of all others, so that these are as they always were.
+    if (render.preview) archive(cereal::make_nvp("preview", render.preview));
 }
 
 template <class Archive>

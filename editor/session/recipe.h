@@ -97,6 +97,7 @@ struct EditRender {
     double eta = 0;
     std::uint64_t seed = 0;
     FullRender full = {};
+    bool preview = false;  // in few steps, which `recipe` says (edit/preview.h)
 };
 
 // What `generate` was given in place of what the model's files say; empty: nothing.

@@ -32,6 +32,7 @@ struct Bench {
 
     LookRequest look;                        // what is shown
     bool wants_tuning = false;               // of `session`
+    bool wants_preview = false;              // of `look`, in few steps
     bool wants_exact = false;                // the render of `look`
     bool wants_mask = false;                 // the automatic one
     bool wants_strip = false;                // the renders around that of `look`

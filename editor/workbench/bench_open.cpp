@@ -91,7 +91,8 @@ void forget_session(Bench& bench) {
     bench.tuning.reset();
     bench.conditions.reset();
     bench.square.reset();
-    bench.wants_tuning = bench.wants_exact = bench.wants_strip = bench.wants_mask = false;
+    bench.wants_tuning = bench.wants_preview = bench.wants_exact = false;
+    bench.wants_strip = bench.wants_mask = false;
     bench.wants_seeds.clear();
 }
 

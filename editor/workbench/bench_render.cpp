@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "editor/edit/edit_recipe.h"
+#include "editor/edit/preview.h"
 #include "editor/session/session_region.h"
 #include "editor/transfer/auto_mask.h"
 #include "editor/workbench/bench.h"
@@ -73,7 +74,16 @@ void keep_words_region(Bench& bench) {
     });
 }
 
-// Renders what the cache does not have; of a tuning that is read when it is first needed.
+// Reads the tuning and finds what its renders share, each where it is first needed.
+void prepare(Bench& bench, const Recipe& recipe, Monitor& monitor) {
+    if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
+    if (bench.conditions) return;
+    bench.conditions =
+        encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
+    if (bench.conditions->words) keep_words_region(bench);
+}
+
+// Renders what the cache does not have.
 std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, Monitor& monitor) {
     std::vector<Render> renders;
     std::vector<std::size_t> missing;
@@ -82,13 +92,8 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
         if (!renders.back().square) missing.push_back(renders.size() - 1);
     }
     if (missing.empty()) return renders;
-    if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    if (!bench.conditions) {
-        bench.conditions =
-            encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
-        if (bench.conditions->words) keep_words_region(bench);
-    }
+    prepare(bench, recipe, monitor);
     const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
     for (const ImageBatch& batch :
          image_batches(missing.size(), pictures_at_once(*bench.model, recipe))) {
@@ -124,7 +129,7 @@ void note_in_history(Bench& bench, const Render& render) {
 void finish_look(Bench& bench, const Render& render) {
     const Render zero = cached(bench, 0, render.seed);
     note_in_history(bench, render);
-    bench.wants_exact = false;
+    bench.wants_exact = bench.wants_preview = false;
     bench.board.change([&](Document& document) {
         insert_render(document.renders, zero);
         insert_render(document.renders, render);
@@ -137,6 +142,43 @@ void render_exact(Bench& bench, Monitor& monitor) {
     std::vector<PictureKey> keys = {{bench.look.seed, 0}};
     if (bench.look.eta != 0) keys.push_back({bench.look.seed, bench.look.eta});
     finish_look(bench, rendered(bench, keys, monitor).back());
+}
+
+// A fifth of an exact render's time, so that whoever waits for that sees something: the strength
+// looked at and, where it costs little more, the strongest, so that the slider has two ends.
+void render_preview(Bench& bench, Monitor& monitor) {
+    Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    prepare(bench, recipe, monitor);
+    recipe.sample = preview_sampling(recipe.sample, bench.defaults);
+    const Conditions conditions =
+        with_sampling(*bench.conditions, *bench.model, *bench.tuning, recipe, monitor);
+    const double last = strip_last / 10.0;
+    std::vector<PictureKey> keys = {{bench.look.seed, 0}};
+    if (bench.look.eta != 0) keys.push_back({bench.look.seed, bench.look.eta});
+    if (bench.look.eta < last && pictures_at_once(*bench.model, recipe) > 1)
+        keys.push_back({bench.look.seed, last});
+    const PictureJob job{*bench.model, *bench.tuning, recipe, conditions};
+    std::vector<Pixels> pictures = render_pictures(job, keys, monitor);
+    std::vector<Render> previews;
+    const auto how = std::make_shared<const Recipe>(recipe);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+        previews.push_back({keys[i].eta, keys[i].seed,
+                            std::make_shared<const Pixels>(std::move(pictures[i])), how});
+    bench.wants_preview = false;
+    bench.board.change([&](Document& document) { document.previews = previews; });
+}
+
+// Whether the slider has something finished on both sides of what is looked at.
+bool lies_between_renders(const Bench& bench) {
+    const std::vector<Render>& renders = bench.board.latest()->renders;
+    const double eta = bench.look.eta;
+    return !renders.empty() && renders.front().eta <= eta && renders.back().eta >= eta;
+}
+
+bool wants_preview(const Bench& bench) {
+    const Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    const int steps = preview_sampling(recipe.sample, bench.defaults).steps;
+    return 2 * steps < recipe.sample.steps && !lies_between_renders(bench);
 }
 
 // As many as one batch takes: they are there to be compared, so that the last one counts.
@@ -241,6 +283,7 @@ void look_at(Bench& bench, const LookRequest& request) {
     show_look(bench);
     const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
     bench.wants_exact = bench.wants_strip = tuned;
+    bench.wants_preview = tuned && wants_preview(bench);
     if (!tuned) return;
     const Render render = cached(bench, request.eta, request.seed);
     if (render.square && cached(bench, 0, request.seed).square) finish_look(bench, render);
@@ -263,6 +306,7 @@ void show_look(Bench& bench) {
             }
         }
         document.renders = renders;
+        if (!same) document.previews.clear();
         document.eta = bench.look.eta;
         document.seed = bench.look.seed;
         document.draft.sample = bench.look.sample;
@@ -310,7 +354,7 @@ void want_mask(Bench& bench) {
 }
 
 void want_nothing(Bench& bench) {
-    bench.wants_tuning = bench.wants_exact = bench.wants_strip = false;
+    bench.wants_tuning = bench.wants_preview = bench.wants_exact = bench.wants_strip = false;
     bench.wants_seeds.clear();
     if (!bench.wants_mask) return;
     bench.wants_mask = false;
@@ -329,7 +373,13 @@ bool wants_render(const Bench& bench) {
 }
 
 void render_next(Bench& bench, Monitor& monitor) {
-    if (bench.wants_exact) {
+    if (bench.wants_preview) {
+        try {
+            render_preview(bench, monitor);
+        } catch (const Error&) {
+            bench.wants_preview = false;  // the exact render says what is wrong, if it is so there
+        }
+    } else if (bench.wants_exact) {
         render_exact(bench, monitor);
     } else if (can_find_mask(bench)) {
         find_mask(bench, monitor);

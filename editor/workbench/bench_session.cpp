@@ -207,6 +207,8 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         document.chosen_eta.reset();
         document.renders.clear();
         document.variations.clear();
+        document.previews.clear();
+        document.live.clear();
         document.shown = {};
         document.detail = {};
         document.preview = {};

@@ -57,6 +57,21 @@ struct Comparison {
     Picture before, after, difference;
 };
 
+// A render laid onto the photo as Comparison::after is, small enough to be made for every render.
+struct LivePicture {
+    Picture square;  // Render::square that it is of
+    Picture after;
+};
+
+// What a strength without a render of its own looks like: its two neighbours mixed. Renders of one
+// seed differ so little from one tenth to the next that the mixture cannot be told from the render
+// itself (docs/few-steps.md).
+struct LiveMix {
+    double low_eta = 0, high_eta = 0;
+    Picture low, high;  // of one size
+    double share = 0;   // of `high`, 0 to 1
+};
+
 // A part of the photo and of the edit in it at the photo's own size.
 struct DetailTile {
     Crop core;   // of the photo: the part that it stands for
@@ -163,6 +178,8 @@ struct Document {
     std::vector<Render> renders;       // of the seed and sampling shown, by rising eta
     std::optional<double> chosen_eta;  // of this tuning, where the words have arrived by the
                                        // model's own judgement; none: not judged, or they have not
+    std::vector<Render> previews;      // likewise, in few steps, while there are no others
+    std::vector<LivePicture> live;     // of both, as far as they are made
     Comparison shown;                  // the exact render of `eta` and `seed`, when there is one
     Detail detail;                     // of `shown`
     RegionView region;                 // of the session
@@ -183,5 +200,8 @@ struct Document {
 const Render* nearest_render(const Document& document, double eta);
 // The render of exactly this eta, likewise.
 const Render* exact_render(const Document& document, double eta);
+// What to show of an eta while its exact render is not there: of `renders`, else of `previews`,
+// those that are in `live` and nearest below and above it. None when there are not both.
+std::optional<LiveMix> live_mix(const Document& document, double eta);
 
 }  // namespace keepsake::editor

@@ -18,6 +18,9 @@ constexpr std::size_t most_undo = 32;
 constexpr std::size_t most_unseen_tiles = 24;
 // An automatic mask is coarse; its overlay follows the strengths, which are not.
 constexpr int automatic_overlay_side = 512;
+// Of live pictures: some 3 MB each, of which a slider has 13; and the most that are kept.
+constexpr int live_side = 1280;
+constexpr std::size_t most_live = 24;
 
 using SharedDocument = std::shared_ptr<const Document>;
 
@@ -38,6 +41,7 @@ void follow_session(LightTable& table, const Document& document) {
     table.compared = {};
     table.compared_region.reset();
     table.on_view = table.on_photo = {};
+    table.live = table.live_previews = {};
     table.session = document.session;
     table.photo = document.photo;
     save(table);
@@ -256,6 +260,89 @@ bool refresh_detail(LightTable& table, const Document& document) {
     return false;
 }
 
+Picture live_ground(const Picture& view) {
+    const int side = std::max(view->width, view->height);
+    if (side <= live_side) return view;
+    const double scale = double(live_side) / side;
+    return std::make_shared<const Pixels>(
+        resize(*view, std::max(1, int(std::lround(view->width * scale))),
+               std::max(1, int(std::lround(view->height * scale)))));
+}
+
+Crop live_crop(const Document& document, const LiveTable& live) {
+    return scaled_crop(document.tuned_draft.tuning.crop, document.photo->file->pixels,
+                       *live.ground);
+}
+
+// Drops what does not belong to what is shown now.
+void follow_renders(LiveTable& live, const Document& document, const std::vector<Render>& renders,
+                    const Picture& reconstruction) {
+    if (live.reconstruction != reconstruction) {
+        live = {reconstruction, live_ground(document.photo->view), {}, {}, {}, {}};
+    }
+    const RegionKey region = key_of(document.region);
+    if (live.region != region) {
+        live.after.clear();
+        live.region = region;
+        live.strength.emplace(edit_region(document.region), live_crop(document, live),
+                              live.ground->width, live.ground->height);
+    }
+    const auto is_gone = [&](const auto& made) {
+        return std::ranges::find(renders, made.first, &Render::square) == renders.end();
+    };
+    std::erase_if(live.fitted, is_gone);
+    std::erase_if(live.after, is_gone);
+}
+
+// The render nearest to what is looked at that is not laid yet; null when all are.
+const Render* next_live(const LiveTable& live, const std::vector<Render>& renders, double eta) {
+    const Render* next = nullptr;
+    const auto distance = [&](const Render& render) { return std::abs(render.eta - eta); };
+    for (const Render& render : renders) {
+        if (live.after.contains(render.square)) continue;
+        if (!next || distance(render) < distance(*next)) next = &render;
+    }
+    return next;
+}
+
+Picture laid_onto_photo(LiveTable& live, const Document& document, const Picture& square) {
+    if (square == live.reconstruction) return live.ground;
+    const Crop crop = live_crop(document, live);
+    Pixels after = *live.ground;
+    cv::Mat mat(after.height, after.width, CV_8UC3, after.rgb.data());
+    if (!live.fitted.contains(square)) {
+        check_areas({crop, *live.reconstruction, *square});
+        live.fitted[square] =
+            fit_edit(mat, {crop, unit_mat(*live.reconstruction), unit_mat(*square)});
+    }
+    apply_fitted(mat, {0, 0}, live.fitted.at(square), *live.strength);
+    return std::make_shared<const Pixels>(std::move(after));
+}
+
+// Lays one more of `renders` onto the photo. Returns false where there is none.
+bool lay_next(LiveTable& live, const Document& document, const std::vector<Render>& renders) {
+    const auto zero = std::ranges::find(renders, 0.0, &Render::eta);
+    if (zero == renders.end()) return false;
+    follow_renders(live, document, renders, zero->square);
+    if (live.after.size() >= most_live) return false;
+    const Render* next = next_live(live, renders, document.eta);
+    if (!next) return false;
+    live.after[next->square] = laid_onto_photo(live, document, next->square);
+    return true;
+}
+
+bool refresh_live(LightTable& table, const Document& document) {
+    if (document.tuned != Tuned::fully) return false;
+    if (!lay_next(table.live_previews, document, document.previews) &&
+        !lay_next(table.live, document, document.renders))
+        return false;
+    std::vector<LivePicture> pictures;
+    for (const LiveTable* live : {&table.live, &table.live_previews})
+        for (const auto& [square, after] : live->after) pictures.push_back({square, after});
+    publish(table, document, [&](Document& now) { now.live = pictures; });
+    return true;
+}
+
 }  // namespace
 
 void take(LightTable& table, const LightTableRequest& request) {
@@ -277,7 +364,8 @@ bool work(LightTable& table) {
         save(table);
         return true;
     }
-    return refresh_detail(table, *document);
+    if (refresh_detail(table, *document)) return true;
+    return refresh_live(table, *document);
 }
 
 void save(LightTable& table) {

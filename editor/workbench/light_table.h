@@ -39,6 +39,15 @@ struct PlacedEdit {
     std::optional<RegionStrength> strength;
 };
 
+// Renders laid onto the photo for Document::live. Everything is of one reconstruction.
+struct LiveTable {
+    Picture reconstruction, ground;        // ground: the photo, of the pictures' size
+    std::map<Picture, FittedEdit> fitted;  // by Render::square
+    std::optional<RegionKey> region;
+    std::optional<RegionStrength> strength;
+    std::map<Picture, Picture> after;  // of `region`
+};
+
 // What undo goes back to.
 struct PaintedState {
     RegionMode mode = RegionSettings{}.mode;
@@ -68,14 +77,15 @@ struct LightTable {
     std::optional<RegionKey> compared_region;
     PlacedEdit on_view, on_photo;
     Crop visible;  // of Document::detail
+    LiveTable live, live_previews;
 };
 
 // Does what is asked, at once. What follows from it is left to work().
 void take(LightTable& table, const LightTableRequest& request);
 
 // Does one piece of what is left to do, the most urgent first: the overlay, the compared pictures,
-// saving, a tile of the detail. Returns false when there was nothing. Throws Error; the piece is
-// not tried again then until something changes.
+// saving, a tile of the detail, a live picture. Returns false when there was nothing. Throws Error;
+// the piece is not tried again then until something changes.
 bool work(LightTable& table);
 
 // Writes what is not saved yet. What cannot be written stays unsaved, and work() tries again after

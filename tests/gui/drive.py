@@ -164,7 +164,11 @@ class Window:
     def frames(self, activity):
         """Milliseconds of the frames drawn during `activity`, sorted."""
         lines = [line.split() for line in self.frame_log.read_text().splitlines()]
-        return sorted(float(ms) for _, ms, what, _ in lines if what == activity)
+        return sorted(float(line[1]) for line in lines if line[2] == activity)
+
+    def drawn(self, since):
+        """What the canvas showed in each frame from the log's line `since` on."""
+        return [line.split()[4] for line in self.frame_log.read_text().splitlines()[since:]]
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()

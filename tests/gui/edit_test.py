@@ -108,10 +108,21 @@ class Journey:
         window = self.window
         x, y, width, height = window.place("slider")
         at = lambda eta: (x + width * eta / 1.2, y + height / 2)
-        window.drag(at(0.9), at(0.74))
+        window.wait("the live pictures", lambda state: state["live"] >= 13)
+        before = len(window.drawn(0))
+        window.move(*at(0.9))
+        window.xdotool("mousedown", 1)
+        for eta in (0.86, 0.82, 0.78, 0.74):
+            window.move(*at(eta))
+            if eta == 0.82:
+                self.look("sliding")
+        window.xdotool("mouseup", 1)
         state = window.wait("the slider", lambda state: state["field_eta"] < 0.8)
         eta = state["field_eta"]
         window.wait("the exact picture", lambda state: state["shown"] == [eta, 0])
+        drawn = window.drawn(before)
+        expect("live" in drawn, f"no live picture while the slider moved: {drawn}")
+        expect("nearest" not in drawn and "other" not in drawn, f"the picture flickered: {drawn}")
         window.key("Right")
         state = window.wait("one more hundredth", lambda state: state["field_eta"] > eta)
         self.eta = state["field_eta"]

@@ -115,6 +115,29 @@ TEST_F(LightTableTest, WhatIsPaintedIsShownExportedKeptAndTheCommandLinesToo) {
     wait("the same picture", [&](const Document& d) { return d.shown.after->rgb == after.rgb; });
 }
 
+TEST_F(LightTableTest, LivePicturesAreTheExactOnesOfEachRender) {
+    const auto tuned = apply(open(1));
+    const auto laid = wait("the live pictures",
+                           [](const Document& d) { return d.live.size() == d.renders.size(); });
+    const auto zero = editor::live_mix(*laid, 0);
+    ASSERT_TRUE(zero);
+    EXPECT_EQ(zero->low->rgb, laid->photo->view->rgb);
+    const auto live = editor::live_mix(*laid, 0.3);
+    ASSERT_TRUE(live);
+    EXPECT_EQ(live->share, 0);
+    worker->send(editor::LookRequest{tuned->draft.sample, 0.3, 0});
+    const auto exact = wait("the exact one", [](const Document& d) { return d.shown.eta == 0.3; });
+    EXPECT_NE(live->low->rgb, laid->photo->view->rgb);
+    EXPECT_EQ(live->low->rgb, exact->shown.after->rgb);
+    // The region holds for them, too.
+    worker->send(editor::MaskRequest{MaskRequest::Kind::clear});
+    const auto masked = wait("nothing inside", [](const Document& d) {
+        const auto mix = editor::live_mix(d, 0.9);
+        return mix && mix->low->rgb == d.photo->view->rgb;
+    });
+    EXPECT_TRUE(masked->region.reaches_nothing);
+}
+
 TEST_F(LightTableTest, TheAutomaticMaskIsTheCommandLines) {
     save_photo(photo, daisy_pixels(120, 90));
     const auto plain = apply(open(3));

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "editor/edit/preview.h"
 #include "editor/photo/image_file.h"
 #include "editor/session/session.h"
 #include "editor/workbench/bench.h"
@@ -123,6 +124,31 @@ TEST_F(WorkerTest, AnotherTextIsAnotherSessionAndUndoReturnsToTheFirst) {
         "undo", [&](const Document& d) { return d.session == first->session && d.shown.after; });
     EXPECT_EQ(back->draft.prompt, "a red rose");
     EXPECT_EQ(back->shown.after->rgb, first->shown.after->rgb);
+}
+
+TEST_F(WorkerTest, APreviewComesBeforeTheFirstExactPictureOfASeed) {
+    editor::EditDraft draft = open(1);
+    draft.sample.steps = 11;
+    const auto tuned = apply(draft);
+    worker->send(editor::LookRequest{tuned->draft.sample, 0.55, 7});
+    const auto seen = wait("a preview", [](const Document& d) {
+        return d.seed == 7 && !d.previews.empty() && d.previews.front().seed == 7;
+    });
+    std::vector<double> etas;
+    for (const editor::Render& preview : seen->previews) {
+        etas.push_back(preview.eta);
+        EXPECT_EQ(preview.recipe->sample.steps, editor::preview_steps);
+    }
+    EXPECT_EQ(etas, (std::vector<double>{0, 0.55, 1.2}));
+    const auto exact = wait("the exact one", [](const Document& d) {
+        return d.shown.seed == 7 && d.shown.eta == 0.55 && d.renders.size() == 14;
+    });
+    EXPECT_EQ(editor::exact_render(*exact, 0.55)->recipe->sample.steps, 11);
+    // Among finished renders there is nothing to preview.
+    worker->send(editor::LookRequest{tuned->draft.sample, 0.77, 7});
+    const auto next = wait("the next", [](const Document& d) { return d.shown.eta == 0.77; });
+    EXPECT_EQ(next->previews.size(), 3u);
+    EXPECT_EQ(next->previews[1].eta, 0.55);
 }
 
 TEST_F(WorkerTest, VariationsAreRenderedForEverySeed) {
