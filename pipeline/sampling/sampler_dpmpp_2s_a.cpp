@@ -6,15 +6,6 @@
 #include "pipeline/sampling/timetable.h"
 
 namespace keepsake::pipeline {
-namespace {
-
-// x at `sigma` goes to `next` along the ODE with x0 held.
-Tensor solve(const Tensor& x, const Tensor& x0, double sigma, double next) {
-    const double decay = next / sigma;
-    return x * decay - x0 * (decay - 1);
-}
-
-}  // namespace
 
 Timetable dpmpp_2s_a_timetable(const Schedule& schedule, int num_inference_steps) {
     return two_call_timetable(Sampler::dpmpp_2s_a, schedule, num_inference_steps,
@@ -26,12 +17,12 @@ Tensor sample_dpmpp_2s_a(const SamplerRun& run, Tensor x) {
     for (std::size_t i = run.begin(); i < run.end(); i += 2) {
         const double sigma = sigmas[i], middle = sigmas[i + 1];  // of the last step: its end
         const Tensor start = x;
-        x = solve(start, call_for_x0(run, x, i, sigma), sigma, middle);
+        x = with_x0_held(start, call_for_x0(run, x, i, sigma), sigma, middle);
         x = end_call(run, i, x);
         if (i + 1 == run.end()) break;
         const AncestralStep step = ancestral_step(sigma, sigmas[i + 2]);
         const Tensor there = call_for_x0(run, x, i + 1, middle);
-        x = solve(start, there, sigma, step.down) + step_noise(run, x) * step.up;
+        x = with_x0_held(start, there, sigma, step.down) + step_noise(run, x) * step.up;
         x = end_call(run, i + 1, x);
     }
     return x;

@@ -12,8 +12,7 @@ namespace {
 // x at `sigma` goes to `next`: down along the ODE with x0 held, up by noise.
 Tensor solve(const Tensor& x, const Tensor& x0, double sigma, double next, const Tensor& noise) {
     const AncestralStep step = ancestral_step(sigma, next);
-    const double decay = step.down / sigma;
-    return x * decay - x0 * (decay - 1) + noise * step.up;
+    return with_x0_held(x, x0, sigma, step.down) + noise * step.up;
 }
 
 }  // namespace

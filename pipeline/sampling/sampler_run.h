@@ -46,6 +46,9 @@ struct AncestralStep {
 };
 AncestralStep ancestral_step(double sigma, double next);
 
+// x at `sigma` goes to `next` along the ODE with x0 held.
+Tensor with_x0_held(const Tensor& x, const Tensor& x0, double sigma, double next);
+
 // Whether DPM-Solver++'s last step is of first order, as the reference decides it.
 bool ends_first_order(const SamplerRun& run);
 
@@ -77,7 +80,7 @@ Tensor sample_heun(const SamplerRun& run, Tensor x);
 Timetable dpm2_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_dpm2(const SamplerRun& run, Tensor x);
 Timetable dpm2_a_timetable(const Schedule& schedule, int num_inference_steps);
-Tensor sample_dpm2_a(const SamplerRun& run, Tensor x);
+Tensor sample_dpm2_a(const SamplerRun& run, Tensor x);  // in sampler_dpm2.cpp
 Timetable dpmpp_2s_a_timetable(const Schedule& schedule, int num_inference_steps);
 Tensor sample_dpmpp_2s_a(const SamplerRun& run, Tensor x);
 Timetable dpmpp_2m_sde_timetable(const Schedule& schedule, int num_inference_steps);

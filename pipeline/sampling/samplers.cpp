@@ -15,6 +15,9 @@ namespace {
 // How a sampler holds a noised latent: alpha x0 + sigma noise, or x0 + sigma noise.
 enum class LatentScale { variance_preserving, variance_exploding };
 
+// Whether it draws noise on the way; by_eta: above 0 of the sampler's own eta.
+enum class StepNoise { none, always, by_eta };
+
 // All that the rest of the program knows about a sampler.
 struct SamplerRow {
     Sampler sampler;
@@ -23,27 +26,33 @@ struct SamplerRow {
     // Null: distilled_timetable.
     Timetable (*timetable)(const Schedule& schedule, int num_inference_steps);
     Tensor (*run)(const SamplerRun& run, Tensor latents);
+    int calls = 1;  // of the model in a step, but for the last one
+    StepNoise noise = StepNoise::none;
 };
 constexpr LatentScale preserving = LatentScale::variance_preserving;
 constexpr LatentScale exploding = LatentScale::variance_exploding;
 constexpr SamplerRow rows[] = {
-    {Sampler::ddim, "ddim", preserving, ddim_timetable, sample_ddim},
+    {Sampler::ddim, "ddim", preserving, ddim_timetable, sample_ddim, 1, StepNoise::by_eta},
     {Sampler::pndm, "pndm", preserving, pndm_timetable, sample_pndm},
     {Sampler::lms, "lms", exploding, lms_timetable, sample_lms},
     {Sampler::euler, "euler", exploding, euler_timetable, sample_euler},
     {Sampler::dpmpp_2m, "dpmpp_2m", preserving, dpmpp_2m_timetable, sample_dpmpp_2m},
-    {Sampler::lcm, "lcm", preserving, nullptr, sample_lcm},
-    {Sampler::tcd, "tcd", preserving, nullptr, sample_tcd},
-    {Sampler::euler_a, "euler_a", exploding, euler_a_timetable, sample_euler_a},
-    {Sampler::heun, "heun", exploding, heun_timetable, sample_heun},
-    {Sampler::dpm2, "dpm2", exploding, dpm2_timetable, sample_dpm2},
-    {Sampler::dpmpp_2m_sde, "dpmpp_2m_sde", preserving, dpmpp_2m_sde_timetable,
-     sample_dpmpp_2m_sde},
-    {Sampler::dpmpp_sde, "dpmpp_sde", exploding, dpmpp_sde_timetable, sample_dpmpp_sde},
-    {Sampler::dpmpp_3m_sde, "dpmpp_3m_sde", exploding, dpmpp_3m_sde_timetable, sample_dpmpp_3m_sde},
+    {Sampler::lcm, "lcm", preserving, nullptr, sample_lcm, 1, StepNoise::always},
+    {Sampler::tcd, "tcd", preserving, nullptr, sample_tcd, 1, StepNoise::by_eta},
+    {Sampler::euler_a, "euler_a", exploding, euler_a_timetable, sample_euler_a, 1,
+     StepNoise::always},
+    {Sampler::heun, "heun", exploding, heun_timetable, sample_heun, 2},
+    {Sampler::dpm2, "dpm2", exploding, dpm2_timetable, sample_dpm2, 2},
+    {Sampler::dpmpp_2m_sde, "dpmpp_2m_sde", preserving, dpmpp_2m_sde_timetable, sample_dpmpp_2m_sde,
+     1, StepNoise::always},
+    {Sampler::dpmpp_sde, "dpmpp_sde", exploding, dpmpp_sde_timetable, sample_dpmpp_sde, 2,
+     StepNoise::always},
+    {Sampler::dpmpp_3m_sde, "dpmpp_3m_sde", exploding, dpmpp_3m_sde_timetable, sample_dpmpp_3m_sde,
+     1, StepNoise::always},
     {Sampler::unipc, "unipc", preserving, unipc_timetable, sample_unipc},
-    {Sampler::dpm2_a, "dpm2_a", exploding, dpm2_a_timetable, sample_dpm2_a},
-    {Sampler::dpmpp_2s_a, "dpmpp_2s_a", exploding, dpmpp_2s_a_timetable, sample_dpmpp_2s_a},
+    {Sampler::dpm2_a, "dpm2_a", exploding, dpm2_a_timetable, sample_dpm2_a, 2, StepNoise::always},
+    {Sampler::dpmpp_2s_a, "dpmpp_2s_a", exploding, dpmpp_2s_a_timetable, sample_dpmpp_2s_a, 2,
+     StepNoise::always},
 };
 
 const SamplerRow& row_of(Sampler sampler) {
@@ -97,22 +106,9 @@ std::vector<Sampler> all_samplers() {
 }
 
 bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta) {
-    switch (sampler) {
-        case Sampler::lcm:
-        case Sampler::euler_a:
-        case Sampler::dpmpp_2m_sde:
-        case Sampler::dpmpp_sde:
-        case Sampler::dpmpp_3m_sde:
-        case Sampler::dpm2_a:
-        case Sampler::dpmpp_2s_a:
-            return true;
-        case Sampler::ddim:
-            return ddim_eta > 0;
-        case Sampler::tcd:
-            return tcd_eta > 0;
-        default:
-            return false;
-    }
+    const StepNoise noise = row_of(sampler).noise;
+    if (noise == StepNoise::by_eta) return (sampler == Sampler::tcd ? tcd_eta : ddim_eta) > 0;
+    return noise == StepNoise::always;
 }
 
 bool has_sigmas(Sampler sampler) {
@@ -126,16 +122,7 @@ bool fits(NoiseSchedule schedule, Sampler sampler) {
 }
 
 int calls_per_step(Sampler sampler) {
-    switch (sampler) {
-        case Sampler::heun:
-        case Sampler::dpm2:
-        case Sampler::dpm2_a:
-        case Sampler::dpmpp_2s_a:
-        case Sampler::dpmpp_sde:
-            return 2;
-        default:
-            return 1;
-    }
+    return row_of(sampler).calls;
 }
 
 Timetable make_timetable(Sampler sampler, const Schedule& schedule, int num_inference_steps,
@@ -290,6 +277,11 @@ AncestralStep ancestral_step(double sigma, double next) {
     const double up =
         std::min(next, std::sqrt(next * next * (sigma * sigma - next * next) / (sigma * sigma)));
     return {std::sqrt(std::max(next * next - up * up, 0.0)), up};
+}
+
+Tensor with_x0_held(const Tensor& x, const Tensor& x0, double sigma, double next) {
+    const double decay = next / sigma;
+    return x * decay - x0 * (decay - 1);
 }
 
 bool ends_first_order(const SamplerRun& run) {

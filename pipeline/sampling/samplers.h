@@ -56,8 +56,8 @@ bool draws_noise(Sampler sampler, double ddim_eta, double tcd_eta);
 bool has_sigmas(Sampler sampler);
 // Whether it can be laid out so: every sampler by a spacing of timesteps, those with sigmas by all.
 bool fits(NoiseSchedule schedule, Sampler sampler);
-// How often a step calls the model: 2 of heun, dpm2, dpm2_a, dpmpp_2s_a and dpmpp_sde, but for
-// their last step.
+// How often a step calls the model, but for the last one: 2 of the single-step solvers of second
+// order.
 int calls_per_step(Sampler sampler);
 
 // When a sampler calls the model, as the reference's set_timesteps builds it.
