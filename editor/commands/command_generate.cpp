@@ -208,9 +208,8 @@ void take_settings(const std::filesystem::path& picture, bool seed_given,
 }
 
 void set_grid(const GenerateArguments& arguments, GenerateRequest& request) {
-    const bool more = arguments.grid_guidance || !arguments.grid_texts.empty();
     require(arguments.grid || !arguments.grid_guidance, "--grid-guidance", "is only for --grid");
-    require(arguments.grid || !more, "--grid-text", "is only for --grid");
+    require(arguments.grid || arguments.grid_texts.empty(), "--grid-text", "is only for --grid");
     if (!arguments.grid) return;
     require(has_photo_extension(*arguments.grid), "--grid",
             "'" + checked_utf8(*arguments.grid) + "' does not end in .png, .jpg, .webp or .tif");

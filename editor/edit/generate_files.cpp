@@ -6,15 +6,14 @@
 #include "editor/edit/clock.h"
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/few_step_files.h"
+#include "editor/edit/generate_variants.h"
 #include "editor/edit/render.h"
 #include "editor/edit/settings_from.h"
-#include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/export_photo.h"
 #include "editor/transfer/masked_part.h"
 #include "pipeline/files/atomic_file.h"
-#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 #include "pipeline/model/prompt.h"
@@ -58,9 +57,11 @@ struct Scene {
     // In their place where the prompt is in A1111's grammar.
     std::vector<pipeline::StepCondition> cond_steps, uncond_steps;
     NoiseSource rng = NoiseSource::cpu;
-    bool guided = false;          // any of the pictures, by the text
-    std::optional<Tensor> image;  // (1, 3, H, W) in [-1, 1]
-    std::optional<Tensor> mask;   // (1, 1, H, W) in [0, 1], of it
+    bool guided = false;  // any of the pictures, by the text
+    // Of a photo over the working area: where its latents lie, and with a mask, (1, 1, H, W) in
+    // [0, 1], those of what stays of it.
+    std::optional<pipeline::LatentDistribution> photo, unmasked;
+    std::optional<Tensor> mask;
     double strength = 1;
     // Of a model that edits by instruction; it has no use of `strength`.
     std::optional<pipeline::Instruction> instruction;
@@ -90,9 +91,9 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
         input.generators.push_back(pipeline::make_generator(seed));
     // Networks made for inpainting that start from noise alone never see the picture itself.
     const bool unseen = scene.mask && pipeline::is_inpainting(scene.model) && scene.strength == 1;
-    if (scene.image && !(scene.instruction && !scene.mask))
-        input.init_latents = pipeline::encode_image(
-            scene.model, *scene.image, unseen ? std::vector<at::Generator>() : input.generators);
+    if (scene.photo && !(scene.instruction && !scene.mask))
+        input.init_latents = pipeline::draw_latents(
+            scene.model, *scene.photo, unseen ? std::vector<at::Generator>() : input.generators);
     std::vector<Tensor> drawn;
     for (std::size_t i = 0; i < input.generators.size() && !batch.noise; ++i) {
         drawn.push_back(
@@ -106,8 +107,8 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
         input.inpainting.emplace();
         input.inpainting->mask = pipeline::latent_mask(scene.model, *scene.mask);
         // Of every network, as diffusers: the noise of later steps is drawn after it.
-        input.inpainting->masked_latents = pipeline::encode_image(
-            scene.model, pipeline::without_masked(*scene.image, *scene.mask), input.generators);
+        input.inpainting->masked_latents =
+            pipeline::draw_latents(scene.model, *scene.unmasked, input.generators);
     }
     if (!scene.cond_steps.empty())
         input.denoiser = pipeline::scheduled_denoiser(
@@ -171,7 +172,7 @@ std::string parameters_of(const GenerateRequest& request, const Scene& scene,
                           const GenerateRender& recipe) {
     GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, {}, {}};
     if (scene.instruction) picture.image_guidance = scene.instruction->image_guidance;
-    if (scene.image && !scene.instruction) picture.strength = scene.strength;
+    if (scene.photo && !scene.instruction) picture.strength = scene.strength;
     return a1111_parameters(settings_of(request, scene.model, scene.sample, picture));
 }
 
@@ -262,14 +263,19 @@ Area take_photo(const GenerateRequest& request, const Photo& photo, bool shaped,
         scene.width = size.width;
         scene.height = size.height;
     }
-    scene.image = to_tensor(working_area(photo, area.crop, {scene.width, scene.height}));
-    if (request.mask) scene.mask = mask_tensor(*area.region.mask, scene.width, scene.height);
+    const Tensor image = to_tensor(working_area(photo, area.crop, {scene.width, scene.height}));
+    scene.photo = pipeline::picture_latents(model, image);
+    if (request.mask) {
+        scene.mask = mask_tensor(*area.region.mask, scene.width, scene.height);
+        scene.unmasked =
+            pipeline::picture_latents(model, pipeline::without_masked(image, *scene.mask));
+    }
     const bool instructed = pipeline::takes_instructions(model);
     const bool from_noise = request.mask || instructed;
     scene.strength = request.strength.value_or(from_noise ? 1 : usual_image_strength);
     if (!instructed) return area;
     scene.instruction.emplace();
-    scene.instruction->image_latents = pipeline::unscaled_latents(model, *scene.image);
+    scene.instruction->image_latents = scene.photo->mean;
     if (request.image_guidance) scene.instruction->image_guidance = *request.image_guidance;
     return area;
 }
@@ -281,26 +287,6 @@ struct PhotoSource {
     bool full = false;      // the photo itself is written, with the picture in it
     Pixels reconstruction;  // with `full`: what the model makes of the area by itself
 };
-
-// One of each text and each guidance, which are its only ones.
-std::vector<GenerateRequest> variants_of(const GenerateRequest& request) {
-    std::vector<GenerateRequest> variants;
-    std::vector<std::string> prompts = {request.prompt};
-    prompts.insert(prompts.end(), request.more_prompts.begin(), request.more_prompts.end());
-    for (const std::string& prompt : prompts) {
-        GenerateRequest& first = variants.emplace_back(request);
-        first.prompt = prompt;
-        first.more_prompts.clear();
-        if (request.guidances.empty()) continue;
-        const GenerateRequest of_text = first;
-        variants.pop_back();
-        for (const double guidance : request.guidances) {
-            variants.push_back(of_text);
-            variants.back().guidances = {guidance};
-        }
-    }
-    return variants;
-}
 
 struct MadePicture {
     fs::path path;
@@ -332,33 +318,6 @@ void write_picture(const GenerateRequest& request, const Scene& scene, const Pho
         write_image(made.path, made.pixels, notes);
 }
 
-// pixels: of each variant its pictures, one after the other.
-Grid grid_of(const GenerateRequest& request, const Scene& scene,
-             const std::vector<Pixels>& pixels) {
-    const std::vector<GenerateRequest> variants = variants_of(request);
-    const std::size_t columns = pixels.size() / variants.size();
-    Grid grid;
-    for (std::size_t i = 0; i < columns; ++i)
-        grid.columns.push_back(request.latents_in ? "picture " + std::to_string(i + 1)
-                                                  : "seed " + std::to_string(request.seeds[i]));
-    const bool texts = !request.more_prompts.empty(), guidances = request.guidances.size() > 1;
-    for (std::size_t i = 0; i < variants.size(); ++i) {
-        Grid::Row row;
-        if (texts) row.label = variants[i].prompt;
-        if (guidances)
-            row.label +=
-                (texts ? "\nguidance " : "guidance ") + number_text(variants[i].guidances[0]);
-        const auto first = pixels.begin() + static_cast<std::ptrdiff_t>(i * columns);
-        row.pixels.assign(first, first + static_cast<std::ptrdiff_t>(columns));
-        grid.rows.push_back(std::move(row));
-    }
-    if (!texts) grid.title = request.prompt;
-    grid.subtitle = std::string(pipeline::sampler_name(scene.sample.sampler)) + ", " +
-                    std::to_string(scene.sample.steps) + " steps";
-    if (!guidances) grid.subtitle += ", guidance " + number_text(scene.sample.guidance_scale);
-    return grid;
-}
-
 // Which of the options a model has a use of.
 void check_purpose(const GenerateRequest& request, const Model& model) {
     const std::string path = model.path.string();
@@ -386,7 +345,8 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     EditResult result;
     const Clock::time_point begin = Clock::now();
     prepare_destination({request.out, true});
-    const std::size_t pictures = request.seeds.size() * variants_of(request).size();
+    const std::vector<GenerateRequest> variants = variants_of(request);
+    const std::size_t pictures = request.seeds.size() * variants.size();
     for (std::size_t i = 0; i < pictures; ++i) check_can_write(numbered(request.out, i, pictures));
     if (request.grid) {
         prepare_destination({*request.grid, true});
@@ -430,9 +390,8 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         source.full = request.full && (scene.mask || scene.instruction);
         if (source.full)
             source.reconstruction = to_pixels(
-                pipeline::decode_latents(model, pipeline::encode_image(model, *scene.image)));
+                pipeline::decode_latents(model, pipeline::draw_latents(model, *scene.photo)));
     }
-    const std::vector<GenerateRequest> variants = variants_of(request);
     const std::size_t images =
         noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     result.seconds.load = seconds_since(begin);
@@ -470,7 +429,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         }
     }
     if (request.grid) {
-        write_image(*request.grid, draw_grid(grid_of(request, scene, of_grid)),
+        write_image(*request.grid, draw_grid(grid_of(request, variants, scene.sample, of_grid)),
                     {.source = PictureSource::made_by_model});
         result.sheet = *request.grid;
     }

@@ -8,6 +8,7 @@
 
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/model_files.h"
+#include "pipeline/model/purpose.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -105,9 +106,10 @@ std::string describe(const ModelFiles& files) {
                            std::to_string(vae.latent_channels) + " latent channels, 1/" +
                            std::to_string(vae.downscale()));
     describe_component(text, "unet", files.unet, "widths " + widths(unet.block_out_channels));
-    if (unet.in_channels == 2 * vae.latent_channels + 1)
+    const Purpose purpose = purpose_of(unet, vae);
+    if (purpose == Purpose::inpainting)
         line(text, "made for", "inpainting: keepsake generate --image --mask");
-    if (unet.in_channels == 2 * vae.latent_channels)
+    if (purpose == Purpose::instructions)
         line(text, "made for", "edits by instruction: keepsake generate --image");
     line(text, "schedule", schedule.str());
     line(text, "predicts",

@@ -9,6 +9,7 @@
 
 #include "pipeline/compute/kept_buffers.h"
 #include "pipeline/compute/kernels.h"
+#include "pipeline/model/purpose.h"
 #include "pipeline/sampling/ddim_invert.h"
 
 namespace keepsake::pipeline {
@@ -44,15 +45,26 @@ void check_finite(const Tensor& values, std::string_view what) {
                 "learned has gone astray (a smaller learning rate helps then)");
 }
 
-Tensor encode_image(const Model& model, const Tensor& image,
+LatentDistribution picture_latents(const Model& model, const Tensor& image) {
+    const at::NoGradGuard no_grad;
+    LatentDistribution latents = model.vae.encode(image.to(model.device, model.dtype));
+    check_finite(latents.mean, "the photo's latents");
+    return latents;
+}
+
+Tensor draw_latents(const Model& model, const LatentDistribution& latents,
                     const std::vector<at::Generator>& generators) {
     const at::NoGradGuard no_grad;
-    const LatentDistribution latents = model.vae.encode(image.to(model.device, model.dtype));
     std::vector<Tensor> draws;
     for (const at::Generator& generator : generators) draws.push_back(latents.sample(generator));
     const Tensor z = draws.empty() ? latents.mean : at::cat(draws);
     check_finite(z, "the photo's latents");
     return z.to(at::kFloat) * model.vae.config().scaling_factor;
+}
+
+Tensor encode_image(const Model& model, const Tensor& image,
+                    const std::vector<at::Generator>& generators) {
+    return draw_latents(model, picture_latents(model, image), generators);
 }
 
 namespace {
@@ -117,14 +129,7 @@ Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double gu
 }
 
 bool takes_instructions(const Model& model) {
-    return model.unet.config().in_channels == 2 * model.vae.config().latent_channels;
-}
-
-Tensor unscaled_latents(const Model& model, const Tensor& image) {
-    const at::NoGradGuard no_grad;
-    const Tensor mode = model.vae.encode(image.to(model.device, model.dtype)).mean;
-    check_finite(mode, "the photo's latents");
-    return mode;
+    return purpose_of(model.unet.config(), model.vae.config()) == Purpose::instructions;
 }
 
 Denoiser instructed_denoiser(const UNet& unet, Tensor cond, Tensor uncond,
@@ -189,7 +194,7 @@ std::size_t pictures_at_once(const Model& model, const SampleOptions& options, s
 }
 
 bool is_inpainting(const Model& model) {
-    return model.unet.config().in_channels == 2 * model.vae.config().latent_channels + 1;
+    return purpose_of(model.unet.config(), model.vae.config()) == Purpose::inpainting;
 }
 
 Tensor latent_mask(const Model& model, const Tensor& mask) {

@@ -42,8 +42,14 @@ Tensor randn(at::IntArrayRef shape, at::Generator generator);
 // cut.
 Tensor encode_text(const Model& model, std::string_view text, Tokenized* tokenized = nullptr);
 
-// image: (B, 3, H, W) float32 in [-1, 1] -> scaled latents (B, C, H/8, W/8), the distribution's
-// mean; with generators a draw from it by each, one after the other: (B * generators, C, H/8, W/8).
+// image: (B, 3, H, W) float32 in [-1, 1] -> where its latents lie, unscaled. Throws Error where
+// they are not finite.
+LatentDistribution picture_latents(const Model& model, const Tensor& image);
+// Scaled latents (B, C, H/8, W/8) of it: its mean; with generators a draw from it by each, one
+// after the other: (B * generators, C, H/8, W/8).
+Tensor draw_latents(const Model& model, const LatentDistribution& latents,
+                    const std::vector<at::Generator>& generators = {});
+// Both in one.
 Tensor encode_image(const Model& model, const Tensor& image,
                     const std::vector<at::Generator>& generators = {});
 
@@ -66,7 +72,8 @@ Denoiser guided_denoiser(const UNet& unet, Tensor cond, Tensor uncond, double gu
 // What a network that edits by instruction is given beside the latents (InstructPix2Pix: Brooks,
 // Holynski, Efros, arXiv 2211.09800).
 struct Instruction {
-    Tensor image_latents;  // unscaled_latents of the picture, (1 or B, C, h, w)
+    Tensor image_latents;  // (1 or B, C, h, w), working dtype: picture_latents' mean, not
+                           // multiplied by the scaling factor
     // How closely the picture is kept, at least 1; diffusers'
     // StableDiffusionInstructPix2PixPipeline. Without guidance by the text (at most 1) it is not
     // used, as there.
@@ -76,10 +83,6 @@ struct Instruction {
 // Whether a model's network takes a picture's latents beside those that it draws and edits that
 // picture by an instruction (twice the latents' channels).
 bool takes_instructions(const Model& model);
-
-// (B, 3, H, W) float32 in [-1, 1] -> the mode of its distribution, not multiplied by the scaling
-// factor: (B, C, h, w), working dtype.
-Tensor unscaled_latents(const Model& model, const Tensor& image);
 
 // Guidance by picture and text (Brooks et al., eq. 3) around `unet`, three passes in one batch:
 // with both, with the picture, with neither. One pass with both where guidance_scale is at most 1.

@@ -10,6 +10,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
 #include "pipeline/model/model_files.h"
+#include "pipeline/model/purpose.h"
 #include "pipeline/text/added_words.h"
 
 namespace keepsake::pipeline {
@@ -71,11 +72,9 @@ void check_fit(const ModelFiles& files) {
     const auto refuse = [&](const std::string& why) { throw Error(files.path.string(), why); };
     const auto& unet = files.unet_config;
     const std::int64_t latents = files.vae_config.latent_channels;
-    const bool inpaints = unet.in_channels == 2 * latents + 1;
-    const bool instructed = unet.in_channels == 2 * latents;
-    if (unet.in_channels != latents && !inpaints && !instructed)
+    if (purpose_of(unet, files.vae_config) == Purpose::unknown)
         refuse("the U-Net takes " + std::to_string(unet.in_channels) +
-               " channels and the VAE has " + std::to_string(files.vae_config.latent_channels) +
+               " channels and the VAE has " + std::to_string(latents) +
                "; models for depth or upscaling are not supported");
     if (unet.cross_attention_dim != files.text_encoder_config.hidden_size)
         refuse("the U-Net takes text of width " + std::to_string(unet.cross_attention_dim) +

@@ -21,17 +21,8 @@ const TensorMap& goldens() {
 // channels of the golden script.
 Model load(bool for_inpainting) {
     const testing::TemporaryFolder folder;
-    TensorMap tensors = read_safetensors(KEEPSAKE_GOLDENS "/ldm_sd1.safetensors");
-    Tensor& embedding =
-        tensors.at("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight");
-    const Tensor whole = at::zeros({49408, embedding.size(1)}, embedding.options());
-    whole.narrow(0, 0, embedding.size(0)).copy_(embedding);
-    embedding = whole;
-    if (for_inpainting) {
-        Tensor& conv_in = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
-        const Tensor more = randn({32, 5, 3, 3}, make_generator(5)) * 0.1;
-        conv_in = at::cat({conv_in, more.to(conv_in.scalar_type())}, 1);
-    }
+    TensorMap tensors = testing::golden_checkpoint("ldm_sd1");
+    if (for_inpainting) testing::widen_checkpoint(tensors, 5, make_generator(5));
     write_safetensors(folder.path / "model.safetensors", tensors);
     return load_model(folder.path / "model.safetensors",
                       {.default_tokenizer = testing::bundled_model() / "tokenizer"});

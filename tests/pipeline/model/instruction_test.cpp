@@ -6,6 +6,7 @@
 #include "pipeline/model/describe_model.h"
 #include "pipeline/model/generate.h"
 #include "tests/pipeline/model/model_on_disk.h"
+#include "tests/pipeline/sampling/toy_denoiser.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -17,17 +18,9 @@ const TensorMap& goldens() {
     return tensors;
 }
 
-// The golden checkpoint with CLIP's whole vocabulary and the golden script's four more channels.
 void write_checkpoint(const std::filesystem::path& path) {
-    TensorMap tensors = read_safetensors(KEEPSAKE_GOLDENS "/ldm_sd1.safetensors");
-    Tensor& embedding =
-        tensors.at("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight");
-    const Tensor whole = at::zeros({49408, embedding.size(1)}, embedding.options());
-    whole.narrow(0, 0, embedding.size(0)).copy_(embedding);
-    embedding = whole;
-    Tensor& conv_in = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
-    const Tensor more = randn({32, 4, 3, 3}, make_generator(6)) * 0.1;
-    conv_in = at::cat({conv_in, more.to(conv_in.scalar_type())}, 1);
+    TensorMap tensors = testing::golden_checkpoint("ldm_sd1");
+    testing::widen_checkpoint(tensors, 4, make_generator(6));
     write_safetensors(path, tensors);
 }
 
@@ -52,14 +45,10 @@ GenerateInput input_of(const Case& c) {
     input.generators = {make_generator(11)};
     input.noise = initial_noise(model(), 16, 16, input.generators[0]);
     input.instruction =
-        Instruction{unscaled_latents(model(), goldens().at("image")), c.image_guidance};
+        Instruction{picture_latents(model(), goldens().at("image")).mean, c.image_guidance};
     input.cond = model().text_encoder(goldens().at("ids"));
     input.uncond = model().text_encoder(goldens().at("negative_ids"));
     return input;
-}
-
-double relative_error(const Tensor& found, const Tensor& expected) {
-    return (found - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
 
 // Every step of the sampler around the denoiser, and the whole way to the picture.
@@ -107,7 +96,7 @@ TEST(Instruction, PicturesInABatchAreThemselves) {
     const at::NoGradGuard no_grad;
     const Case c{"ddim", 7.5, 1.5, ""};
     GenerateInput one = input_of(c), two = input_of(c);
-    const Tensor other = unscaled_latents(model(), goldens().at("image").flip({-1}));
+    const Tensor other = picture_latents(model(), goldens().at("image").flip({-1})).mean;
     two.noise = at::cat({two.noise, randn({1, 4, 8, 8}, make_generator(12))});
     two.instruction->image_latents = at::cat({two.instruction->image_latents, other});
     Monitor monitor;

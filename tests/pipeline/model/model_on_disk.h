@@ -57,6 +57,29 @@ inline void widen_conv_in(const ModelFolder& model, std::int64_t more) {
     model.replace(file, tensors);
 }
 
+// The golden script's checkpoint ("ldm_sd1", "ldm_sd2") with CLIP's whole vocabulary: the goldens
+// have 120 tokens to be small.
+inline pipeline::TensorMap golden_checkpoint(const std::string& name) {
+    auto tensors =
+        pipeline::read_safetensors(std::string(KEEPSAKE_GOLDENS "/") + name + ".safetensors");
+    auto& embedding =
+        tensors.at(name == "ldm_sd2" ? "cond_stage_model.model.token_embedding.weight"
+                                     : "cond_stage_model.transformer.text_model.embeddings."
+                                       "token_embedding.weight");
+    const at::Tensor whole = at::zeros({49408, embedding.size(1)}, embedding.options());
+    whole.narrow(0, 0, embedding.size(0)).copy_(embedding);
+    embedding = whole;
+    return tensors;
+}
+
+// Gives its U-Net so many more input channels, which the golden scripts draw from a seed.
+inline void widen_checkpoint(pipeline::TensorMap& tensors, std::int64_t more,
+                             at::Generator generator) {
+    at::Tensor& conv_in = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
+    const at::Tensor added = at::randn({32, more, 3, 3}, std::move(generator)) * 0.1;
+    conv_in = at::cat({conv_in, added.to(conv_in.scalar_type())}, 1);
+}
+
 // Writes a diffusers folder of float16 weights from a layout. value(shape, name) gives each tensor.
 template <typename Value>
 void write_model_folder(const std::filesystem::path& folder, const std::string& layout,

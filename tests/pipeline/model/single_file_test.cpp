@@ -11,25 +11,12 @@ namespace keepsake::pipeline {
 namespace {
 
 using testing::bundled_model;
+using testing::golden_checkpoint;
 using testing::TemporaryFolder;
 using testing::thrown_message;
 
-const std::string clip_embedding =
-    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
-const std::string open_clip_embedding = "cond_stage_model.model.token_embedding.weight";
-
 void expect_contains(const std::string& text, const std::string& part) {
     EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in: " << text;
-}
-
-// A golden checkpoint with CLIP's whole vocabulary: the goldens have 120 tokens to be small.
-TensorMap golden(const std::string& name) {
-    auto tensors = read_safetensors(std::string(KEEPSAKE_GOLDENS "/") + name + ".safetensors");
-    auto& embedding = tensors.at(name == "ldm_sd2" ? open_clip_embedding : clip_embedding);
-    const Tensor whole = at::zeros({49408, embedding.size(1)}, embedding.options());
-    whole.narrow(0, 0, embedding.size(0)).copy_(embedding);
-    embedding = whole;
-    return tensors;
 }
 
 // A checkpoint file of its own in a fresh folder.
@@ -54,7 +41,7 @@ void expect_close(const Tensor& found, const Tensor& expected, const std::string
 class SingleFileGolden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(SingleFileGolden, ComputesWhatTheReferenceDoes) {
-    const CheckpointFile checkpoint(golden(GetParam()));
+    const CheckpointFile checkpoint(golden_checkpoint(GetParam()));
     const auto model = checkpoint.load();
     const auto expected =
         read_safetensors(std::string(KEEPSAKE_GOLDENS "/") + GetParam() + "_outputs.safetensors");
@@ -70,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, SingleFileGolden, ::testing::Values("ldm_s
                          [](const auto& info) { return info.param; });
 
 TEST(SingleFile, StableDiffusion1) {
-    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const CheckpointFile checkpoint(golden_checkpoint("ldm_sd1"));
     const auto model = checkpoint.load();
     EXPECT_EQ(model.schedule.config.prediction_type, PredictionType::epsilon);
     EXPECT_EQ(model.schedule.config.beta_end, 0.012);
@@ -86,7 +73,7 @@ TEST(SingleFile, StableDiffusion1) {
 }
 
 TEST(SingleFile, StableDiffusion2) {
-    const CheckpointFile checkpoint(golden("ldm_sd2"));
+    const CheckpointFile checkpoint(golden_checkpoint("ldm_sd2"));
     const auto model = checkpoint.load();
     EXPECT_EQ(model.schedule.config.prediction_type, PredictionType::v_prediction);
     EXPECT_EQ(model.native_size(), 768);
@@ -101,7 +88,7 @@ TEST(SingleFile, StableDiffusion2) {
 
 // What a file says of its prediction: its last training step, a file beside it, the caller.
 TEST(SingleFile, PredictionTypeOfStableDiffusion2) {
-    auto tensors = golden("ldm_sd2");
+    auto tensors = golden_checkpoint("ldm_sd2");
     tensors["global_step"] = at::scalar_tensor(110000, at::kLong);
     CheckpointFile v_model(tensors);
     EXPECT_EQ(v_model.load().schedule.config.prediction_type, PredictionType::v_prediction);
@@ -116,7 +103,7 @@ TEST(SingleFile, PredictionTypeOfStableDiffusion2) {
 }
 
 TEST(SingleFile, ScheduleBesideTheFile) {
-    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const CheckpointFile checkpoint(golden_checkpoint("ldm_sd1"));
     const auto beside = checkpoint.path / "model.json";
     testing::write_bytes(beside, R"({"prediction_type": "v_prediction"})");
     auto config = checkpoint.load().schedule.config;
@@ -139,7 +126,7 @@ TEST(SingleFile, ScheduleBesideTheFile) {
 }
 
 TEST(SingleFile, WhereTheTokenizerComesFrom) {
-    CheckpointFile checkpoint(golden("ldm_sd2"));
+    CheckpointFile checkpoint(golden_checkpoint("ldm_sd2"));
     EXPECT_EQ(checkpoint.load().tokenizer.pad_id(), 0);
     // A folder beside the file, and one that is given, say themselves how to pad.
     create_directory_symlink(absolute(bundled_model() / "tokenizer"),
@@ -155,7 +142,7 @@ TEST(SingleFile, WhereTheTokenizerComesFrom) {
 }
 
 TEST(SingleFile, TensorsThatDoNotFitAreNamed) {
-    auto tensors = golden("ldm_sd1");
+    auto tensors = golden_checkpoint("ldm_sd1");
     tensors.erase("model.diffusion_model.out.2.bias");
     tensors["model.diffusion_model.label_emb.weight"] = at::zeros({3});
     tensors["model.diffusion_model.time_embed.0.bias"] = at::zeros({3});
@@ -168,7 +155,7 @@ TEST(SingleFile, TensorsThatDoNotFitAreNamed) {
 }
 
 TEST(SingleFile, TensorsOfNoComponentAreToldAndLeftAlone) {
-    auto tensors = golden("ldm_sd1");
+    auto tensors = golden_checkpoint("ldm_sd1");
     EXPECT_EQ(CheckpointFile(tensors).load().left_alone, "");
     const auto fingerprint = CheckpointFile(tensors).load().fingerprint;
     tensors["control_model.x"] = at::zeros({1});
@@ -189,14 +176,14 @@ TensorMap with_tensor(TensorMap tensors, const std::string& name) {
 }
 
 TEST(SingleFile, TensorsThatSayThePrediction) {
-    const CheckpointFile v(with_tensor(golden("ldm_sd1"), "v_pred"));
+    const CheckpointFile v(with_tensor(golden_checkpoint("ldm_sd1"), "v_pred"));
     auto config = v.load().schedule.config;
     EXPECT_EQ(config.prediction_type, PredictionType::v_prediction);
     EXPECT_FALSE(config.rescale_betas_zero_snr);
     EXPECT_EQ(v.load().left_alone, "");
     expect_contains(describe_model(v.file), "v_prediction (its tensor v_pred)");
 
-    CheckpointFile zero(with_tensor(with_tensor(golden("ldm_sd1"), "v_pred"), "ztsnr"));
+    CheckpointFile zero(with_tensor(with_tensor(golden_checkpoint("ldm_sd1"), "v_pred"), "ztsnr"));
     config = zero.load().schedule.config;
     EXPECT_TRUE(config.rescale_betas_zero_snr);
     EXPECT_EQ(config.timestep_spacing, TimestepSpacing::trailing);
@@ -210,7 +197,7 @@ TEST(SingleFile, TensorsThatSayThePrediction) {
 TEST(SingleFile, MetadataThatSaysThePrediction) {
     const auto predicts = [](const std::string& name) {
         const CheckpointFile checkpoint({});
-        write_safetensors(checkpoint.file, golden("ldm_sd1"),
+        write_safetensors(checkpoint.file, golden_checkpoint("ldm_sd1"),
                           {{"modelspec.prediction_type", name}});
         return checkpoint.load().schedule.config.prediction_type;
     };
@@ -220,13 +207,13 @@ TEST(SingleFile, MetadataThatSaysThePrediction) {
     EXPECT_EQ(predicts("something else"), PredictionType::epsilon);
     // The tensor is looked for by every program, so it is the one that is right.
     const CheckpointFile both({});
-    write_safetensors(both.file, with_tensor(golden("ldm_sd1"), "v_pred"),
+    write_safetensors(both.file, with_tensor(golden_checkpoint("ldm_sd1"), "v_pred"),
                       {{"modelspec.prediction_type", "epsilon"}});
     EXPECT_EQ(both.load().schedule.config.prediction_type, PredictionType::v_prediction);
 }
 
 TEST(SingleFile, YamlBesideTheFile) {
-    const CheckpointFile checkpoint(golden("ldm_sd1"));
+    const CheckpointFile checkpoint(golden_checkpoint("ldm_sd1"));
     const auto beside = checkpoint.path / "model.yaml";
     const auto predicts = [&](const std::string& yaml) {
         testing::write_bytes(beside, yaml);
@@ -244,7 +231,7 @@ TEST(SingleFile, YamlBesideTheFile) {
     EXPECT_EQ(checkpoint.why_not(), beside.string() + ": parameterization is none of eps, v, x0");
 
     // The original configuration of SD 2.x base says nothing, and that means "eps".
-    const CheckpointFile base(golden("ldm_sd2"));
+    const CheckpointFile base(golden_checkpoint("ldm_sd2"));
     testing::write_bytes(base.path / "model.yaml", begin);
     EXPECT_EQ(base.load().schedule.config.prediction_type, PredictionType::epsilon);
     testing::write_bytes(base.path / "model.yaml", "notes: of another program");
@@ -260,14 +247,14 @@ TEST(SingleFile, InfoRefusesWhatDoesNotLoad) {
             thrown_message<Error>([&] { describe_model(checkpoint.file, checkpoint.options); }),
             why);
     };
-    auto tensors = golden("ldm_sd1");
+    auto tensors = golden_checkpoint("ldm_sd1");
     tensors["model.diffusion_model.label_emb.weight"] = at::zeros({3});
     tensors["model.diffusion_model.time_embed.0.bias"] = at::zeros({3});
     same_end(tensors);
-    tensors = golden("ldm_sd1");
+    tensors = golden_checkpoint("ldm_sd1");
     tensors.erase("first_stage_model.decoder.conv_out.bias");
     same_end(tensors);
-    tensors = golden("ldm_sd1");
+    tensors = golden_checkpoint("ldm_sd1");
     auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
     first = at::zeros({first.size(0), 7, 3, 3});
     same_end(tensors);
@@ -277,7 +264,7 @@ TEST(SingleFile, InfoRefusesWhatDoesNotLoad) {
 
 TEST(SingleFile, MissingComponentsAreNamed) {
     const auto without = [](const std::string& prefix) {
-        auto tensors = golden("ldm_sd1");
+        auto tensors = golden_checkpoint("ldm_sd1");
         std::erase_if(tensors, [&](const auto& item) { return item.first.starts_with(prefix); });
         return CheckpointFile(tensors).why_not();
     };
@@ -305,7 +292,7 @@ TEST(SingleFile, OtherFilesAreToldApart) {
 
 // The latents, the mask and the masked picture's latents; any other number is told.
 TEST(SingleFile, InpaintingModelsOpen) {
-    auto tensors = golden("ldm_sd1");
+    auto tensors = golden_checkpoint("ldm_sd1");
     auto& first = tensors.at("model.diffusion_model.input_blocks.0.0.weight");
     first = at::zeros({first.size(0), 9, 3, 3});
     const Model model = CheckpointFile(tensors).load();
