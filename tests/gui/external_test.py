@@ -112,17 +112,20 @@ class Trials:
         for gone in "Open\u2026", "Home", "Export\u2026":
             expect(gone not in widgets, f"'{gone}' leads away from the photo")
         window.key("ctrl+o")
+        self.apply(window)
+        expect("open path" not in window.state()["widgets"], "the dialog to open others came up")
+        return window
+
+    def apply(self, window):
+        """Has the edit made, in few steps."""
         window.click("text")
         window.type(TEXT)
         window.key("Tab", "ctrl+d")
         for field, value in ("Drawing steps", 2), ("Word steps", 2), ("Photo steps", 2):
             window.scroll_to(field, 660)
             window.fill(field, str(value))
-        window.key("ctrl+d")
-        expect("open path" not in window.state()["widgets"], "the dialog to open others came up")
-        window.key("ctrl+Return")
+        window.key("ctrl+d", "ctrl+Return")
         window.wait("the edit", lambda state: state["shown"] and state["activity"] == "idle")
-        return window
 
     def ended(self):
         status = self.window.process.wait(timeout=drive.PATIENCE)
@@ -186,14 +189,7 @@ class Trials:
         finally:
             self.program = own
         expect("Save and close" in window.state()["widgets"], "it was not opened for another program")
-        window.click("text")
-        window.type(TEXT)
-        window.key("Tab", "ctrl+d")
-        for field, value in ("Drawing steps", 2), ("Word steps", 2), ("Photo steps", 2):
-            window.scroll_to(field, 660)
-            window.fill(field, str(value))
-        window.key("ctrl+d", "ctrl+Return")
-        window.wait("the edit", lambda state: state["shown"] and state["activity"] == "idle")
+        self.apply(window)
         # Changed by somebody else meanwhile: left alone.
         theirs = path.read_bytes() + b"theirs"
         own_bytes = path.read_bytes()
