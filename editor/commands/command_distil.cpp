@@ -208,7 +208,7 @@ DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) 
     request.check_only = arguments.check;
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;
     request.model = model_path(arguments.run);
-    request.compute = start_run(arguments.run);
+    request.compute = start_learning(arguments.run);
     return request;
 }
 

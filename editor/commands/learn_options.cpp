@@ -179,7 +179,7 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
     request.restart = arguments.restart;
     request.check_only = arguments.check;
     if (arguments.sample_prompts) request.sample_prompts = *arguments.sample_prompts;
-    request.compute = start_run(arguments.run);
+    request.compute = start_learning(arguments.run);
     return request;
 }
 

@@ -18,6 +18,12 @@ RunPlaces run_places(const std::vector<std::string>& pictures,
     return places;
 }
 
+Compute start_learning(const RunArguments& arguments) {
+    require(arguments.precision != "bfloat16", "--precision",
+            "bfloat16 is for drawing alone; what learns is computed in float32");
+    return start_run(arguments);
+}
+
 std::int64_t checked_every(std::int64_t every) {
     require(every >= 0, "--every", "is negative");
     return every;

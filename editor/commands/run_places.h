@@ -22,6 +22,9 @@ RunPlaces run_places(const std::vector<std::string>& pictures,
                      const std::optional<std::string>& name, const std::string& usual,
                      const std::optional<std::string>& out);
 
+// start_run() of what learns, which is computed in float32: refuses --precision bfloat16.
+Compute start_learning(const RunArguments& arguments);
+
 // Throws UsageError naming --every.
 std::int64_t checked_every(std::int64_t every);
 

@@ -229,6 +229,7 @@ TEST_F(DistilCommand, WrongUsageAndBadInputAreOneLine) {
     expect_refused({"distil", "steps", "a", "--drawn", "3"}, 2, "--drawn: is only for --prompts");
     expect_refused(steps({"--steps", "0"}), 2, "--steps: 0 is not between 1 and 500");
     expect_refused(steps({"--tune", "0"}), 2, "--tune: 0 is not between 1 and");
+    expect_refused(steps({"--precision", "bfloat16"}), 2, "--precision: bfloat16 is for drawing");
     expect_refused(steps({"--guidance", "x"}), 2, "--guidance: 'x' is neither G nor LOW:HIGH");
     expect_refused(steps({"--guidance", "6:2"}), 2, "--guidance: '6:2' goes down");
     expect_refused(steps({"--save-precision", "int8"}), 2, "--save-precision: 'int8' is none of");

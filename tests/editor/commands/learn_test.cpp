@@ -149,6 +149,7 @@ TEST_F(Learn, WrongUsageAndBadInputAreOneLine) {
     expect_refused(subject({"--targets", "x"}), 2, "--targets: 'x' is none of all, attention");
     expect_refused(subject({"--class-pictures", "3"}), 2, "--class-pictures: is only for --class");
     expect_refused(subject({"--prior", "x", "--class", "flower"}), 2, "--prior: 'x' is none of");
+    expect_refused(subject({"--precision", "bfloat16"}), 2, "--precision: bfloat16 is for drawing");
     expect_refused(subject({"--size", "72"}), 1, "--size: 72 is no multiple of 32");
     std::string long_token;
     for (int i = 0; i < 80; ++i) long_token += "rose ";
