@@ -78,6 +78,10 @@ std::string activity_text(const editor::Document& document) {
             return "Learning the photo\u2026";
         case editor::Activity::rendering:
             return "Rendering\u2026";
+        case editor::Activity::teaching:
+            return "Learning \u201c" + document.teach.run.draft.token +
+                   "\u201d: " + std::to_string(document.teach.run.progress.done) + " of " +
+                   std::to_string(document.teach.run.steps) + " steps";
         case editor::Activity::idle:
             break;
     }

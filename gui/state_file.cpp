@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array activities = {"idle", "loading", "tuning", "rendering"};
+constexpr std::array activities = {"idle", "loading", "tuning", "rendering", "teaching"};
 constexpr std::array tuned_names = {"nothing", "partly", "fully"};
 constexpr std::array views = {"crop",         "mask",       "edit",      "wipe",
                               "side_by_side", "difference", "variations"};

@@ -29,8 +29,6 @@ namespace fs = std::filesystem;
 using optimize::LearnedPictures;
 using optimize::LearnPicture;
 
-const std::string photo_of = "a photo of ";
-
 pipeline::Model load(const LearnRequest& request) {
     pipeline::Model model = load_learning_model(request.model, request.compute);
     if (request.kind == LearnKind::unet)
@@ -50,10 +48,10 @@ LearnPlan plan_of(const LearnRequest& request, const pipeline::Model& model,
                    {},
                    learn_size(model, request.size.value_or(static_cast<int>(model.native_size())),
                               request.buckets, request.mirror),
-                   subject ? photo_of + request.token
+                   subject ? learned_prompt(request.token)
                    : word  ? word->texts.front()
                            : "",
-                   subject && !class_words.empty() ? photo_of + class_words : "",
+                   subject && !class_words.empty() ? learned_prompt(class_words) : "",
                    std::move(word)};
     if (plan.word) keep_captions_with(*plan.word, model.tokenizer, plan.set);
     tell(plan.set.remarks, controls.warn);
@@ -114,6 +112,7 @@ class Run {
     RunState state() const;
     void save();
     void save_if_due();
+    void draw(Monitor& monitor);
     void after_evaluation(Monitor& monitor);
     void measure_words();
     LearnedFacts facts() const;
@@ -245,14 +244,19 @@ void Run::measure_words() {
 }
 
 // Of all weights no file on the way: each would be a model.
+void Run::draw(Monitor& monitor) {
+    draw_samples(folder_.folder, prompts_, plan_.model, learned_, monitor);
+    sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
+    if (controls_.after_samples) controls_.after_samples();
+}
+
 void Run::after_evaluation(Monitor& monitor) {
     if (!request_.options.all_weights)
         write_learned(own_folder(folder_.folder, "checkpoints"), name_of_step(learned_.steps),
                       facts(), learned_);
     measure_words();
     measured_ = learned_.steps;
-    draw_samples(folder_.folder, prompts_, plan_.model, learned_, monitor);
-    sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
+    draw(monitor);
 }
 
 LearnResult Run::result() {
@@ -300,17 +304,17 @@ LearnResult Run::go(Monitor& monitor) {
     const Clock::time_point begin = Clock::now();
     // Drawing on the way reports nothing of its own, and stops with the rest.
     Monitor silent([](const Progress&) {}, monitor.stop());
-    if (request_.every > 0 && learned_.steps == 0) {
-        draw_samples(folder_.folder, prompts_, plan_.model, learned_, silent);
-        sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
-    }
+    if (request_.every > 0 && learned_.steps == 0) draw(silent);
     optimize::LearnControls controls;
     controls.monitor = &monitor;
     controls.checkpointing = request_.checkpointing;
     controls.warn = controls_.warn;
     controls.evaluate_every = request_.every;
     controls.after_evaluation = [&] { after_evaluation(silent); };
-    controls.after_step = [this] { save_if_due(); };
+    controls.after_step = [this] {
+        if (controls_.after_step) controls_.after_step(learned_);
+        save_if_due();
+    };
     try {
         optimize::learn_pictures(task, request_.options, learned_, controls);
     } catch (const Cancelled&) {
@@ -372,9 +376,13 @@ optimize::PictureOptions learn_options(LearnKind kind, const std::optional<fs::p
 }
 
 LearnResult learn(const LearnRequest& request, const LearnControls& controls) {
+    return learn(request, controls, load(request));
+}
+
+LearnResult learn(const LearnRequest& request, const LearnControls& controls,
+                  pipeline::Model model) {
     Monitor none;
     Monitor& monitor = controls.monitor ? *controls.monitor : none;
-    pipeline::Model model = load(request);
     std::optional<WordPlan> word;
     if (request.kind == LearnKind::word) word = plan_word(request.word, model);
     const LearnPlan plan = plan_of(request, model, std::move(word), controls, monitor);

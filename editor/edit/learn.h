@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "editor/edit/device.h"
+#include "editor/edit/learn_kind.h"
 #include "editor/edit/train_unet.h"
 #include "optimize/learn/pictures.h"
 #include "pipeline/error.h"
+#include "pipeline/model/model.h"
 
 namespace keepsake::editor {
-
-enum class LearnKind { word, subject, captions, unet };
 
 // A new word: textual inversion (optimize/learn/word.h).
 struct WordRequest {
@@ -44,7 +44,8 @@ struct LearnRequest {
     LearnKind kind = LearnKind::subject;
     std::vector<std::filesystem::path> pictures;  // editor/session/picture_set.h
     WordRequest word;
-    // subject: the words that will call it, "sks flower".
+    // subject: the words that will call it, "sks flower"; captions: of those in the captions the
+    // one that a person calls the look by, a note alone; may be empty.
     std::string token;
     PriorRequest prior;
     UNetRequest unet;           // of that kind alone, whose options say all_weights
@@ -84,11 +85,23 @@ struct LearnResult {
 struct LearnControls {
     Monitor* monitor = nullptr;                         // "pictures", "encode", "render", "learn"
     std::function<void(const std::string& text)> warn;  // one line for the user
+    // For whoever watches: after each step, and when pictures were drawn in samples/.
+    std::function<void(const optimize::LearnedPictures& learned)> after_step;
+    std::function<void()> after_samples;
 };
 
 // Learns, or goes on with the run in the folder. Throws Error naming what is at fault (the run
 // keeps what was reached), and Cancelled after it has been saved.
 LearnResult learn(const LearnRequest& request, const LearnControls& controls);
+// The same on the model of the request, in float32 and loaded already; its weights are not changed.
+// Not of a U-Net.
+LearnResult learn(const LearnRequest& request, const LearnControls& controls,
+                  pipeline::Model model);
+
+// What the run in a folder was begun with, to go on with it: `keepsake learn` and the window find
+// each other's. Throws Error naming the folder where it holds no run of `learn`, or one that does
+// not say where its pictures are.
+LearnRequest learn_request_of(const std::filesystem::path& run);
 
 // The options of a kind, with what the model's keepsake.json says. model: none is the default one.
 // Throws Error naming that file where it is malformed.

@@ -312,6 +312,22 @@ void draw_samples(const fs::path& folder, std::int64_t step,
     }
 }
 
+std::vector<SampleRow> sample_rows(const fs::path& run) {
+    std::vector<SampleRow> rows;
+    const fs::path samples = run / "samples";
+    if (!is_there(samples)) return rows;
+    for (const std::int64_t step : sampled_steps(samples)) {
+        SampleRow row{step, {}};
+        for (std::size_t i = 0;; ++i) {
+            const fs::path path = own_file(run, fs::path("samples") / sample_name(step, i));
+            if (!is_there(path)) break;
+            row.pictures.push_back(path);
+        }
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 fs::path write_samples_sheet(const fs::path& folder, const std::vector<SamplePrompt>& prompts,
                              const std::string& title) {
     const fs::path samples = own_folder(folder, "samples");

@@ -67,6 +67,13 @@ void draw_samples(const std::filesystem::path& folder, std::int64_t step,
                   const std::vector<SamplePrompt>& prompts, const SamplesDrawing& by,
                   Monitor& monitor);
 
+// The pictures on the way of a run that are there, by rising step.
+struct SampleRow {
+    std::int64_t step = 0;
+    std::vector<std::filesystem::path> pictures;
+};
+std::vector<SampleRow> sample_rows(const std::filesystem::path& run);
+
 // samples/sheet.png: all of them, a row of pictures a step. Returns its path, or an empty one where
 // there is no picture.
 std::filesystem::path write_samples_sheet(const std::filesystem::path& folder,

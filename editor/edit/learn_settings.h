@@ -34,6 +34,10 @@ struct LearnPlan {
 
 RunRecipe run_recipe(const LearnPlan& plan);
 
+// What is said of a picture of a subject or of its class without a caption: "a photo of sks
+// flower".
+std::string learned_prompt(const std::string& words);
+
 // Of the pictures and what is said of them.
 std::string fingerprint_of_set(const PictureSet& set);
 

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr std::array file_names = {"file_name", "image", "file"};
 constexpr std::array text_names = {"text", "caption", "prompt"};
+constexpr std::int64_t most_repeats = 100'000;
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 std::string stripped(std::string_view text) {
@@ -65,6 +66,14 @@ std::vector<std::string> texts_of(const json& value) {
         add(value);
     std::erase(texts, "");
     return texts;
+}
+
+// What is no number of that range is passed over.
+std::int64_t repeats_in(const json& object) {
+    const auto found = object.find("repeats");
+    if (found == object.end() || !found->is_number_integer()) return 1;
+    const auto repeats = found->get<std::int64_t>();
+    return repeats >= 1 && repeats <= most_repeats ? repeats : 1;
 }
 
 // RFC 4180's rows, with the line on which each begins.
@@ -128,13 +137,12 @@ std::optional<std::size_t> column_of(const CsvRow& head, const Names& names) {
 }  // namespace
 
 std::optional<RepeatsFolder> parse_repeats_folder(const std::string& name) {
-    constexpr std::int64_t most = 100'000;
     const std::string number = name.substr(0, name.find('_'));
     RepeatsFolder folder;
     const auto [end, code] =
         std::from_chars(number.data(), number.data() + number.size(), folder.repeats);
     if (code != std::errc() || end != number.data() + number.size() || folder.repeats < 1 ||
-        folder.repeats > most)
+        folder.repeats > most_repeats)
         return std::nullopt;
     if (number.size() < name.size())
         folder.class_tokens = checked_utf8(stripped(name.substr(number.size() + 1)));
@@ -160,7 +168,8 @@ std::vector<CaptionLine> read_caption_jsonl(const fs::path& path,
             if (!file || !file->is_string() || !said)
                 remarks.push_back(at_line(path, number, "has no file_name and text; left out"));
             else
-                lines.push_back({file->get<std::string>(), texts_of(*said), number});
+                lines.push_back(
+                    {file->get<std::string>(), texts_of(*said), number, repeats_in(object)});
         } catch (const Error& error) {
             remarks.push_back(std::string(error.what()) + "; left out");
         }

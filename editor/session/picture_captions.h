@@ -27,11 +27,13 @@ struct CaptionLine {
     std::string file;                   // relative to the list's folder, as it stands there
     std::vector<std::string> captions;  // several where the line has a list of them
     std::int64_t line = 0;              // from 1, for remarks
+    std::int64_t repeats = 1;           // in a round, 1 to 100,000
 };
 
 // JSON Lines: {"file_name": "a/0001.png", "text": "..."}; "image" or "file" for the first,
-// "caption" or "prompt" for the second, which may be a list. Each line that is none of this becomes
-// one of `remarks`. Throws Error naming the file when it cannot be read or is longer than 256 MiB.
+// "caption" or "prompt" for the second, which may be a list; and "repeats", ours. Each line that is
+// none of this becomes one of `remarks`. Throws Error naming the file when it cannot be read or is
+// longer than 256 MiB.
 std::vector<CaptionLine> read_caption_jsonl(const std::filesystem::path& path,
                                             std::vector<std::string>& remarks);
 

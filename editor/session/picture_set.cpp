@@ -151,6 +151,7 @@ void find_in_list(const fs::path& list, Found& found) {
             picture.file = listed_file(folder, line.file);
             picture.name = checked_utf8(line.file);
             picture.captions = line.captions;
+            picture.repeats = line.repeats;
             if (listed.insert(picture.file).second)
                 found.pictures.push_back(std::move(picture));
             else

@@ -1,13 +1,10 @@
 #include "editor/session/recent_sessions.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "editor/session/list_lock.h"
 #include "editor/session/own_json.h"
 #include "editor/session/session.h"
 #include "pipeline/error.h"
@@ -24,24 +21,6 @@ constexpr OwnKind kind = {"keepsake recent sessions", 1};
 fs::path list_path(const fs::path& library) {
     return library / "recent.json";
 }
-
-// While it lives, no other window changes the list: each reads it, adds to it and writes it whole.
-// A library that cannot be written needs no lock.
-class ListLock {
-  public:
-    explicit ListLock(const fs::path& library)
-        : file_(::open((library / "recent.lock").c_str(), O_CLOEXEC | O_CREAT | O_RDWR, 0666)) {
-        if (file_ >= 0) ::flock(file_, LOCK_EX);
-    }
-    ~ListLock() {
-        if (file_ >= 0) ::close(file_);
-    }
-    ListLock(const ListLock&) = delete;
-    ListLock& operator=(const ListLock&) = delete;
-
-  private:
-    int file_;
-};
 
 }  // namespace
 
@@ -78,7 +57,7 @@ std::vector<fs::path> recent_sessions(const fs::path& library) {
 void remember_session(const fs::path& library, const fs::path& session) {
     std::error_code code;
     fs::create_directories(library, code);
-    const ListLock lock(library);
+    const ListLock lock(library, "recent.lock");
     std::vector<fs::path> sessions = recent_sessions(library);
     const fs::path whole = fs::absolute(session, code).lexically_normal();
     if (code) throw Error(session.string(), "cannot be found from here: " + code.message());

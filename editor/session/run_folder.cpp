@@ -155,7 +155,7 @@ RunFolder open_run(const fs::path& folder, const RunRecipe& recipe, bool restart
     if (!is_run) {
         for (const auto& entry : fs::directory_iterator(folder, code)) {
             const std::string name = entry.path().filename().string();
-            if (name != "lock" && !name.starts_with(temporary))
+            if (name != "lock" && name != run_pictures && !name.starts_with(temporary))
                 throw Error(noun(folder), "is a folder with other things in it ('" + name +
                                               "'); give another --out");
         }
@@ -254,6 +254,33 @@ void write_run_log(const RunFolder& run, const RunState& state,
 
 bool is_run(const fs::path& folder) {
     return is_there(folder / run_file);
+}
+
+RunRecipe load_run_recipe(const fs::path& folder) {
+    const nlohmann::json run = read_run(folder);
+    const nlohmann::json hints = run.value("hints", nlohmann::json::object());
+    return {run["what"], run["recipe"], hints.is_object() ? hints : nlohmann::json::object()};
+}
+
+RunCurves read_run_curves(const fs::path& folder) {
+    RunCurves curves;
+    const fs::path path = own_file(folder, log_file);
+    if (!is_there(path)) return curves;
+    std::istringstream lines(read_file(path));
+    for (std::string text; std::getline(lines, text);) {
+        const nlohmann::json line = parse_json(text, path.string());
+        const auto number = [&](const char* key) {
+            return line.is_object() && line.contains(key) && line[key].is_number();
+        };
+        if (!number("step") || (!number("loss") && !number("evaluation")))
+            throw Error(path.string(), "is damaged: a line has no step and loss");
+        if (number("loss"))
+            curves.losses.push_back(line["loss"].get<float>());
+        else
+            curves.evaluations.emplace_back(line["step"].get<std::int64_t>(),
+                                            line["evaluation"].get<double>());
+    }
+    return curves;
 }
 
 std::string describe_run(const fs::path& folder) {

@@ -7,6 +7,9 @@
 //                           "evaluation"}; written with each checkpoint
 //   checkpoints/            files that can be used, of steps on the way
 //   samples/                pictures on the way, and their sheet
+//   pictures/               of a run that the window began: copies of the pictures that are
+//   learned,
+//                           and metadata.jsonl with their captions; there before run.json
 //   lock                    held by the program that works on it
 //
 // Every file is written whole and through no link (house rule 10). All names are relative: the
@@ -70,6 +73,19 @@ void write_run_log(const RunFolder& run, const RunState& state,
 
 // Whether a folder holds a run.json.
 bool is_run(const std::filesystem::path& folder);
+
+constexpr const char* run_pictures = "pictures";
+
+// What the run in a folder was begun with. Throws Error naming it when its run.json is none of a
+// training's.
+RunRecipe load_run_recipe(const std::filesystem::path& folder);
+
+// What log.jsonl says; empty where there is none. Throws Error naming it when it is damaged.
+struct RunCurves {
+    std::vector<float> losses;                                 // one a step
+    std::vector<std::pair<std::int64_t, double>> evaluations;  // (steps done, loss)
+};
+RunCurves read_run_curves(const std::filesystem::path& folder);
 
 // The run in a folder, several lines for `keepsake info`. Throws Error naming it when its run.json
 // is none of a training's.

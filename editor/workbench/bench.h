@@ -12,6 +12,7 @@
 #include "editor/workbench/history.h"
 #include "editor/workbench/render_cache.h"
 #include "editor/workbench/requests.h"
+#include "editor/workbench/teach_run.h"
 #include "editor/workbench/worker.h"
 
 namespace keepsake::editor {
@@ -39,6 +40,8 @@ struct Bench {
     std::vector<std::uint64_t> wants_seeds;  // the variations that are not there yet
     RenderCache cache = RenderCache();
     History history;
+
+    std::optional<TeachJob> teaching;  // of the room Teach
 };
 
 // A model that was read and is not used yet.
@@ -48,12 +51,19 @@ struct LoadedModel {
     std::shared_ptr<const ModelView> view;
 };
 // session: the one that it was made with. path: empty for the session's own. Throws Error.
-LoadedModel read_model(const Bench& bench, const std::filesystem::path& path,
+LoadedModel read_model(const Compute& compute, const std::filesystem::path& path,
                        const Session* session);
+// The same model with other words or LoRAs in it.
+LoadedModel model_with(pipeline::Model model, ModelDefaults defaults);
 // Throws nothing, so that what was read before it is shown whole or not at all.
 void take_model(Bench& bench, LoadedModel loaded);
 std::shared_ptr<const PhotoView> view_photo(const std::filesystem::path& path,
                                             const std::string& name);
+
+// The model for an edit of these texts: with the words of My words that stand in them and the LoRAs
+// that the text calls, as by --embedding and --lora of `keepsake edit`, and without those of other
+// texts. None: the bench's own is that one, as it is where a session has these texts. Throws Error.
+std::optional<LoadedModel> model_for(const Bench& bench, const EditDraft& draft);
 
 // Reads a model in place of the present one. A failure is noted in Document::model and thrown.
 void use_model(Bench& bench, const std::filesystem::path& path);

@@ -3,9 +3,11 @@
 #include <cmath>
 
 #include "editor/edit/edit_recipe.h"
+#include "editor/edit/learn.h"
 #include "editor/session/bundled_model.h"
 #include "editor/workbench/bench.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/text/added_words.h"
 
 namespace keepsake::editor {
 namespace {
@@ -57,6 +59,20 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
         const pipeline::Tokenized tokens = tokenizer(text);
         return TokenCount{tokens.text_tokens, tokenizer.max_length() - 2, tokens.cut_text};
     };
+    view.check_word = [tokenizer = loaded->model.tokenizer](const std::string& name) {
+        try {
+            tokenizer.with_words({{name, 1}}, tokenizer.next_id());
+            return std::string();
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+    };
+    view.fingerprint = loaded->model.loaded_with.adapters.empty()
+                           ? loaded->model.fingerprint
+                           : pipeline::model_fingerprint(path);
+    view.word_steps = learn_options(LearnKind::word, path).stage.steps;
+    view.subject_steps = learn_options(LearnKind::subject, path).stage.steps;
+    view.caption_steps = learn_options(LearnKind::captions, path).stage.steps;
     return std::make_shared<const ModelView>(view);
 }
 
@@ -105,6 +121,7 @@ void show_photo(Bench& bench, const EditDraft& draft) {
         fresh.samples = document.samples;
         fresh.recent = document.recent;
         fresh.folder = document.folder;
+        fresh.teach = document.teach;
         fresh.activity = document.activity;
         fresh.draft_revision = document.draft_revision + 1;
         fresh.photo = bench.photo;
@@ -121,16 +138,20 @@ std::shared_ptr<const PhotoView> view_photo(const fs::path& path, const std::str
     return std::make_shared<const PhotoView>(PhotoView{name, file, view_of(*file)});
 }
 
-LoadedModel read_model(const Bench& bench, const fs::path& path, const Session* session) {
-    RenderRequest request;
-    if (!path.empty()) request.model = path;
-    request.compute = bench.compute;
-    pipeline::Model model = load_session_model(request, session);
-    ModelDefaults defaults = load_model_defaults(model.path);
-    set_threads(bench.compute.threads, model, session ? session->recipe.size : model.native_size());
+LoadedModel model_with(pipeline::Model model, ModelDefaults defaults) {
     LoadedModel loaded{std::move(model), std::move(defaults), nullptr};
     loaded.view = view_model(loaded.model.path, &loaded);
     return loaded;
+}
+
+LoadedModel read_model(const Compute& compute, const fs::path& path, const Session* session) {
+    RenderRequest request;
+    if (!path.empty()) request.model = path;
+    request.compute = compute;
+    pipeline::Model model = load_session_model(request, session);
+    ModelDefaults defaults = load_model_defaults(model.path);
+    set_threads(compute.threads, model, session ? session->recipe.size : model.native_size());
+    return model_with(std::move(model), std::move(defaults));
 }
 
 void take_model(Bench& bench, LoadedModel loaded) {
@@ -142,7 +163,7 @@ void take_model(Bench& bench, LoadedModel loaded) {
 void use_model(Bench& bench, const fs::path& path) {
     const fs::path chosen = path.empty() ? default_model() : path;
     try {
-        take_model(bench, read_model(bench, chosen, nullptr));
+        take_model(bench, read_model(bench.compute, chosen, nullptr));
     } catch (const std::exception& error) {
         bench.board.change([&](Document& document) {
             ModelView view = document.model ? *document.model : ModelView{};

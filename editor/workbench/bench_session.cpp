@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 // The session that holds or shall hold this recipe: one of the same photo and tuning if there is
 // any (another program may be at work on it; then a copy is made), else a new one.
-Session session_for(Bench& bench, const Recipe& recipe) {
+Session session_for(Bench& bench, const Recipe& recipe,
+                    const std::vector<pipeline::LearnedWord>& words) {
     const Photo& photo = *bench.photo->file;
     const std::vector<fs::path> candidates =
         session_candidates(bench.library, fs::path(recipe.photo).stem().string());
@@ -31,7 +32,7 @@ Session session_for(Bench& bench, const Recipe& recipe) {
         }
     }
     try {
-        return create_session(candidates.back(), recipe, photo, {nullptr, bench.model->words});
+        return create_session(candidates.back(), recipe, photo, {nullptr, words});
     } catch (const Error& error) {
         throw Error(error.what(),
                     "mend that, or start keepsake-gui with --library and another folder to keep "
@@ -117,7 +118,7 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
     request_of(opened.draft);  // throws what no field of the window can show
     if (!bench.model || !is_model_of(opened.session, *bench.model) ||
         !knows_words(*bench.model, recipe))
-        opened.model = read_model(bench, {}, &opened.session);
+        opened.model = read_model(bench.compute, {}, &opened.session);
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =
         std::make_shared<const Pixels>(session_area(folder, *opened.photo->file, recipe));
@@ -178,18 +179,20 @@ void open_session_folder(Bench& bench, const fs::path& folder, std::optional<His
 void apply_edit(Bench& bench, const EditDraft& draft) {
     if (!bench.photo) throw Error("apply", "no photo is open");
     if (!bench.model) throw Error("apply", "there is no model; choose one under Advanced");
-    Recipe recipe =
-        make_recipe(request_of(draft), *bench.photo->file, *bench.model, bench.defaults);
+    const EditRequest request = request_of(draft);
+    std::optional<LoadedModel> other = model_for(bench, draft);
+    const pipeline::Model& model = other ? other->model : *bench.model;
+    const std::vector<pipeline::LearnedWord> words = model.words;
+    Recipe recipe = make_recipe(request, *bench.photo->file, model, bench.defaults);
     recipe.photo = bench.photo->name;  // a session's copy is called photo.jpg
     const bool same = bench.session && tuning_tag(bench.session->recipe) == tuning_tag(recipe);
     if (!same) {
         Pixels square =
             working_area(*bench.photo->file, recipe.crop, working_size(recipe.crop, recipe.size));
         const bool same_square = bench.session && bench.session->recipe.crop == recipe.crop;
-        Session session = session_for(bench, recipe);
+        Session session = session_for(bench, recipe, words);
         if (same_square) hand_on_region(bench.board.latest()->region, session.folder);
-        if (to_json(recipe) != to_json(session.recipe))
-            save_session_recipe(session, recipe, bench.model->words);
+        if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe, words);
         // What can fail was done while the one before was still open.
         forget_session(bench);
         bench.session.emplace(std::move(session));
@@ -197,8 +200,9 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         remember(bench, bench.session->folder);
         bench.look.eta = first_eta();
     }
+    if (other) take_model(bench, std::move(*other));
     if (to_json(recipe) != to_json(bench.session->recipe)) {
-        save_session_recipe(*bench.session, recipe, bench.model->words);
+        save_session_recipe(*bench.session, recipe, words);
     }
     bench.look.sample = draft.sample;
     bench.board.change([&](Document& document) {

@@ -7,6 +7,7 @@
 #include "editor/edit/tune.h"
 #include "editor/edit/words_judge.h"
 #include "editor/workbench/bench.h"
+#include "editor/workbench/work_progress.h"
 
 namespace keepsake::editor {
 namespace {
@@ -21,32 +22,6 @@ constexpr int most_preview_steps = 8;
 std::vector<float> floats(const std::vector<double>& values) {
     return {values.begin(), values.end()};
 }
-
-std::string_view first_word(std::string_view note) {
-    return note.substr(0, note.find(' '));
-}
-
-// Reads the progress of one stage: the rate counts the steps of this run only.
-struct RateClock {
-    std::string stage;
-    std::int64_t first = 0;
-    Clock::time_point begin;
-
-    WorkProgress read(const Progress& progress) {
-        if (stage != first_word(progress.note)) {
-            stage = first_word(progress.note);
-            first = progress.done;
-            begin = Clock::now();
-        }
-        WorkProgress result{stage, progress.done, progress.total, 0, std::nullopt};
-        const double seconds = seconds_since(begin);
-        if (progress.done > first && seconds > 0) {
-            result.rate = static_cast<double>(progress.done - first) / seconds;
-            result.seconds_left = static_cast<double>(progress.total - progress.done) / result.rate;
-        }
-        return result;
-    }
-};
 
 // Renders the tuning as it is, every now and then.
 class Previews {

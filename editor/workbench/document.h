@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "editor/photo/photo.h"
-#include "editor/photo/pixels.h"
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
+#include "editor/workbench/picture.h"
+#include "editor/workbench/teach_board.h"
 
 namespace keepsake::editor {
-
-using Picture = std::shared_ptr<const Pixels>;  // shared by all snapshots that show it
 
 // How a text reads to the model.
 struct TokenCount {
@@ -28,12 +27,16 @@ struct TokenCount {
 struct ModelView {
     std::filesystem::path path;
     std::string name;
-    std::string about;  // what it knows, one line for the person; may be empty
-    std::string fault;  // why there is no model, or not the one asked for
+    std::string about;        // what it knows, one line for the person; may be empty
+    std::string fault;        // why there is no model, or not the one asked for
+    std::string fingerprint;  // of its own weights, whatever was added to them
     std::vector<std::string> modes, samplers;
     double useful_first = 0, useful_last = 0;  // the eta in which edits of this model mostly lie
     // Quick and without state: may be called at each frame. Empty while there is no model.
     std::function<TokenCount(const std::string& text)> count_tokens;
+    // Why no word can be learned by this name, else an empty text; likewise.
+    std::function<std::string(const std::string& name)> check_word;
+    std::int64_t word_steps = 0, subject_steps = 0, caption_steps = 0;  // of learning by default
 };
 
 struct PhotoView {
@@ -91,15 +94,8 @@ struct Variation {
     Picture square;  // null until it is rendered
 };
 
-enum class Activity { idle, loading, tuning, rendering };
+enum class Activity { idle, loading, tuning, rendering, teaching };
 enum class Tuned { nothing, partly, fully };
-
-struct WorkProgress {
-    std::string stage;  // "embedding", "finetune", "render"
-    std::int64_t done = 0, total = 0;
-    double rate = 0;                     // steps a second; 0 while unknown
-    std::optional<double> seconds_left;  // of the whole work
-};
 
 // The training loss along both stages.
 struct LossCurves {
@@ -194,6 +190,7 @@ struct Document {
     ExportState exported;
     std::vector<ShelfItem> samples, recent;
     Folder folder;
+    TeachView teach;
 };
 
 // The render whose eta is nearest; null when there is none.

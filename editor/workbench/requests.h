@@ -11,6 +11,7 @@
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/export_picture.h"
+#include "editor/workbench/teach_draft.h"
 
 namespace keepsake::editor {
 
@@ -91,11 +92,34 @@ struct DetailRequest {
     Crop visible;
 };
 
+// Reads photos, folders of them, or a run, for the room Teach: TeachView::offers.
+struct TeachAddRequest {
+    std::vector<std::filesystem::path> places;
+};
+
+// Learns what the draft says, in a new run; or, where a folder is given, goes on with the run in it
+// and passes over the draft. Edits go first: it waits for them and goes on.
+struct TeachStartRequest {
+    TeachDraft draft;
+    std::filesystem::path folder;
+};
+
+// Stops it; what was learned is saved.
+struct TeachStopRequest {};
+
+// Changes one of My words.
+struct MyWordRequest {
+    enum class Kind { strength, remove } kind = Kind::strength;
+    std::string name;
+    double strength = 1;
+};
+
 using LightTableRequest = std::variant<RegionRequest, StrokeRequest, MaskRequest, DetailRequest>;
 
 using Request =
     std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
                  VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
-                 FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest>;
+                 FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest, TeachAddRequest,
+                 TeachStartRequest, TeachStopRequest, MyWordRequest>;
 
 }  // namespace keepsake::editor

@@ -12,6 +12,8 @@
 #include "editor/workbench/bench.h"
 #include "editor/workbench/file_tasks.h"
 #include "editor/workbench/light_table.h"
+#include "editor/workbench/my_words.h"
+#include "editor/workbench/teach_files.h"
 #include "pipeline/model/threads.h"
 
 namespace keepsake::editor {
@@ -42,15 +44,21 @@ struct Handle {
         change_model(bench, request.bundled ? bundled_model() : request.path);
     }
     void operator()(const FindMaskRequest&) const { want_mask(bench); }
+    void operator()(const TeachStartRequest& request) const { begin_teaching(bench, request); }
+    void operator()(const TeachStopRequest&) const { stop_teaching(bench); }
     // Of other threads.
     void operator()(const FolderRequest&) const {}
     void operator()(const ExportRequest&) const {}
+    void operator()(const TeachAddRequest&) const {}
+    void operator()(const MyWordRequest&) const {}
     void operator()(const LightTableRequest&) const {}
 };
 
 bool is_file_task(const Request& request) {
     return std::holds_alternative<FolderRequest>(request) ||
-           std::holds_alternative<ExportRequest>(request);
+           std::holds_alternative<ExportRequest>(request) ||
+           std::holds_alternative<TeachAddRequest>(request) ||
+           std::holds_alternative<MyWordRequest>(request);
 }
 
 // What a request or a piece of work throws becomes a line for the person.
@@ -101,6 +109,15 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
     }
 }
 
+void change_word(DocumentBoard& board, const std::filesystem::path& library,
+                 const MyWordRequest& request) {
+    if (request.kind == MyWordRequest::Kind::remove)
+        delete_my_word(library, request.name);
+    else
+        set_strength(library, request.name, request.strength);
+    show_words(board, library);
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
@@ -126,6 +143,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         lower_priority(in_background);
         at_edge(board_, [&] { list_samples(board_); });
         at_edge(board_, [&] { recent_->show(recent_->read()); });
+        at_edge(board_, [&] { show_words(board_, bench_->library); });
         run_files(stop);
     });
     table_thread_ = std::jthread([this](std::stop_token stop) {
@@ -160,6 +178,11 @@ void Worker::note_change() {
 // A new look makes a render of an old one pointless, but not a tuning, whose previews follow it.
 bool Worker::interrupts(const Request& request) const {
     if (running_ == Running::nothing) return false;
+    // It is saved, waits for the edit that is asked for, and goes on.
+    if (running_ == Running::teaching) return true;
+    if (std::holds_alternative<TeachStartRequest>(request) ||
+        std::holds_alternative<TeachStopRequest>(request))
+        return false;
     const bool look = std::holds_alternative<LookRequest>(request) ||
                       std::holds_alternative<VariationsRequest>(request) ||
                       std::holds_alternative<FindMaskRequest>(request);
@@ -231,7 +254,7 @@ void Worker::run_bench(std::stop_token stop) {
         std::optional<Request> request;
         {
             std::unique_lock lock(mutex_);
-            const bool work = bench.wants_tuning || wants_render(bench);
+            const bool work = bench.wants_tuning || wants_render(bench) || wants_teaching(bench);
             if (!work && requests_.empty()) {
                 lock.unlock();
                 set_activity(board_, Activity::idle);
@@ -257,6 +280,10 @@ void Worker::run_bench(std::stop_token stop) {
             Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
             set_activity(board_, Activity::tuning);
             guarded(bench, [&] { tune_session(bench, monitor); });
+        } else if (!wants_render(bench)) {
+            Monitor monitor({}, start(Running::teaching));
+            set_activity(board_, Activity::teaching);
+            guarded(bench, [&] { teach(bench, monitor); });
         } else {
             Monitor monitor({}, start(Running::rendering));
             set_activity(board_, Activity::rendering);
@@ -274,7 +301,8 @@ std::optional<Worker::FileTask> Worker::next_file_task(std::stop_token stop) {
     wake_.wait(lock, stop, [&] { return !file_tasks_.empty(); });
     if (stop.stop_requested()) {
         std::erase_if(file_tasks_, [](const FileTask& task) {
-            return std::holds_alternative<FolderRequest>(task.request);
+            return std::holds_alternative<FolderRequest>(task.request) ||
+                   std::holds_alternative<TeachAddRequest>(task.request);
         });
     }
     if (file_tasks_.empty()) return std::nullopt;
@@ -294,6 +322,11 @@ void Worker::run_files(std::stop_token stop) {
                 list_folder(board_, folder->path, more_urgent);
             } else if (const auto* file = std::get_if<ExportRequest>(&task->request)) {
                 export_to(board_, *task->document, *file);
+            } else if (const auto* pictures = std::get_if<TeachAddRequest>(&task->request)) {
+                offer_pictures(board_, bench_->library, pictures->places,
+                               [&] { return stop.stop_requested(); });
+            } else if (const auto* word = std::get_if<MyWordRequest>(&task->request)) {
+                change_word(board_, bench_->library, *word);
             }
         });
     }

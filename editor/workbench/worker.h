@@ -44,7 +44,7 @@ class Worker {
     void send(Request request);
 
   private:
-    enum class Running { nothing, tuning, rendering };
+    enum class Running { nothing, tuning, rendering, teaching };
     struct FileTask {
         Request request;
         std::shared_ptr<const Document> document;
