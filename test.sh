@@ -7,6 +7,6 @@
 # there is none and none can be made, that test is skipped and says why; -LE bench leaves it out.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-"$root/third_party/build.sh" --gui all
+"$root/third_party/build.sh" --gui --mpi all
 cd "$root"
 exec ctest --preset release "$@"

@@ -54,6 +54,15 @@ if(KEEPSAKE_GUI)
 endif()
 message(STATUS "Window: ${KEEPSAKE_HAS_GUI}")
 
+# Training by several processes. Without MPI a program that is started several times says so.
+set(KEEPSAKE_HAS_MPI OFF)
+if(KEEPSAKE_MPI)
+  set(MPI_CXX_SKIP_MPICXX ON) # the C interface; that of C++ left the standard in 2012
+  find_package(MPI 3.0 QUIET COMPONENTS CXX)
+  set(KEEPSAKE_HAS_MPI ${MPI_CXX_FOUND})
+endif()
+message(STATUS "MPI: ${KEEPSAKE_HAS_MPI}")
+
 # keepsake::torch. TorchConfig.cmake of a CUDA build demands the CUDA toolkit, which linking does
 # not need, so the libraries are linked by an imported target of our own.
 set(KEEPSAKE_TORCH "" CACHE PATH "A LibTorch folder, or the torch package folder of a Python environment")

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Set-up, configuration and build of the release preset: what run.sh and test.sh share.
-# Usage: third_party/build.sh [--gui] TARGET...
-# --gui: with the packages of the window.
+# Usage: third_party/build.sh [--gui] [--mpi] TARGET...
+# --gui: with the packages of the window; --mpi: with those of training by several processes.
 # KEEPSAKE_WERROR=ON in the environment makes warnings errors, OFF warnings; without it, they are
 # errors where CI (GitHub's, GitLab's and most others' variable) is set, and else what the build
 # folder was last configured with.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 setup=()
-if [ "${1:-}" = --gui ]; then
-    setup=(--gui)
+while [ "${1:-}" = --gui ] || [ "${1:-}" = --mpi ]; do
+    setup+=("$1")
     shift
-fi
+done
 "$root/third_party/setup.sh" "${setup[@]}"
 torch=${KEEPSAKE_TORCH:+$(realpath -- "$KEEPSAKE_TORCH")}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian 12 machine: packages, and LibTorch in build/venv.
-# Quick when everything is there. Usage: third_party/setup.sh [--gui]
+# Quick when everything is there. Usage: third_party/setup.sh [--gui] [--mpi]
 #
 #   KEEPSAKE_TORCH        a LibTorch folder, or an installed torch package: nothing is downloaded
 #   KEEPSAKE_TORCH_INDEX  the package index to take torch from: the address that the selector on
@@ -147,11 +147,13 @@ install_torch() {
 }
 
 lists=(apt-packages.txt)
-case ${1:-} in
-    '') ;;
-    --gui) lists+=(apt-packages-gui.txt) ;;
-    *) fail "$1: unknown option; usage: third_party/setup.sh [--gui]" ;;
-esac
+for option in "$@"; do
+    case $option in
+        --gui) lists+=(apt-packages-gui.txt) ;;
+        --mpi) lists+=(apt-packages-mpi.txt) ;;
+        *) fail "$option: unknown option; usage: third_party/setup.sh [--gui] [--mpi]" ;;
+    esac
+done
 if [ "${KEEPSAKE_SKIP_APT:-0}" != 1 ]; then
     install_packages "${lists[@]}"
 fi

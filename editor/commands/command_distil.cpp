@@ -91,7 +91,8 @@ void add_how(CLI::App& command, DistilArguments& arguments, DistilKind kind) {
                            (consistency ? " (diffusers' script); with --all-weights 1e-6"
                                         : ", down to 0 in a line (Salimans & Ho)"));
     command.add_option("--batch", arguments.batch,
-                       "Samples of an update; default " + std::to_string(defaults.batch_size));
+                       "Samples of an update, of all processes together; default " +
+                           std::to_string(defaults.batch_size));
     if (consistency) {
         command.add_option("--rank", arguments.rank,
                            "Of the LoRA; default " + std::to_string(defaults.rank));
@@ -213,9 +214,10 @@ DistilRequest distil_request(const DistilArguments& arguments, DistilKind kind) 
 }
 
 void run_distil(const DistilRequest& request, const DistilArguments& arguments,
-                const Interrupt& interrupt) {
-    Monitor monitor = terminal_monitor(arguments.run, interrupt);
-    const DistilResult result = distil(request, {&monitor, print_warning});
+                const Interrupt& interrupt, const optimize::Ranks& ranks) {
+    Monitor monitor = rank_monitor(arguments.run, interrupt, ranks);
+    const DistilResult result = distil(request, {&monitor, rank_warning(ranks), ranks});
+    if (!is_first(ranks)) return;
     for (const std::string& line : result.check) std::cout << line << "\n";
     if (request.check_only) return;
     if (!arguments.json) {
@@ -235,32 +237,42 @@ void run_distil(const DistilRequest& request, const DistilArguments& arguments,
     std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
-void add_kind(CLI::App& distil, Command& chosen, DistilKind kind, const char* name,
-              const char* description) {
-    CLI::App& command = *distil.add_subcommand(name, description);
+// A command of `keepsake distil`.
+struct Kind {
+    DistilKind kind;
+    const char *name, *description;
+};
+
+void add_kind(CLI::App& distil, Command& chosen, optimize::MessagePassing& processes,
+              const Kind& what) {
+    CLI::App& command = *distil.add_subcommand(what.name, what.description);
+    const DistilKind kind = what.kind;
     const auto arguments = std::make_shared<DistilArguments>();
     add_what(command, *arguments);
     add_how(command, *arguments, kind);
-    command.callback([&chosen, arguments, kind] {
-        chosen = [arguments, kind](const Interrupt& interrupt) {
-            run_distil(distil_request(*arguments, kind), *arguments, interrupt);
+    command.callback([&chosen, &processes, arguments, kind] {
+        chosen = [arguments, &processes, kind](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
+            run_distil(distil_request(*arguments, kind), *arguments, interrupt, ranks);
         };
     });
 }
 
 }  // namespace
 
-void add_distil(CLI::App& app, Command& chosen) {
+void add_distil(CLI::App& app, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& distil =
         *app.add_subcommand("distil", "Make a student of a model that draws in fewer calls");
     distil.require_subcommand(1);
     distil.option_defaults()->take_last();
-    add_kind(distil, chosen, DistilKind::steps, "steps",
-             "A student of few steps, halved again and again (progressive distillation)");
-    add_kind(distil, chosen, DistilKind::guidance, "guidance",
-             "A student that takes guidance as an input: one call a step in place of two");
-    add_kind(distil, chosen, DistilKind::consistency, "consistency",
-             "A LoRA for a few steps of LCM's sampler (latent consistency), or all weights");
+    const Kind kinds[] = {
+        {DistilKind::steps, "steps",
+         "A student of few steps, halved again and again (progressive distillation)"},
+        {DistilKind::guidance, "guidance",
+         "A student that takes guidance as an input: one call a step in place of two"},
+        {DistilKind::consistency, "consistency",
+         "A LoRA for a few steps of LCM's sampler (latent consistency), or all weights"}};
+    for (const Kind& kind : kinds) add_kind(distil, chosen, processes, kind);
 }
 
 }  // namespace keepsake::editor

@@ -18,7 +18,7 @@ std::string name_of(const LearnArguments& arguments) {
 
 }  // namespace
 
-void add_learn_captions(CLI::App& learn, Command& chosen) {
+void add_learn_captions(CLI::App& learn, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command =
         *learn.add_subcommand("captions", "The look of pictures that have captions");
     const auto arguments = std::make_shared<LearnArguments>();
@@ -30,10 +30,11 @@ void add_learn_captions(CLI::App& learn, Command& chosen) {
         ->required();
     add_network_options(command, *arguments, optimize::caption_options());
     add_learn_options(command, *arguments, optimize::caption_options());
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
             run_learn(learn_request(*arguments, LearnKind::captions, name_of(*arguments)),
-                      *arguments, interrupt);
+                      *arguments, interrupt, ranks);
         };
     });
 }

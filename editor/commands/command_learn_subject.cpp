@@ -75,14 +75,15 @@ LearnRequest subject_request(const SubjectArguments& arguments) {
 
 }  // namespace
 
-void add_learn_subject(CLI::App& learn, Command& chosen) {
+void add_learn_subject(CLI::App& learn, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command = *learn.add_subcommand(
         "subject", "A thing or a person from a few photos of it (DreamBooth)");
     const auto arguments = std::make_shared<SubjectArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
-            run_learn(subject_request(*arguments), arguments->learn, interrupt);
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
+            run_learn(subject_request(*arguments), arguments->learn, interrupt, ranks);
         };
     });
 }

@@ -89,14 +89,15 @@ LearnRequest word_request(const WordArguments& arguments) {
 
 }  // namespace
 
-void add_learn_word(CLI::App& learn, Command& chosen) {
+void add_learn_word(CLI::App& learn, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command = *learn.add_subcommand(
         "word", "A new word from a few photos of what it means (textual inversion)");
     const auto arguments = std::make_shared<WordArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
-            run_learn(word_request(*arguments), arguments->learn, interrupt);
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
+            run_learn(word_request(*arguments), arguments->learn, interrupt, ranks);
         };
     });
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <new>
@@ -63,25 +64,48 @@ std::string command_fault(CLI::App& app, int argc, const char* const* argv, int 
     return "command: '" + name + "' is unknown; " + choices;
 }
 
-int run(const Command& command, const Interrupt& interrupt) {
+// How a command ended, and what is to be said of it.
+struct Ending {
+    int status = done;
+    std::string why = {};
+};
+
+Ending attempt(const Command& command, const Interrupt& interrupt,
+               const optimize::MessagePassing& processes) {
     try {
         command(interrupt);
         std::cout.flush();
         if (!std::cout) throw Error("standard output", "cannot be written");
-        return done;
+        processes.wait_for_others();
+        return {};
+    } catch (const optimize::LostRanks&) {
+        return {interrupt.exit_status(),
+                "another process has ended or does not answer; the same command goes on with what "
+                "is saved"};
     } catch (const Cancelled&) {
-        return interrupt.exit_status();
+        return {interrupt.exit_status()};
     } catch (const UsageError& error) {
-        return report(error.what(), wrong_usage);
+        return {wrong_usage, error.what()};
     } catch (const Error& error) {
-        return report(error.what(), failed);
+        return {failed, error.what()};
     } catch (const std::bad_alloc&) {
-        return report("memory: there is not enough of it for this", failed);
+        return {failed, "memory: there is not enough of it for this"};
     } catch (const c10::Error& error) {
-        return report("LibTorch: " + first_line(error.what_without_backtrace()), failed);
+        return {failed, "LibTorch: " + first_line(error.what_without_backtrace())};
     } catch (const std::exception& error) {
-        return report(std::string("unexpected: ") + first_line(error.what()), failed);
+        return {failed, std::string("unexpected: ") + first_line(error.what())};
     }
+}
+
+int run(const Command& command, const Interrupt& interrupt, optimize::MessagePassing& processes) {
+    using namespace std::chrono_literals;
+    const Ending ending = attempt(command, interrupt, processes);
+    // Rank 0 saves what a stopped training has reached, which takes its time.
+    const bool speaks =
+        ending.status != done && processes.has_the_word(ending.why.empty() ? 10min : 2s);
+    if (speaks && !ending.why.empty()) report(processes.name() + ending.why, ending.status);
+    processes.end(ending.status);
+    return ending.status;
 }
 
 }  // namespace
@@ -91,6 +115,7 @@ int run_command_line(int argc, const char* const* argv) {
     std::signal(SIGXFSZ, SIG_IGN);
     const Interrupt interrupt;  // before any other thread
 
+    optimize::MessagePassing processes;
     CLI::App app("Keepsake edits a photo by words and keeps the rest of the photo.", "keepsake");
     add_version_and_manual(app);
     app.require_subcommand(1);
@@ -104,14 +129,14 @@ int run_command_line(int argc, const char* const* argv) {
     add_tokenize(app, chosen);
     add_batch(app, chosen);
     add_compare(app, chosen);
-    add_learn(app, chosen);
-    add_distil(app, chosen);
-    add_train(app, chosen);
+    add_learn(app, chosen, processes);
+    add_distil(app, chosen, processes);
+    add_train(app, chosen, processes);
     add_score(app, chosen);
     if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())
         return report(fault, wrong_usage);
     const int status = parse(app, argc, argv);
-    return status == done && chosen ? run(chosen, interrupt) : status;
+    return status == done && chosen ? run(chosen, interrupt, processes) : status;
 }
 
 }  // namespace keepsake::editor

@@ -73,16 +73,19 @@ void report(const TrainClipResult& result, bool json) {
 
 }  // namespace
 
-void add_train_clip(CLI::App& train, Command& chosen) {
+void add_train_clip(CLI::App& train, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command = *train.add_subcommand(
         "clip", "A CLIP: texts and pictures that belong together, from pictures with captions");
     const auto arguments = std::make_shared<ClipArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
             const TrainClipRequest request = request_of(*arguments);
-            Monitor monitor = terminal_monitor(arguments->train.run, interrupt);
-            report(train_clip_run(request, monitor, print_warning), arguments->train.json);
+            Monitor monitor = rank_monitor(arguments->train.run, interrupt, ranks);
+            const TrainClipResult result =
+                train_clip_run(request, monitor, rank_warning(ranks), ranks);
+            if (is_first(ranks)) report(result, arguments->train.json);
         };
     });
 }

@@ -117,17 +117,18 @@ LearnRequest request_of(const UNetArguments& arguments) {
 
 }  // namespace
 
-void add_train_unet(CLI::App& train, Command& chosen) {
+void add_train_unet(CLI::App& train, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command = *train.add_subcommand(
         "unet", "The network that draws, from pictures with captions: a whole model comes of it");
     const auto arguments = std::make_shared<UNetArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
             LearnArguments shown;
             shown.run = arguments->train.run;
             shown.json = arguments->train.json;
-            run_learn(request_of(*arguments), shown, interrupt);
+            run_learn(request_of(*arguments), shown, interrupt, ranks);
         };
     });
 }

@@ -102,16 +102,19 @@ void report(const TrainVaeResult& result, bool json) {
 
 }  // namespace
 
-void add_train_vae(CLI::App& train, Command& chosen) {
+void add_train_vae(CLI::App& train, Command& chosen, optimize::MessagePassing& processes) {
     CLI::App& command =
         *train.add_subcommand("vae", "An autoencoder: pictures made small, and brought back");
     const auto arguments = std::make_shared<VaeArguments>();
     add_options(command, *arguments);
-    command.callback([&chosen, arguments] {
-        chosen = [arguments](const Interrupt& interrupt) {
+    command.callback([&chosen, &processes, arguments] {
+        chosen = [arguments, &processes](const Interrupt& interrupt) {
+            const optimize::Ranks ranks = join_ranks(processes, interrupt);
             const TrainVaeRequest request = request_of(*arguments);
-            Monitor monitor = terminal_monitor(arguments->train.run, interrupt);
-            report(train_vae_run(request, monitor, print_warning), arguments->train.json);
+            Monitor monitor = rank_monitor(arguments->train.run, interrupt, ranks);
+            const TrainVaeResult result =
+                train_vae_run(request, monitor, rank_warning(ranks), ranks);
+            if (is_first(ranks)) report(result, arguments->train.json);
         };
     });
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "editor/commands/interrupt.h"
+#include "optimize/training/message_passing.h"
 
 namespace keepsake::editor {
 
@@ -26,9 +27,11 @@ void add_generate(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_tokenize(CLI::App& app, Command& chosen);
 void add_compare(CLI::App& app, Command& chosen);
-void add_learn(CLI::App& app, Command& chosen);  // and its commands: commands_learn.h
-void add_distil(CLI::App& app, Command& chosen);
 void add_score(CLI::App& app, Command& chosen);
-void add_train(CLI::App& app, Command& chosen);  // likewise: commands_train.h
+// Those that several processes may do together. Their own commands: commands_learn.h,
+// commands_train.h.
+void add_learn(CLI::App& app, Command& chosen, optimize::MessagePassing& processes);
+void add_distil(CLI::App& app, Command& chosen, optimize::MessagePassing& processes);
+void add_train(CLI::App& app, Command& chosen, optimize::MessagePassing& processes);
 
 }  // namespace keepsake::editor

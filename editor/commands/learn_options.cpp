@@ -61,9 +61,9 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
         "--learning-rate", arguments.learning_rate,
         "Default " + number_text(defaults.schedule.rate) +
             (defaults.word ? model : "; with --all-weights 5e-6 (diffusers' scripts)"));
-    command.add_option(
-        "--batch", arguments.batch,
-        "Pictures of a step; default " + std::to_string(defaults.stage.batch_size) + model);
+    command.add_option("--batch", arguments.batch,
+                       "Pictures of a step, of all processes together; default " +
+                           std::to_string(defaults.stage.batch_size) + model);
     command.add_option("--accumulate", arguments.accumulation,
                        "Batches whose gradients make one step; default 1");
     command
@@ -184,9 +184,10 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
 }
 
 void run_learn(const LearnRequest& request, const LearnArguments& arguments,
-               const Interrupt& interrupt) {
-    Monitor monitor = terminal_monitor(arguments.run, interrupt);
-    const LearnResult result = learn(request, {&monitor, print_warning});
+               const Interrupt& interrupt, const optimize::Ranks& ranks) {
+    Monitor monitor = rank_monitor(arguments.run, interrupt, ranks);
+    const LearnResult result = learn(request, {&monitor, rank_warning(ranks), ranks});
+    if (!is_first(ranks)) return;
     for (const std::string& line : result.check) std::cout << line << "\n";
     if (request.check_only) return;
     if (arguments.json) {

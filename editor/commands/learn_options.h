@@ -34,8 +34,8 @@ void add_learn_options(CLI::App& command, LearnArguments& arguments,
 LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
                            const std::string& name);
 
-// Learns and says what came of it on stdout, or with --check what would be learned.
+// Learns and says what came of it on stdout, or with --check what would be learned: rank 0 does.
 void run_learn(const LearnRequest& request, const LearnArguments& arguments,
-               const Interrupt& interrupt);
+               const Interrupt& interrupt, const optimize::Ranks& ranks);
 
 }  // namespace keepsake::editor

@@ -24,6 +24,20 @@ Compute start_learning(const RunArguments& arguments) {
     return start_run(arguments);
 }
 
+optimize::Ranks join_ranks(optimize::MessagePassing& processes, const Interrupt& interrupt) {
+    return processes.join([&] { return interrupt.token(); });
+}
+
+Monitor rank_monitor(const RunArguments& arguments, const Interrupt& interrupt,
+                     const optimize::Ranks& ranks) {
+    return is_first(ranks) ? terminal_monitor(arguments, interrupt) : Monitor();
+}
+
+std::function<void(const std::string& text)> rank_warning(const optimize::Ranks& ranks) {
+    if (is_first(ranks)) return print_warning;
+    return [](const std::string&) {};
+}
+
 std::int64_t checked_every(std::int64_t every) {
     require(every >= 0, "--every", "is negative");
     return every;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,14 @@ RunPlaces run_places(const std::vector<std::string>& pictures,
 
 // start_run() of what learns, which is computed in float32: refuses --precision bfloat16.
 Compute start_learning(const RunArguments& arguments);
+
+// The ranks of a training, where mpirun or srun started this program several times. To be called
+// before there is any work.
+optimize::Ranks join_ranks(optimize::MessagePassing& processes, const Interrupt& interrupt);
+// Rank 0's are those of the terminal. The others are silent, and stop when the training does.
+Monitor rank_monitor(const RunArguments& arguments, const Interrupt& interrupt,
+                     const optimize::Ranks& ranks);
+std::function<void(const std::string& text)> rank_warning(const optimize::Ranks& ranks);
 
 // Throws UsageError naming --every.
 std::int64_t checked_every(std::int64_t every);

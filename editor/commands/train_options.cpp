@@ -19,8 +19,9 @@ void add_train_places(CLI::App& command, TrainArguments& arguments, const std::s
 void add_train_steps(CLI::App& command, TrainArguments& arguments, const TrainSteps& defaults) {
     command.add_option("--tune", arguments.steps,
                        "Steps; default " + std::to_string(defaults.steps));
-    command.add_option("--batch", arguments.batch,
-                       "Pictures of a step; default " + std::to_string(defaults.batch));
+    command.add_option(
+        "--batch", arguments.batch,
+        "Pictures of a step, of all processes together; default " + std::to_string(defaults.batch));
     command.add_option("--learning-rate", arguments.learning_rate,
                        "The largest; default " + number_text(defaults.rate));
     command.add_option("--warm-up", arguments.warm_up,

@@ -79,6 +79,8 @@ class Run {
   private:
     void prepare();
     void restore();
+    void share_state();
+    bool writes() const { return is_first(controls_.ranks); }
     void run_stage(Monitor& monitor);
     void end_stage();
     TrainingRecipe recipe(const DistilTask& task) const;
@@ -181,6 +183,19 @@ void Run::restore() {
     copy_into(pipeline::read_safetensors(path), teacher_->parameters(), path);
 }
 
+// What rank 0 has restored comes to the others; of the stage under way train() sees to that.
+void Run::share_state() {
+    const optimize::Ranks& ranks = controls_.ranks;
+    auto stage = static_cast<std::int64_t>(stage_);
+    optimize::broadcast(ranks, stage);
+    stage_ = static_cast<std::size_t>(stage);
+    if (stage_ > 0 && !teacher_) teacher_ = student_->clone();
+    if (teacher_) optimize::broadcast(ranks, teacher_->parameters());
+    if (!average_) return;
+    optimize::broadcast(ranks, ema_->averages());
+    optimize::broadcast(ranks, average_->parameters());
+}
+
 RunState Run::state() const {
     RunState state;
     state.steps = updates();
@@ -196,6 +211,7 @@ RunState Run::state() const {
 }
 
 void Run::save() {
+    if (!writes()) return;
     const Clock::time_point begin = Clock::now();
     RunState now = state();
     save_run(folder_, now);
@@ -227,7 +243,7 @@ TrainingRecipe Run::recipe(const DistilTask& task) const {
 }
 
 void Run::draw(Monitor& silent) {
-    if (request_.every == 0) return;
+    if (request_.every == 0 || !writes()) return;
     if (updates() == 0)
         draw_samples(folder_.folder, 0, prompts_, {plan_.model, plan_.teacher_sample(), {}},
                      silent);
@@ -244,7 +260,7 @@ void Run::after_step(const TrainingRecipe& recipe, Monitor& silent) {
         copy_into(ema_->averages(), average_->parameters(), folder_.folder);
     }
     const std::int64_t every = request_.every;
-    if (every > 0 && done_ % every == 0 && done_ < request_.stage.steps) {
+    if (every > 0 && done_ % every == 0 && done_ < request_.stage.steps && writes()) {
         evaluations_.emplace_back(updates(), recipe.evaluate());
         draw(silent);
     }
@@ -260,7 +276,7 @@ void Run::run_stage(Monitor& monitor) {
     const DistilTask task{teacher, plan_.model.schedule, set_,
                           plain ? optimize::GuidanceRange{1, 1} : plan_.guidance, request_.seed};
     const TrainingRecipe recipe = this->recipe(task);
-    if (!losses_.before) {
+    if (!losses_.before && writes()) {
         losses_.before = recipe.evaluate();
         evaluations_.emplace_back(updates(), *losses_.before);
     }
@@ -268,17 +284,18 @@ void Run::run_stage(Monitor& monitor) {
     controls.monitor = &monitor;
     controls.checkpointing = request_.checkpointing;
     controls.warn = controls_.warn;
+    controls.ranks = controls_.ranks;
     controls.after_step = [&] { after_step(recipe, silent); };
     const bool was_over = losses_.after.has_value();
     optimize::train(recipe, request_.stage, {done_, optimiser_, losses_}, controls);
-    if (was_over) return;
+    if (was_over || !writes()) return;
     evaluations_.emplace_back(updates(), *losses_.after);
     draw(silent);
 }
 
 // The student of this stage is the next one's teacher.
 void Run::end_stage() {
-    if (stage_ + 1 < plan_.stages.size())
+    if (stage_ + 1 < plan_.stages.size() && writes())
         pipeline::write_safetensors(student_file(stage_), student_->parameters(),
                                     {{"run", folder_.tag}});
     save();
@@ -312,9 +329,12 @@ DistilResult Run::result() const {
 }
 
 DistilResult Run::go(Monitor& monitor) {
-    set_ = distil_set(plan_, own_folder(folder_.folder, "latents"), monitor);
+    set_ = optimize::first_alone(controls_.ranks, [&] {
+        return distil_set(plan_, own_folder(folder_.folder, "latents"), monitor);
+    });
     prepare();
-    restore();
+    if (writes()) restore();
+    share_state();
     const int threads = set_threads(request_.compute.threads, plan_.model, plan_.size.side);
     const Clock::time_point begin = Clock::now();
     Monitor silent([](const Progress&) {}, monitor.stop());
@@ -329,6 +349,7 @@ DistilResult Run::go(Monitor& monitor) {
         throw;
     }
     --stage_;  // the last
+    if (!writes()) return {};
     // Of a run that was finished already nothing was drawn.
     if (request_.every > 0 && sheet_.empty())
         sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
@@ -356,7 +377,8 @@ DistilResult distil(const DistilRequest& request, const DistilControls& controls
         result.check = describe_distil(plan);
         return result;
     }
-    RunFolder folder = open_run(request.out, distil_recipe(plan), request.restart, remarks);
+    RunFolder folder =
+        open_run(request.out, distil_recipe(plan), request.restart, remarks, controls.ranks);
     tell(remarks, controls.warn);
     return Run(plan, std::move(folder), std::move(prompts), controls).go(monitor);
 }

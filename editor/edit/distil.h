@@ -73,10 +73,12 @@ struct DistilControls {
     Monitor* monitor = nullptr;                         // "pictures", "encode", "draw",
                                                         // and each stage by its name
     std::function<void(const std::string& text)> warn;  // one line for the user
+    optimize::Ranks ranks;                              // who trains together
 };
 
 // Distils, or goes on with the run in the folder. Throws Error naming what is at fault (the run
-// keeps what was reached), and Cancelled after it has been saved.
+// keeps what was reached), and Cancelled after it has been saved. Of several ranks the first alone
+// writes and draws, and returns a result; the others an empty one.
 DistilResult distil(const DistilRequest& request, const DistilControls& controls);
 
 }  // namespace keepsake::editor

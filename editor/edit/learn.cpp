@@ -115,6 +115,7 @@ class Run {
     void draw(Monitor& monitor);
     void after_evaluation(Monitor& monitor);
     void measure_words();
+    bool writes() const { return is_first(controls_.ranks); }
     LearnedFacts facts() const;
     std::string name_of_step(std::int64_t step) const;
     LearnResult result();
@@ -170,6 +171,7 @@ void Run::encode(Monitor& monitor) {
 // What the last checkpoint holds comes into the networks.
 void Run::restore(const optimize::PictureTask& task) {
     optimize::prepare_learning(task, request_.options, learned_);
+    if (!writes()) return;  // rank 0's comes to the others
     const std::optional<RunState> saved = load_run(folder_);
     if (!saved) return;
     const auto learns = optimize::learning_tensors(learned_, request_.options);
@@ -203,6 +205,7 @@ RunState Run::state() const {
 }
 
 void Run::save() {
+    if (!writes()) return;
     const Clock::time_point begin = Clock::now();
     const RunState now = state();
     save_run(folder_, now);
@@ -289,7 +292,10 @@ LearnResult Run::result() {
 }
 
 LearnResult Run::go(Monitor& monitor) {
-    encode(monitor);
+    optimize::first_alone(controls_.ranks, [&] {
+        encode(monitor);
+        return true;
+    });
     const optimize::PictureTask task{
         plan_.model.unet,
         plan_.model.text_encoder,
@@ -304,11 +310,12 @@ LearnResult Run::go(Monitor& monitor) {
     const Clock::time_point begin = Clock::now();
     // Drawing on the way reports nothing of its own, and stops with the rest.
     Monitor silent([](const Progress&) {}, monitor.stop());
-    if (request_.every > 0 && learned_.steps == 0) draw(silent);
+    if (request_.every > 0 && learned_.steps == 0 && writes()) draw(silent);
     optimize::LearnControls controls;
     controls.monitor = &monitor;
     controls.checkpointing = request_.checkpointing;
     controls.warn = controls_.warn;
+    controls.ranks = controls_.ranks;
     controls.evaluate_every = request_.every;
     controls.after_evaluation = [&] { after_evaluation(silent); };
     controls.after_step = [this] {
@@ -322,6 +329,7 @@ LearnResult Run::go(Monitor& monitor) {
         throw;
     }
     save();
+    if (!writes()) return {};
     if (measured_ != learned_.steps) {
         measure_words();
         if (request_.every > 0)
@@ -397,7 +405,8 @@ LearnResult learn(const LearnRequest& request, const LearnControls& controls,
         return result;
     }
     if (request.options.all_weights) check_is_model_folder(model.path);
-    RunFolder folder = open_run(request.out, run_recipe(plan), request.restart, remarks);
+    RunFolder folder =
+        open_run(request.out, run_recipe(plan), request.restart, remarks, controls.ranks);
     tell(remarks, controls.warn);
     return Run(plan, std::move(folder), std::move(prompts), controls).go(monitor);
 }

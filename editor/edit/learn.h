@@ -85,13 +85,15 @@ struct LearnResult {
 struct LearnControls {
     Monitor* monitor = nullptr;                         // "pictures", "encode", "render", "learn"
     std::function<void(const std::string& text)> warn;  // one line for the user
+    optimize::Ranks ranks;                              // who trains together
     // For whoever watches: after each step, and when pictures were drawn in samples/.
     std::function<void(const optimize::LearnedPictures& learned)> after_step;
     std::function<void()> after_samples;
 };
 
 // Learns, or goes on with the run in the folder. Throws Error naming what is at fault (the run
-// keeps what was reached), and Cancelled after it has been saved.
+// keeps what was reached), and Cancelled after it has been saved. Of several ranks the first alone
+// writes and draws, and returns a result; the others an empty one.
 LearnResult learn(const LearnRequest& request, const LearnControls& controls);
 // The same on the model of the request, in float32 and loaded already; its weights are not changed.
 // Not of a U-Net.

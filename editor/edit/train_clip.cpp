@@ -184,7 +184,8 @@ json small_clip_config() {
 }
 
 TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor,
-                               const std::function<void(const std::string&)>& warn) {
+                               const std::function<void(const std::string&)>& warn,
+                               const optimize::Ranks& ranks) {
     Beginning beginning = begin(request);
     optimize::LearnedClip& learned = beginning.learned;
     const Tokenizer tokenizer(beginning.tokenizer);
@@ -195,8 +196,8 @@ TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor
     tell(all.remarks, warn);
     const PictureSet set = with_captions(all, request.pictures, warn);
     std::vector<std::string> remarks;
-    const RunFolder folder =
-        open_run(request.out, recipe_of(request, set, beginning.config), request.restart, remarks);
+    const RunFolder folder = open_run(request.out, recipe_of(request, set, beginning.config),
+                                      request.restart, remarks, ranks);
     tell(remarks, warn);
 
     const Tensor apart = held_out(set, request.held_out);
@@ -204,8 +205,10 @@ TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor
     task.seed = request.seed;
     task.preprocessing.shortest_side = task.preprocessing.crop =
         learned.network.config().image.image_size;
-    task.pictures =
-        square_pictures(set, learned.network.config().image.image_size, folder.folder, monitor);
+    task.pictures = optimize::first_alone(ranks, [&] {
+        return square_pictures(set, learned.network.config().image.image_size, folder.folder,
+                               monitor);
+    });
     task.rows = (~apart).nonzero().squeeze(1);
     for (const SetPicture& picture : set.pictures) {
         task.tokens.emplace_back();
@@ -215,11 +218,13 @@ TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor
     pipeline::TensorMap none;
     const TrainingPlace place{learned.steps, learned.network.parameters(), learned.optimiser, none,
                               learned.losses};
-    restore(folder, place);
-    RunSaver saver(folder, place, request.checkpoint_seconds,
-                   [&](std::int64_t step) { return optimize::rate_of(request.options, step); });
+    if (is_first(ranks)) restore(folder, place);
+    RunSaver saver(
+        folder, place, request.checkpoint_seconds,
+        [&](std::int64_t step) { return optimize::rate_of(request.options, step); }, ranks);
     optimize::ClipControls controls;
     controls.monitor = &monitor;
+    controls.ranks = ranks;
     controls.after_step = [&] { saver.save_if_due(); };
     const Clock::time_point begun = Clock::now();
     try {
@@ -229,6 +234,7 @@ TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor
         throw;
     }
     saver.save();
+    if (!is_first(ranks)) return {};
     TrainClipResult result;
     result.seconds = seconds_since(begun);
     result.folder = own_folder(folder.folder, request.name);

@@ -50,8 +50,10 @@ struct TrainClipResult {
 nlohmann::json small_clip_config();
 
 // Learns, or goes on with the run in the folder. `monitor` is told "pictures" and "clip"; warn: one
-// line for the user. Throws Error naming what is at fault, and Cancelled after it has been saved.
+// line for the user. Of several ranks the first returns a result, the others an empty one. Throws
+// Error naming what is at fault, and Cancelled after it has been saved.
 TrainClipResult train_clip_run(const TrainClipRequest& request, Monitor& monitor,
-                               const std::function<void(const std::string&)>& warn);
+                               const std::function<void(const std::string&)>& warn,
+                               const optimize::Ranks& ranks = {});
 
 }  // namespace keepsake::editor

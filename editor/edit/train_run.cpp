@@ -28,6 +28,7 @@ void restore(const RunFolder& folder, const TrainingPlace& place) {
 }
 
 void RunSaver::save() {
+    if (!writes_) return;
     const Clock::time_point begin = Clock::now();
     RunState state;
     state.steps = place_.steps;

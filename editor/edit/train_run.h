@@ -7,6 +7,7 @@
 
 #include "editor/edit/clock.h"
 #include "editor/session/run_folder.h"
+#include "optimize/training/ranks.h"
 #include "optimize/training/stage_losses.h"
 
 namespace keepsake::editor {
@@ -24,13 +25,17 @@ struct TrainingPlace {
 // does not hold what learns.
 void restore(const RunFolder& folder, const TrainingPlace& place);
 
-// Saves checkpoint and log: when asked, and when it is due.
+// Saves checkpoint and log: when asked, and when it is due. Of several ranks the first alone does.
 class RunSaver {
   public:
     // rate: the learning rate of a step, counted from 0. All must outlive it.
     RunSaver(const RunFolder& folder, const TrainingPlace& place, double every_seconds,
-             std::function<double(std::int64_t step)> rate)
-        : folder_(folder), place_(place), every_seconds_(every_seconds), rate_(std::move(rate)) {}
+             std::function<double(std::int64_t step)> rate, const optimize::Ranks& ranks = {})
+        : folder_(folder),
+          place_(place),
+          every_seconds_(every_seconds),
+          rate_(std::move(rate)),
+          writes_(is_first(ranks)) {}
 
     void save();
     // No more often than every so many seconds, and so that no more than a fifth of the time goes
@@ -42,6 +47,7 @@ class RunSaver {
     const TrainingPlace& place_;
     double every_seconds_;
     std::function<double(std::int64_t step)> rate_;
+    bool writes_;
     Clock::time_point saved_ = Clock::now();
     double cost_ = 0;  // seconds that saving took
 };

@@ -164,17 +164,19 @@ void write_vae(const fs::path& folder, const Vae& vae, std::int64_t sample_size)
 }
 
 TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
-                             const std::function<void(const std::string&)>& warn) {
+                             const std::function<void(const std::string&)>& warn,
+                             const optimize::Ranks& ranks) {
     optimize::LearnedVae learned{begin(request), 0, {}, {}, {}, {}};
     check(request, learned.vae);
     const PictureSet set = read_picture_set(request.pictures, monitor);
     tell(set.remarks, warn);
     std::vector<std::string> remarks;
-    const RunFolder folder =
-        open_run(request.out, recipe_of(request, set, learned.vae), request.restart, remarks);
+    const RunFolder folder = open_run(request.out, recipe_of(request, set, learned.vae),
+                                      request.restart, remarks, ranks);
     tell(remarks, warn);
 
-    const Tensor pictures = square_pictures(set, request.size, folder.folder, monitor);
+    const Tensor pictures = optimize::first_alone(
+        ranks, [&] { return square_pictures(set, request.size, folder.folder, monitor); });
     const Tensor apart = held_out(set, request.held_out);
     constexpr std::int64_t measured = 64;  // at most
     const auto rows = [](const Tensor& which) { return which.nonzero().squeeze(1); };
@@ -183,13 +185,17 @@ TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
                                  request.mirror, request.seed};
     const TrainingPlace place{learned.steps, learned.vae.parameters(), learned.optimiser,
                               learned.averages, learned.losses};
-    restore(folder, place);
-    learned.evaluations = read_qualities(folder.folder, learned.steps);
-    RunSaver saver(folder, place, request.checkpoint_seconds,
-                   [&](std::int64_t step) { return optimize::rate_of(request.options, step); });
+    if (is_first(ranks)) {
+        restore(folder, place);
+        learned.evaluations = read_qualities(folder.folder, learned.steps);
+    }
+    RunSaver saver(
+        folder, place, request.checkpoint_seconds,
+        [&](std::int64_t step) { return optimize::rate_of(request.options, step); }, ranks);
     TrainVaeResult result;
     optimize::VaeControls controls;
     controls.monitor = &monitor;
+    controls.ranks = ranks;
     controls.evaluate_every = request.every;
     controls.after_step = [&] { saver.save_if_due(); };
     controls.after_evaluation = [&] {
@@ -204,6 +210,7 @@ TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
         throw;
     }
     saver.save();
+    if (!is_first(ranks)) return {};
     result.seconds = seconds_since(begin);
     const Vae finished = averaged(learned);
     result.scale = optimize::latent_scale(finished, task.pictures, request.seed);

@@ -46,10 +46,12 @@ struct TrainVaeResult {
 };
 
 // Learns, or goes on with the run in the folder. `monitor` is told "pictures" and "vae"; warn: one
-// line for the user. Throws Error naming what is at fault (the run keeps what was reached), and
-// Cancelled after it has been saved.
+// line for the user. Of several ranks the first returns a result, the others an empty one. Throws
+// Error naming what is at fault (the run keeps what was reached), and Cancelled after it has been
+// saved.
 TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
-                             const std::function<void(const std::string&)>& warn);
+                             const std::function<void(const std::string&)>& warn,
+                             const optimize::Ranks& ranks = {});
 
 // The weights and config.json of an autoencoder. folder: of a run, or of a model.
 void write_vae(const std::filesystem::path& folder, const pipeline::Vae& vae,

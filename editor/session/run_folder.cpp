@@ -145,10 +145,8 @@ std::vector<double> numbers(const TensorMap& all, const std::string& name) {
     return {first, first + tensor.numel()};
 }
 
-}  // namespace
-
-RunFolder open_run(const fs::path& folder, const RunRecipe& recipe, bool restart,
-                   std::vector<std::string>& remarks) {
+RunFolder open_first(const fs::path& folder, const RunRecipe& recipe, bool restart,
+                     std::vector<std::string>& remarks) {
     make_folder(folder);
     std::error_code code;
     const bool is_run = is_there(folder / run_file);
@@ -172,6 +170,19 @@ RunFolder open_run(const fs::path& folder, const RunRecipe& recipe, bool restart
         remove_file(own_file(folder, log_file));
     }
     write_run(folder, recipe);
+    return run;
+}
+
+}  // namespace
+
+RunFolder open_run(const fs::path& folder, const RunRecipe& recipe, bool restart,
+                   std::vector<std::string>& remarks, const optimize::Ranks& ranks) {
+    RunFolder run = is_first(ranks) ? open_first(folder, recipe, restart, remarks)
+                                    : RunFolder{folder, tag_of(recipe), std::nullopt};
+    // It tells the others that the folder is open, too.
+    require_same(ranks, static_cast<std::int64_t>(std::stoull(run.tag, nullptr, 16)), noun(folder),
+                 "the pictures, model or options of this process are not those of the first");
+    if (!is_first(ranks)) make_folder(folder);
     return run;
 }
 

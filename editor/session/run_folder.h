@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "editor/session/folder_lock.h"
+#include "optimize/training/ranks.h"
 #include "optimize/training/stage_losses.h"
 #include "pipeline/files/safetensors.h"
 
@@ -40,17 +41,18 @@ struct RunRecipe {
 
 struct RunFolder {
     std::filesystem::path folder;
-    std::string tag;  // 16 hex digits of `what` and `settings`: its files carry it
-    FolderLock lock;
+    std::string tag;                 // 16 hex digits of `what` and `settings`: its files carry it
+    std::optional<FolderLock> lock;  // rank 0's alone
 };
 
 // Opens the folder, which is made where it is not there. A run of the same recipe goes on; settings
 // that a newer Keepsake added to its run.json are passed over, and told by `remarks`. restart: what
 // is there of another recipe is removed (checkpoint, log; nothing else). Throws Error naming the
 // folder when it holds other things, is in use or cannot be written, and naming each setting in
-// which the run that it holds differs.
+// which the run that it holds differs. Of several ranks the first does all that; the others write
+// nothing, and are refused where their recipe is another.
 RunFolder open_run(const std::filesystem::path& folder, const RunRecipe& recipe, bool restart,
-                   std::vector<std::string>& remarks);
+                   std::vector<std::string>& remarks, const optimize::Ranks& ranks = {});
 
 // Where a run stands.
 struct RunState {

@@ -144,7 +144,7 @@ void learn_pictures(const PictureTask& task, const PictureOptions& options,
     check_pictures(task, options);
     prepare_learning(task, options, learned);
     std::optional<Ema> ema;
-    if (options.ema) {
+    if (options.ema && is_first(controls.ranks)) {
         ema.emplace(learning_tensors(learned, options), *options.ema);
         if (!learned.averages.empty()) ema->load(learned.averages);
         learned.averages = ema->averages();
@@ -156,11 +156,12 @@ void learn_pictures(const PictureTask& task, const PictureOptions& options,
     training.monitor = controls.monitor;
     training.checkpointing = controls.checkpointing;
     training.warn = controls.warn;
+    training.ranks = controls.ranks;
     training.after_step = [&] {
         if (norms.defined()) keep_norms(learned.word, norms);
         if (ema) ema->update(learned.steps);
         const std::int64_t every = controls.evaluate_every;
-        if (every > 0 && learned.steps % every == 0) {
+        if (every > 0 && learned.steps % every == 0 && is_first(controls.ranks)) {
             learned.evaluations.push_back({learned.steps, evaluate_pictures(task, learned)});
             if (controls.after_evaluation) controls.after_evaluation();
         }

@@ -16,6 +16,7 @@
 #include "optimize/training/ema.h"
 #include "optimize/training/loss_weights.h"
 #include "optimize/training/noising.h"
+#include "optimize/training/ranks.h"
 #include "optimize/training/schedules.h"
 #include "optimize/training/stage_losses.h"
 #include "optimize/training/stage_options.h"
@@ -113,6 +114,7 @@ struct LearnControls {
     std::function<void()> after_evaluation;
     Checkpointing checkpointing = Checkpointing::automatic;
     std::function<void(const std::string&)> warn;
+    Ranks ranks;  // as TrainingControls has them: rank 0 alone keeps averages and evaluates
 };
 
 // Runs what is left of options.stage.steps. Each step takes `accumulation` batches of pictures of

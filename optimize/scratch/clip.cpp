@@ -86,12 +86,38 @@ Batch draw_batch(const ClipTask& task, const std::vector<std::int64_t>& which, s
     return {clip_values(task.pictures.index_select(0, rows), task.preprocessing), at::cat(ids)};
 }
 
+// The features of some pairs, (end - begin, D) each; of none no network is asked.
+struct Features {
+    Tensor image, text;
+};
+
+Features features_of(const ClipNetwork& network, const Batch& batch, const Part& part) {
+    const Tensor& scale = network.logit_scale();
+    if (part.begin == part.end) {
+        const Tensor none = at::zeros({0, network.config().projection_dim}, scale.options());
+        return {none, none};
+    }
+    const Tensor pictures = batch.pictures.slice(0, part.begin, part.end);
+    return {network.image_features(pictures.to(scale.device())),
+            network.text_features(batch.ids.slice(0, part.begin, part.end))};
+}
+
+// The loss of all pairs, differentiable through the features of `part`. The factor is one for all:
+// rank 0 learns it, so that its gradient counts once.
+Tensor loss_of(const ClipNetwork& network, const Batch& batch, const Part& part,
+               const Ranks& ranks) {
+    const Features own = features_of(network, batch, part);
+    const std::int64_t all = batch.ids.size(0);
+    const Tensor scale = is_first(ranks) ? network.logit_scale() : network.logit_scale().detach();
+    return contrastive_loss(gather_rows(ranks, own.image, part.begin, all),
+                            gather_rows(ranks, own.text, part.begin, all), scale);
+}
+
 TrainingRecipe recipe_of(const ClipTask& task, const ClipOptions& options,
-                         const ClipNetwork& network) {
+                         const ClipNetwork& network, const Ranks& ranks) {
     TrainingRecipe recipe;
     recipe.name = "clip";
     recipe.learns = network.parameters();
-    recipe.samples_at_once = options.stage.batch_size;
     recipe.rate = [&options](std::int64_t step) { return rate_of(options, step); };
     recipe.weight_decay = options.weight_decay;
     recipe.decays = [&network](const std::string& name) {
@@ -102,15 +128,16 @@ TrainingRecipe recipe_of(const ClipTask& task, const ClipOptions& options,
     std::iota(all.begin(), all.end(), 0);
     const auto rounds = std::make_shared<Rounds>(std::vector<PictureGroup>{all},
                                                  options.stage.batch_size, task.seed, order_stream);
-    const at::Device device = network.logit_scale().device();
-    recipe.draw = [&task, &network, rounds, device](std::int64_t step) {
+    recipe.draw = [&task, &network, &ranks, rounds](std::int64_t step) {
         const std::vector<std::int64_t> which = rounds->batch(step);
         const Batch batch = draw_batch(task, which, step);
-        return StepSamples{
-            static_cast<std::int64_t>(which.size()), [&network, batch, device](auto...) {
-                return contrastive_loss(network.image_features(batch.pictures.to(device)),
-                                        network.text_features(batch.ids), network.logit_scale());
-            }};
+        StepSamples samples;
+        samples.count = static_cast<std::int64_t>(which.size());
+        samples.together = true;
+        samples.loss = [&network, &ranks, batch](std::int64_t begin, std::int64_t end, auto) {
+            return loss_of(network, batch, {begin, end}, ranks);
+        };
+        return samples;
     };
     return recipe;
 }
@@ -170,13 +197,14 @@ void train_clip(const ClipTask& task, const ClipOptions& options, LearnedClip& l
         if (captions.empty()) throw Error("picture", "has no caption");
     TrainingControls training;
     training.monitor = controls.monitor;
+    training.ranks = controls.ranks;
     training.after_step = [&] {
         const at::NoGradGuard no_grad;
         Tensor scale = learned.network.logit_scale();
         scale.clamp_(0, most_logit_scale);
         if (controls.after_step) controls.after_step();
     };
-    train(recipe_of(task, options, learned.network), options.stage,
+    train(recipe_of(task, options, learned.network, controls.ranks), options.stage,
           {learned.steps, learned.optimiser, learned.losses}, training);
 }
 

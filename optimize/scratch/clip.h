@@ -59,10 +59,13 @@ struct LearnedClip {
 struct ClipControls {
     Monitor* monitor = nullptr;        // reports "clip" with the running loss
     std::function<void()> after_step;  // as TrainingControls has it
+    Ranks ranks;                       // likewise
 };
 
 // Runs what is left of options.stage.steps. All pairs of a step are compared with each other, so
-// its batch is never taken in parts. Throws Error as train() does.
+// its batch is never taken in parts; of several ranks each computes the features of its own pairs,
+// gathers those of the others, and the loss is that of all (open_clip's with gathered features, but
+// with the exact gradient). Throws Error as train() does.
 void train_clip(const ClipTask& task, const ClipOptions& options, LearnedClip& learned,
                 const ClipControls& controls = {});
 

@@ -143,19 +143,20 @@ void train_vae(const VaeTask& task, const VaeOptions& options, LearnedVae& learn
                const VaeControls& controls) {
     check(task, learned.vae);
     std::optional<Ema> ema;
-    if (options.ema) {
+    if (options.ema && is_first(controls.ranks)) {
         ema.emplace(learned.vae.parameters(), *options.ema);
         if (!learned.averages.empty()) ema->load(learned.averages);
         learned.averages = ema->averages();
     }
     const auto evaluate = [&] {
-        if (task.held_out.size(0) == 0) return;
+        if (task.held_out.size(0) == 0 || !is_first(controls.ranks)) return;
         learned.evaluations.push_back(measure_vae(averaged(learned), task.held_out));
         learned.evaluations.back().step = learned.steps;
         if (controls.after_evaluation) controls.after_evaluation();
     };
     TrainingControls training;
     training.monitor = controls.monitor;
+    training.ranks = controls.ranks;
     training.after_step = [&] {
         if (ema) ema->update(learned.steps);
         const bool due =

@@ -74,6 +74,7 @@ struct VaeControls {
     std::function<void()> after_step;  // as TrainingControls has it
     std::int64_t evaluate_every = 0;   // steps; 0: at the end alone
     std::function<void()> after_evaluation;
+    Ranks ranks;  // as TrainingControls has them: rank 0 alone keeps averages and measures
 };
 
 // Runs what is left of options.stage.steps. On Cancelled, `learned` holds the last finished step.

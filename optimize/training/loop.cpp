@@ -45,11 +45,18 @@ void check_finite(double loss, std::string_view name, std::int64_t step) {
                           "; try a smaller learning rate");
 }
 
-// The mean loss over the samples, and its gradient.
-double backward(const TrainingRecipe& recipe, const StepSamples& samples, Activations activations) {
+// What the samples of this rank add to the mean loss over all, and to its gradient.
+double backward(const TrainingRecipe& recipe, const StepSamples& samples, const Ranks& ranks,
+                Activations activations) {
+    const Part mine = part_of(ranks, samples.count);
+    if (samples.together) {
+        const Tensor loss = samples.loss(mine.begin, mine.end, activations);
+        if (loss.requires_grad()) loss.backward();
+        return is_first(ranks) ? loss.item<double>() : 0;
+    }
     double sum = 0;
-    for (std::int64_t i = 0; i < samples.count; i += recipe.samples_at_once) {
-        const std::int64_t end = std::min(i + recipe.samples_at_once, samples.count);
+    for (std::int64_t i = mine.begin; i < mine.end; i += recipe.samples_at_once) {
+        const std::int64_t end = std::min(i + recipe.samples_at_once, mine.end);
         const double share = static_cast<double>(end - i) / static_cast<double>(samples.count);
         Tensor loss = samples.loss(i, end, activations);
         sum += share * loss.item<double>();
@@ -65,8 +72,9 @@ Activations plan_activations(const TrainingRecipe& recipe, const StageOptions& o
     if (controls.checkpointing != Checkpointing::automatic || !recipe.activation_bytes)
         return choose_activations(controls.checkpointing, {}, {});
     StepMemory step;
-    step.activations =
-        recipe.activation_bytes(std::min(options.batch_size, recipe.samples_at_once));
+    const std::int64_t batch =
+        (options.batch_size + controls.ranks.count - 1) / controls.ranks.count;
+    step.activations = recipe.activation_bytes(std::min(batch, recipe.samples_at_once));
     for (const auto& [name, tensor] : recipe.learns)
         step.gradients += static_cast<std::int64_t>(tensor.nbytes());
     pipeline::give_back_buffers();  // else they would count as used
@@ -77,23 +85,32 @@ Activations plan_activations(const TrainingRecipe& recipe, const StageOptions& o
     return chosen;
 }
 
+// Processors of different kinds round differently: so often, in steps, all go on from rank 0's.
+constexpr std::int64_t together_every = 100;
+
 void run_steps(const TrainingRecipe& recipe, const StageOptions& options, TrainingState& state,
                const TrainingControls& controls) {
+    const Ranks& ranks = controls.ranks;
     Adam adam(recipe.learns, options.adam);
     if (!state.optimiser.empty()) adam.load_state(state.optimiser);
     state.optimiser = adam.state();
+    broadcast(ranks, state.optimiser);
     const Activations activations = plan_activations(recipe, options, controls);
     const Learning learning(recipe.learns);
     TensorMap decaying = recipe.learns;
     if (recipe.decays)
         std::erase_if(decaying, [&](const auto& one) { return !recipe.decays(one.first); });
     while (state.steps < options.steps) {
-        const double loss = backward(recipe, recipe.draw(state.steps), activations);
+        const double mine = backward(recipe, recipe.draw(state.steps), ranks, activations);
+        sum_gradients(ranks, recipe.learns);
+        const std::vector<double> all = sums(ranks, {mine, ranks.stop.stop_requested() ? 1.0 : 0});
+        const double loss = all[0];
         check_finite(loss, recipe.name, state.steps);
         if (recipe.max_gradient_norm > 0) clip_gradients(recipe.learns, recipe.max_gradient_norm);
         const double rate = recipe.rate ? recipe.rate(state.steps) : rate_at(options, state.steps);
         if (recipe.weight_decay > 0) decay_weights(decaying, rate * recipe.weight_decay);
         adam.step(rate);
+        if ((state.steps + 1) % together_every == 0) broadcast(ranks, recipe.learns);
         state.losses.training.push_back(loss);
         // With its last step a stage hands over no optimiser state: what is saved from here on
         // belongs to the next one.
@@ -101,6 +118,7 @@ void run_steps(const TrainingRecipe& recipe, const StageOptions& options, Traini
         if (controls.after_step) controls.after_step();
         if (controls.monitor)
             controls.monitor->step(state.steps, options.steps, report(recipe.name, state.losses));
+        if (all[1] > 0) throw Cancelled();
     }
 }
 
@@ -109,9 +127,12 @@ void run_steps(const TrainingRecipe& recipe, const StageOptions& options, Traini
 void train(const TrainingRecipe& recipe, const StageOptions& options, TrainingState state,
            const TrainingControls& controls) {
     StageLosses& losses = state.losses;
-    if (recipe.evaluate && !losses.before) losses.before = recipe.evaluate();
+    broadcast(controls.ranks, state.steps);
+    broadcast(controls.ranks, recipe.learns);
+    const bool evaluates = recipe.evaluate && is_first(controls.ranks);
+    if (evaluates && !losses.before) losses.before = recipe.evaluate();
     if (state.steps < options.steps) run_steps(recipe, options, state, controls);
-    if (recipe.evaluate && !losses.after)
+    if (evaluates && !losses.after)
         losses.after = options.steps == 0 ? *losses.before : recipe.evaluate();
 }
 

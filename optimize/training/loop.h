@@ -12,6 +12,7 @@
 #include <string>
 
 #include "optimize/training/checkpointing.h"
+#include "optimize/training/ranks.h"
 #include "optimize/training/stage_losses.h"
 #include "optimize/training/stage_options.h"
 #include "pipeline/error.h"
@@ -26,6 +27,10 @@ struct StepSamples {
     // one after the other, and adds their gradients up by their shares.
     std::function<Tensor(std::int64_t begin, std::int64_t end, pipeline::Activations activations)>
         loss;
+    // The samples are compared with each other: the loss is one of all of them, and the same on
+    // every rank. `loss` is then called once, by each rank with its part (which may be empty), and
+    // is differentiable through that part alone.
+    bool together = false;
 };
 
 struct TrainingRecipe {
@@ -69,11 +74,15 @@ struct TrainingControls {
     Checkpointing checkpointing = Checkpointing::automatic;
     // One line for the user, when it is chosen that activations are recomputed.
     std::function<void(const std::string&)> warn;
+    // Who trains together. Each rank draws a whole step and computes its part of it; what learns
+    // and the state are rank 0's as it begins. Rank 0 alone evaluates.
+    Ranks ranks;
 };
 
-// Runs what is left of `options.steps`. On Cancelled, what learns and the state hold the last
-// finished step. Throws Error naming the recipe and the step when a loss is not finite, and naming
-// the tensor when the optimiser's state does not fit.
+// Runs what is left of `options.steps`. On Cancelled, which is thrown on all ranks at the same step
+// when one of them is asked to stop, what learns and the state hold the last finished step. Throws
+// Error naming the recipe and the step when a loss is not finite, and naming the tensor when the
+// optimiser's state does not fit.
 void train(const TrainingRecipe& recipe, const StageOptions& options, TrainingState state,
            const TrainingControls& controls = {});
 

@@ -64,7 +64,8 @@ std::vector<std::string> ProgramRun::error_lines() const {
 
 Program::Program(const std::vector<std::string>& arguments, const ProgramOptions& options)
     : out_(output_file()), err_(output_file()) {
-    std::vector<std::string> all = {KEEPSAKE_BINARY};
+    std::vector<std::string> all = options.launcher;
+    all.push_back(KEEPSAKE_BINARY);
     all.insert(all.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& argument : all) argv.push_back(argument.data());

@@ -14,9 +14,10 @@ namespace keepsake::testing {
 struct ProgramOptions {
     std::map<std::string, std::string> environment;  // added to this process's
     std::optional<std::size_t> largest_file;         // RLIMIT_FSIZE in bytes: a full disk
-    bool obey_permissions = false;  // root, too, may read and write only where it is allowed
-    bool on_terminal = false;       // stderr is a pseudo-terminal
-    std::filesystem::path folder;   // the working directory
+    bool obey_permissions = false;      // root, too, may read and write only where it is allowed
+    bool on_terminal = false;           // stderr is a pseudo-terminal
+    std::filesystem::path folder;       // the working directory
+    std::vector<std::string> launcher;  // a program that starts it, with its arguments: mpirun
 };
 
 struct ProgramRun {
