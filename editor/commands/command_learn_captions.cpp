@@ -3,6 +3,7 @@
 
 #include "editor/commands/commands_learn.h"
 #include "editor/commands/learn_options.h"
+#include "editor/commands/run_places.h"
 #include "editor/session/recipe.h"
 
 namespace keepsake::editor {

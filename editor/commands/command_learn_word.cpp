@@ -5,6 +5,7 @@
 
 #include "editor/commands/commands_learn.h"
 #include "editor/commands/learn_options.h"
+#include "editor/commands/run_places.h"
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {

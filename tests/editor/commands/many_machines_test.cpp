@@ -149,7 +149,7 @@ pid_t find_process(const fs::path& run, int rank) {
 }
 
 TEST_F(ManyMachines, AProcessThatDiesEndsAllInOneSentenceAndTheRunGoesOn) {
-    const Arguments more = {"--tune", "60", "--batch", "4", "--every", "0"};
+    const Arguments more = {"--tune", "40", "--batch", "4", "--every", "0"};
     const fs::path whole = folder.path / "whole", run = folder.path / "run";
     ASSERT_EQ(run_program(vae(whole, more)).status, 0);
     std::int64_t before = 0;
@@ -180,7 +180,7 @@ TEST_F(ManyMachines, AProcessThatDiesEndsAllInOneSentenceAndTheRunGoesOn) {
     // Another number of processes goes on, with the numbers of a run that never stopped.
     const ProgramRun last = run_program(vae(run, more), processes(3));
     ASSERT_EQ(last.status, 0) << last.err;
-    EXPECT_LT(apart(whole / autoencoder, run / autoencoder), 1e-3);  // a number moves by some 4e-2
+    EXPECT_LT(apart(whole / autoencoder, run / autoencoder), 1e-3);  // a number moves by some 3e-2
     const std::vector<double> wanted = losses_of(whole), found = losses_of(run);
     ASSERT_EQ(found.size(), wanted.size());
     for (std::size_t i = 0; i < found.size(); ++i)
