@@ -80,8 +80,8 @@ Ending attempt(const Command& command, const Interrupt& interrupt,
         return {};
     } catch (const optimize::LostRanks&) {
         return {interrupt.exit_status(),
-                "another process has ended or does not answer; the same command goes on with what "
-                "is saved"};
+                "stopped while another process had ended or was still at work; the same command "
+                "goes on with what is saved"};
     } catch (const Cancelled&) {
         return {interrupt.exit_status()};
     } catch (const UsageError& error) {

@@ -21,7 +21,8 @@ std::string MessagePassing::name() const {
 }
 
 bool MessagePassing::has_the_word(std::chrono::milliseconds) const {
-    return true;
+    const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+    return !rank || std::atoi(rank) == 0;
 }
 
 void MessagePassing::end(int) {}
