@@ -29,7 +29,7 @@ def seconds(options, processes, threads, steps):
     """Of learning alone, as the program says it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [options.keepsake, "train", "unet", options.pictures, "--out", folder + "/run",
-                   "--batch", options.batch, "--tune", steps, "--every", 0, "--threads", threads,
+                   "--batch", options.batch, f"--tune={steps}", "--every", 0, "--threads", threads,
                    "--quiet", "--json"]
         if processes > 1:
             command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", processes, *command]
