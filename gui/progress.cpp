@@ -12,6 +12,7 @@ namespace {
 
 std::string stage_title(const std::string& stage) {
     if (stage == "embedding") return "1 of 2: fitting the words to your photo";
+    if (stage == "rate") return "2 of 2: finding how fast the photo can be learned";
     if (stage == "finetune") return "2 of 2: learning the photo";
     return stage.empty() ? "Preparing" : stage;
 }
@@ -102,15 +103,16 @@ void loss_plot(Frame& frame, const editor::LossCurves& losses) {
     ImGui::PopFont();
 }
 
-// Steps of both stages together, as one bar.
+// Steps of both stages together, as one bar, which rests while the rate of the second is found.
 float whole_fraction(const editor::Document& document) {
     const editor::TuningDraft& tuning = document.tuned_draft.tuning;
     const editor::WorkProgress& progress = document.progress;
-    const double before =
-        progress.stage == "finetune" ? static_cast<double>(tuning.embedding_steps) : 0;
+    const bool first = progress.stage == "embedding";
+    const double before = first ? 0 : static_cast<double>(tuning.embedding_steps);
+    const double done = progress.stage == "rate" ? 0 : static_cast<double>(progress.done);
     const auto all = static_cast<double>(tuning.embedding_steps + tuning.finetune_steps);
     if (all <= 0) return 0;
-    return static_cast<float>((before + static_cast<double>(progress.done)) / all);
+    return static_cast<float>((before + done) / all);
 }
 
 }  // namespace

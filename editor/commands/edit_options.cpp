@@ -60,7 +60,9 @@ void add_tuning_options(CLI::App& command, EditArguments& arguments) {
     command.add_option("--embedding-lr", arguments.embedding.learning_rate,
                        "Stage A: learning rate");
     command.add_option("--finetune-steps", arguments.finetune.steps, "Stage B: steps");
-    command.add_option("--finetune-lr", arguments.finetune.learning_rate, "Stage B: learning rate");
+    command.add_option("--finetune-lr", arguments.finetune.learning_rate,
+                       "Stage B: learning rate; 0: the one that suits the network is found by "
+                       "trying, as for every model without a keepsake.json in fast mode");
     command.add_option("--rank", arguments.finetune.rank,
                        "Stage B: rank of the LoRA that learns; 0: all weights learn");
     command.add_option("--tuning-seed", arguments.tuning_seed,

@@ -104,7 +104,7 @@ struct EditResult {
 };
 
 struct EditControls {
-    Monitor* monitor = nullptr;                         // "embedding", "finetune", "render"
+    Monitor* monitor = nullptr;                         // "embedding", "rate", "finetune", "render"
     std::function<void(const std::string& text)> warn;  // one line for the user
 };
 

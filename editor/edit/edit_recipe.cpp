@@ -95,7 +95,7 @@ void start_again(const Session& start, const Photo& photo, const pipeline::Model
         refuse("it works on another part of the photo");
     load_tuning(start, model);  // throws here what would end the new tuning when it begins
     recipe.start = tuning_tag(earlier);
-    const optimize::TuningOptions again = optimize::fast_options_again();
+    const optimize::TuningOptions again = optimize::fast_options_again(finetune_rate(start));
     recipe.embedding = again.embedding;
     recipe.finetune = again.finetune;
     for (const TuningDefaults* tuning : {&defaults.fast, &defaults.again}) {

@@ -5,6 +5,7 @@
 
 #include "editor/edit/clock.h"
 #include "editor/photo/pixel_tensors.h"
+#include "optimize/imagic/rate_trial.h"
 #include "pipeline/model/generate.h"
 
 namespace keepsake::editor {
@@ -51,6 +52,16 @@ double run_stage(const Session& session, Stage stage, Tuning& tuning, const Tune
     return seconds_since(begin);
 }
 
+// The rate of stage B, where the recipe leaves it to the network.
+optimize::StageOptions with_rate(const optimize::TuningTask& task, optimize::StageOptions options,
+                                 Tuning& tuning, const optimize::StageControls& controls) {
+    if (options.learning_rate > 0 || options.steps == 0) return options;
+    std::optional<double>& found = tuning.finetune_losses.rate;
+    if (!found) found = optimize::find_finetune_rate(task, options, tuning, controls);
+    options.learning_rate = *found;
+    return options;
+}
+
 }  // namespace
 
 Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
@@ -83,8 +94,9 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     }
     if (tuning.loras.empty()) tuning.loras = start.loras;
     seconds.finetune =
-        run_stage(session, Stage::finetune, tuning, controls,
-                  [&](const auto& stage) { fine_tune(task, recipe.finetune, tuning, stage); });
+        run_stage(session, Stage::finetune, tuning, controls, [&](const auto& stage) {
+            fine_tune(task, with_rate(task, recipe.finetune, tuning, stage), tuning, stage);
+        });
     return tuning;
 }
 

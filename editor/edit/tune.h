@@ -18,7 +18,7 @@ struct StageSeconds {
 };
 
 struct TuneControls {
-    Monitor* monitor = nullptr;      // "embedding", "finetune"
+    Monitor* monitor = nullptr;  // "embedding", "rate" (where it is found by trying), "finetune"
     double checkpoint_seconds = 30;  // at least this long between two checkpoints
     // After each step and its checkpoint, with the tuning as it is then: for a preview or a plot of
     // the losses. What it holds is changed by the next step.

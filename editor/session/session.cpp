@@ -13,6 +13,7 @@
 #include "editor/session/tuning_files.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/files/safetensors.h"
 
@@ -326,6 +327,13 @@ Tuning load_tuning(const Session& session, const pipeline::Model& model) {
     return tuning;
 }
 
+double finetune_rate(const Session& session) {
+    if (session.recipe.finetune.learning_rate > 0) return session.recipe.finetune.learning_rate;
+    Tuning tuning;
+    read_losses(session.folder / losses_file, tuning);
+    return tuning.finetune_losses.rate.value_or(0);
+}
+
 void save_checkpoint(const Session& session, Stage stage, const Tuning& tuning) {
     write_checkpoint(own_file(session.folder, checkpoint_file), tuning_tag(session.recipe),
                      stage_name(stage), tuning);
@@ -353,6 +361,13 @@ std::string newer_text(const Recipe& recipe) {
 }
 
 namespace {
+
+std::string rate_text(const Session& session) {
+    if (session.recipe.finetune.learning_rate > 0)
+        return number_text(session.recipe.finetune.learning_rate);
+    const double found = finetune_rate(session);
+    return found > 0 ? number_text(found) + ", found by trying" : "a rate that is to be found";
+}
 
 std::string changes_text(const ModelChanges& changes) {
     std::ostringstream text;
@@ -392,7 +407,7 @@ std::string describe_session(const fs::path& folder) {
          << words_line(recipe) << "model: " << recipe.model.path << " (fingerprint "
          << recipe.model.fingerprint << ")\n"
          << changes_text(recipe.changes);
-    const auto stage_line = [&](Stage which, std::int64_t steps, double rate) {
+    const auto stage_line = [&](Stage which, std::int64_t steps, const std::string& rate) {
         text << (which == Stage::embedding ? "embedding: " : "finetune: ") << steps << " steps at "
              << rate << ", ";
         if (stage > which) {
@@ -405,8 +420,9 @@ std::string describe_session(const fs::path& folder) {
         }
         text << "\n";
     };
-    stage_line(Stage::embedding, recipe.embedding.steps, recipe.embedding.learning_rate);
-    stage_line(Stage::finetune, recipe.finetune.steps, recipe.finetune.learning_rate);
+    stage_line(Stage::embedding, recipe.embedding.steps,
+               number_text(recipe.embedding.learning_rate));
+    stage_line(Stage::finetune, recipe.finetune.steps, rate_text(session));
     Tuning tuning;
     read_losses(folder / losses_file, tuning);
     const auto loss_line = [&](const char* name, const optimize::StageLosses& losses) {

@@ -105,6 +105,10 @@ Stage next_stage(const Session& session);
 // Whether anything is done.
 bool is_begun(const Session& session);
 
+// The learning rate of its stage B: the recipe's or, where that is 0, the one that was found by
+// trying; 0 where none is found yet. Throws Error naming the file of losses when that is damaged.
+double finetune_rate(const Session& session);
+
 // Saves the tuning under way of `stage`; replaces the checkpoint before.
 void save_checkpoint(const Session& session, Stage stage, const optimize::Tuning& tuning);
 

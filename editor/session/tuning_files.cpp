@@ -69,6 +69,7 @@ void add_losses(TensorMap& tensors, const std::string& prefix, const StageLosses
     const auto options = at::TensorOptions().dtype(at::kDouble);
     if (losses.before) tensors[prefix + "before"] = at::full({1}, *losses.before, options);
     if (losses.after) tensors[prefix + "after"] = at::full({1}, *losses.after, options);
+    if (losses.rate) tensors[prefix + "rate"] = at::full({1}, *losses.rate, options);
     if (!losses.training.empty())
         tensors[prefix + "training"] = at::tensor(losses.training, options);
 }
@@ -77,6 +78,7 @@ StageLosses losses_of(const TensorMap& group) {
     StageLosses losses;
     if (group.contains("before")) losses.before = group.at("before").item<double>();
     if (group.contains("after")) losses.after = group.at("after").item<double>();
+    if (group.contains("rate")) losses.rate = group.at("rate").item<double>();
     if (group.contains("training")) {
         const Tensor training = group.at("training").to(at::kDouble).contiguous();
         const double* data = training.const_data_ptr<double>();
@@ -96,10 +98,12 @@ json losses_json(const StageLosses& losses) {
     const auto number = [](const std::optional<double>& value) {
         return value ? json(*value) : json();
     };
-    return {{"before", number(losses.before)},
-            {"after", number(losses.after)},
-            {"average", losses.training.empty() ? json() : json(losses.average())},
-            {"training", losses.training}};
+    json object = {{"before", number(losses.before)},
+                   {"after", number(losses.after)},
+                   {"average", losses.training.empty() ? json() : json(losses.average())},
+                   {"training", losses.training}};
+    if (losses.rate) object["rate"] = *losses.rate;
+    return object;
 }
 
 StageLosses losses_of(const json& object) {
@@ -107,6 +111,7 @@ StageLosses losses_of(const json& object) {
     if (object.at("before").is_number()) losses.before = object.at("before").get<double>();
     if (object.at("after").is_number()) losses.after = object.at("after").get<double>();
     losses.training = object.at("training").get<std::vector<double>>();
+    if (object.contains("rate")) losses.rate = object.at("rate").get<double>();
     return losses;
 }
 

@@ -42,7 +42,7 @@ void read_lora(const std::filesystem::path& path, const std::string& tag,
                const pipeline::Model& model, optimize::Tuning& tuning);
 
 // {"kind": "keepsake losses", "version": ..., "embedding": {"before", "after", "average",
-// "training": [...]}, "finetune": {...}}
+// "training": [...]}, "finetune": {...}}; "rate" where it was found by trying
 void write_losses(const std::filesystem::path& path, const optimize::Tuning& tuning);
 void read_losses(const std::filesystem::path& path, optimize::Tuning& tuning);
 

@@ -9,7 +9,7 @@ TuningOptions fast_options() {
     options.embedding.schedule = RateSchedule::cosine;
     options.embedding.draws = Draws::stratified;
     options.finetune.steps = 56;
-    options.finetune.learning_rate = 2e-3;
+    options.finetune.learning_rate = 0;
     options.finetune.batch_size = 4;
     options.finetune.adam.beta1 = 0.8;
     options.finetune.adam.beta2 = 0.95;
@@ -21,11 +21,11 @@ TuningOptions fast_options() {
     return options;
 }
 
-TuningOptions fast_options_again() {
+TuningOptions fast_options_again(double first_rate) {
     TuningOptions options = fast_options();
     options.embedding.steps = 0;
     options.finetune.steps = 7;
-    options.finetune.learning_rate = 6e-4;
+    options.finetune.learning_rate = 0.3 * first_rate;
     options.finetune.adam.beta1 = 0.5;
     options.finetune.warmup_steps = 2;
     return options;

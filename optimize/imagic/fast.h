@@ -18,13 +18,14 @@ struct TuningOptions {
     double noise_share = 1;  // stage C, pipeline::SampleOptions
 };
 
-// For a first text. Rates suit Stable Diffusion's scale of weights; a model that needs others says
-// so in its keepsake.json.
+// For a first text. The learning rate of stage B is 0, which stands for one that is found by trying
+// (imagic/rate_trial.h), because what suits one network overshoots on another; a model that knows
+// its own says it in its keepsake.json.
 TuningOptions fast_options();
 
 // For another text on a photo whose LoRA and e_opt are there already: they are the start and give
 // the photo together, so that stage A has nothing to add and the LoRA learns a few steps more
-// (docs/fast-mode.md).
-TuningOptions fast_options_again();
+// (docs/fast-mode.md). first_rate: the rate with which stage B learned that photo.
+TuningOptions fast_options_again(double first_rate);
 
 }  // namespace keepsake::optimize

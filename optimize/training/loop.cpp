@@ -41,8 +41,8 @@ std::string report(std::string_view name, const StageLosses& losses) {
 
 void check_finite(double loss, std::string_view name, std::int64_t step) {
     if (std::isfinite(loss)) return;
-    throw Error(name, "the loss is not a number at step " + std::to_string(step + 1) +
-                          "; try a smaller learning rate");
+    throw NotFinite(name, "the loss is not a number at step " + std::to_string(step + 1) +
+                              "; try a smaller learning rate");
 }
 
 // What the samples of this rank add to the mean loss over all, and to its gradient.

@@ -79,10 +79,15 @@ struct TrainingControls {
     Ranks ranks;
 };
 
+// A loss that is infinite or no number, mostly by a learning rate that is too high.
+struct NotFinite : Error {
+    using Error::Error;
+};
+
 // Runs what is left of `options.steps`. On Cancelled, which is thrown on all ranks at the same step
 // when one of them is asked to stop, what learns and the state hold the last finished step. Throws
-// Error naming the recipe and the step when a loss is not finite, and naming the tensor when the
-// optimiser's state does not fit.
+// NotFinite naming the recipe and the step, and Error naming the tensor when the optimiser's state
+// does not fit.
 void train(const TrainingRecipe& recipe, const StageOptions& options, TrainingState state,
            const TrainingControls& controls = {});
 

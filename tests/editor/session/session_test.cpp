@@ -322,6 +322,52 @@ TEST_F(SessionRuns, PaperModeTunesAllWeights) {
     EXPECT_FALSE(fs::exists(broken / "recipe.json"));
 }
 
+TEST_F(SessionRuns, ARateThatNothingGivesIsFoundOnceAndKept) {
+    const fs::path model = folder.path / "model";  // that says nothing of its rates
+    link_model(model);
+    fs::remove(model / "keepsake.json");
+    const auto found_by_trying = [&](const fs::path& session) {
+        std::vector<std::string> arguments = edit(session, {"--model", model.string()});
+        const auto rate = std::ranges::find(arguments, "--finetune-lr");
+        arguments.erase(rate, rate + 2);
+        arguments.erase(std::ranges::find(arguments, "--quiet"));
+        return arguments;
+    };
+    const ProgramRun first = run_program(found_by_trying(whole));
+    ASSERT_EQ(first.status, 0) << first.err;
+    EXPECT_NE(first.err.find("\nrate: 48 of 48"), std::string::npos) << first.err;
+    EXPECT_EQ(editor::load_recipe(whole / "recipe.json").finetune.learning_rate, 0);
+    const json losses = json::parse(read_file(whole / "losses.json"));
+    const double rate = losses.at("finetune").at("rate").get<double>();
+    EXPECT_GT(rate, 0);
+    EXPECT_LT(losses.at("finetune").at("after").get<double>(),
+              losses.at("finetune").at("before").get<double>());
+    std::ostringstream text;
+    text << "finetune: 6 steps at " << rate << ", found by trying, done\n";
+    EXPECT_NE(editor::describe_session(whole).find(text.str()), std::string::npos)
+        << editor::describe_session(whole);
+
+    // Stopped while it learns with the rate, it goes on with it: nothing is tried again.
+    Program program(found_by_trying(broken));
+    ASSERT_TRUE(program.wait_for_error_text("finetune: 1 of"));
+    program.signal(SIGINT);
+    ASSERT_EQ(program.wait().status, 130);
+    const ProgramRun rest = run_program(found_by_trying(broken));
+    ASSERT_EQ(rest.status, 0) << rest.err;
+    EXPECT_EQ(rest.err.find("rate: "), std::string::npos) << rest.err;
+    expect_same_result(broken, whole);
+
+    // Another text learns more slowly by as much as with a rate that is given.
+    std::vector<std::string> second = found_by_trying(folder.path / "second.keepsake");
+    second[2] = "a yellow rose";
+    second.insert(second.end(), {"--from", whole.string()});
+    const ProgramRun again = run_program(second);
+    ASSERT_EQ(again.status, 0) << again.err;
+    EXPECT_EQ(again.err.find("rate: "), std::string::npos) << again.err;
+    const editor::Recipe recipe = editor::load_recipe(folder.path / "second.keepsake/recipe.json");
+    EXPECT_DOUBLE_EQ(recipe.finetune.learning_rate, 0.3 * rate);
+}
+
 TEST_F(SessionRuns, AnotherTextStartsFromWhatTheFirstLearned) {
     const std::vector<std::string> few = {"--embedding-steps", "2",   "--finetune-steps", "4",
                                           "--finetune-lr",     "1e-2"};
