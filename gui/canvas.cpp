@@ -76,9 +76,12 @@ Shown what_is_shown(const Frame& frame) {
     }
     if (document.preview.square) {
         shown.after.square = document.preview.square;
-        shown.caption = "preview at step " + std::to_string(document.preview.step) + " of part " +
-                        (document.preview.stage == "embedding" ? "1" : "2") + ", strength " +
-                        number(document.preview.eta);
+        const editor::Preview& preview = document.preview;
+        shown.caption = preview.stage == "nothing"
+                            ? "a first look, before the photo is learned"
+                            : "preview at step " + std::to_string(preview.step) + " of part " +
+                                  (preview.stage == "embedding" ? "1" : "2");
+        shown.caption += ", strength " + number(preview.eta);
     } else if (document.activity == editor::Activity::tuning) {
         shown.caption = "the first preview comes in a few seconds";
     }

@@ -73,7 +73,20 @@ fs::path recorded_model(const Session& session) {
 namespace {
 
 const TuningDefaults& tuning_defaults(const ModelDefaults& defaults, Mode mode) {
-    return mode == Mode::fast ? defaults.fast : defaults.paper;
+    static const TuningDefaults none;
+    return mode == Mode::fast ? defaults.fast : mode == Mode::paper ? defaults.paper : none;
+}
+
+// What a session of the quick mode says of its stages: there are none. Its LoRA is as small as one
+// can be.
+void learn_nothing(Recipe& recipe) {
+    recipe.embedding.steps = recipe.finetune.steps = 0;
+    recipe.finetune.rank = 1;
+}
+
+void refuse_learning(const Recipe& recipe) {
+    if (recipe.mode == Mode::quick && (recipe.embedding.steps > 0 || recipe.finetune.steps > 0))
+        throw Error("mode quick", "learns nothing, so it takes no steps of learning");
 }
 
 // What a tuning that starts from another session does differently. Throws Error naming that
@@ -141,6 +154,8 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
         const optimize::TuningOptions fast = optimize::fast_options();
         recipe.embedding = fast.embedding;
         recipe.finetune = fast.finetune;
+    } else if (recipe.mode == Mode::quick) {
+        learn_nothing(recipe);
     }
     const TuningDefaults& tuning = tuning_defaults(defaults, recipe.mode);
     apply(tuning.embedding, recipe.embedding);
@@ -148,6 +163,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     if (start) start_again(*start, photo, model, defaults, recipe);
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
+    refuse_learning(recipe);
     sample_as_asked(request.render, defaults, recipe);
     recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
     return recipe;
@@ -184,15 +200,17 @@ void check_same_words(const Session& session, const pipeline::Model& model) {
 pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode) {
     pipeline::SampleOptions sample;
     if (mode == Mode::fast) sample.noise_share = optimize::fast_options().noise_share;
+    // What was not learned comes back from its own noise alone.
+    if (mode == Mode::quick) sample.noise_share = 0;
     apply(defaults.sample, sample);
     // The photo comes back best without guidance, and the words pull by themselves.
-    if (mode == Mode::fast) sample.guidance_scale = 1;
+    if (mode != Mode::paper) sample.guidance_scale = 1;
     sample.noise_share = tuning_defaults(defaults, mode).noise_share.value_or(sample.noise_share);
     return sample;
 }
 
 void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults, Recipe& recipe) {
-    recipe.way = request.way.value_or(recipe.mode == Mode::fast ? Way::words : Way::line);
+    recipe.way = request.way.value_or(recipe.mode == Mode::paper ? Way::line : Way::words);
     recipe.sample = default_sample(defaults, recipe.mode);
     if (recipe.way == Way::line) apply(defaults.sample, recipe.sample);
     // A negative text is what guidance leads away from.

@@ -345,8 +345,9 @@ RenderedFiles render_images(RenderJob job, Monitor& monitor) {
     const EditRegion region = job.output.full ? region_of(job, conditions, monitor) : EditRegion{};
     RenderedFiles files;
     if (job.judged && conditions.words) {
-        const Judgement judgement = judge_words(job.model, job.tuning, *conditions.words,
-                                                {job.square, conditions.photo_latents}, monitor);
+        const Judgement judgement =
+            judge_words(job.model, job.tuning, *conditions.words,
+                        {job.square, conditions.photo_latents}, monitor, judge_options(job.recipe));
         files.chosen = judgement.strength;
         files.words_taken = judgement.taken;
         add_eta(job.etas, judgement.strength);

@@ -62,7 +62,23 @@ optimize::StageOptions with_rate(const optimize::TuningTask& task, optimize::Sta
     return options;
 }
 
+// What the quick mode has in place of a tuning: "nothing in particular" stands for the photo.
+void tune_nothing(const Session& session, const pipeline::Model& model, Tuning& tuning) {
+    tuning = untuned(model, session.recipe.prompt);
+    finish_stage(session, Stage::embedding, tuning);
+    tuning.loras = pipeline::make_loras(model.unet, session.recipe.finetune.rank,
+                                        pipeline::make_generator(session.recipe.seed));
+    finish_stage(session, Stage::finetune, tuning);
+}
+
 }  // namespace
+
+Tuning untuned(const pipeline::Model& model, const std::string& prompt) {
+    Tuning tuning;
+    tuning.target_embedding = pipeline::encode_text(model, prompt).to(at::kFloat);
+    tuning.optimised_embedding = pipeline::encode_text(model, "").to(at::kFloat);
+    return tuning;
+}
 
 Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
             const TuneControls& given, StageSeconds& seconds) {
@@ -74,6 +90,10 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     const Recipe& recipe = session.recipe;
     Tuning tuning = load_tuning(session, model);
     if (next_stage(session) == Stage::done) return tuning;
+    if (recipe.mode == Mode::quick) {
+        tune_nothing(session, model, tuning);
+        return tuning;
+    }
     if (!tuning.target_embedding.defined()) {
         tuning.target_embedding = pipeline::encode_text(model, recipe.prompt).to(at::kFloat);
     }

@@ -8,7 +8,6 @@
 
 #include "editor/photo/pixel_tensors.h"
 #include "editor/transfer/colour_odds.h"
-#include "optimize/imagic/fast.h"
 
 namespace keepsake::editor {
 namespace {
@@ -38,7 +37,7 @@ Tensor draw_ladder(const pipeline::Model& model, const optimize::Tuning& tuning,
     sample.sampler = pipeline::Sampler::dpmpp_2m;
     sample.steps = options.steps;
     sample.guidance_scale = 1;
-    sample.noise_share = optimize::fast_options().noise_share;
+    sample.noise_share = options.noise_share;
     pipeline::EditTask task = edit;
     pipeline::GenerateInput photo;
     photo.cond = tuning.optimised_embedding.to(model.dtype);
@@ -85,6 +84,12 @@ cv::Mat region_mat(const Mask& mask) {
 }
 
 }  // namespace
+
+JudgeOptions judge_options(const Recipe& recipe) {
+    JudgeOptions options;
+    if (recipe.mode == Mode::quick) options.noise_share = recipe.sample.noise_share;
+    return options;
+}
 
 std::vector<double> words_advantage(const pipeline::Model& model, const Tensor& latents,
                                     const Tensor& text, const Tensor& none, const Tensor& mask,

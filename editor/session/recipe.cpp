@@ -324,13 +324,22 @@ ModelChanges without_folders(ModelChanges changes) {
 }  // namespace
 
 std::string_view mode_name(Mode mode) {
-    return mode == Mode::fast ? "fast" : "paper";
+    switch (mode) {
+        case Mode::fast:
+            return "fast";
+        case Mode::paper:
+            return "paper";
+        case Mode::quick:
+            return "quick";
+    }
+    throw Error("mode", "is none of fast, paper, quick");
 }
 
 Mode parse_mode(std::string_view name) {
     if (name == "fast") return Mode::fast;
     if (name == "paper") return Mode::paper;
-    throw Error("mode", "'" + std::string(name) + "' is none of fast, paper");
+    if (name == "quick") return Mode::quick;
+    throw Error("mode", "'" + std::string(name) + "' is none of fast, paper, quick");
 }
 
 std::string_view way_name(Way way) {

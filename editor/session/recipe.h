@@ -13,7 +13,11 @@
 
 namespace keepsake::editor {
 
-enum class Mode { fast, paper };
+enum class Mode {
+    fast,   // optimize/imagic/fast.h
+    paper,  // Imagic's own recipe
+    quick,  // nothing is learned: the photo is inverted with no text, and the words pull at that
+};
 std::string_view mode_name(Mode mode);
 Mode parse_mode(std::string_view name);  // throws Error naming the text and the choices
 

@@ -420,9 +420,11 @@ std::string describe_session(const fs::path& folder) {
         }
         text << "\n";
     };
-    stage_line(Stage::embedding, recipe.embedding.steps,
-               number_text(recipe.embedding.learning_rate));
-    stage_line(Stage::finetune, recipe.finetune.steps, rate_text(session));
+    if (recipe.mode != Mode::quick) {
+        stage_line(Stage::embedding, recipe.embedding.steps,
+                   number_text(recipe.embedding.learning_rate));
+        stage_line(Stage::finetune, recipe.finetune.steps, rate_text(session));
+    }
     Tuning tuning;
     read_losses(folder / losses_file, tuning);
     const auto loss_line = [&](const char* name, const optimize::StageLosses& losses) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "editor/edit/clock.h"
+#include "editor/edit/edit_recipe.h"
+#include "editor/edit/preview.h"
 #include "editor/edit/tune.h"
 #include "editor/edit/words_judge.h"
 #include "editor/workbench/bench.h"
@@ -28,18 +30,30 @@ class Previews {
   public:
     Previews(Bench& bench, Monitor& monitor) : bench_(bench), monitor_(monitor) {}
 
+    // What the words do to the photo before anything is learned: the quick mode's picture.
+    void first_look() {
+        const Recipe& session = bench_.session->recipe;
+        if (session.mode == Mode::quick || is_begun(*bench_.session)) return;
+        attempt([&] {
+            const at::NoGradGuard no_gradients;
+            const Tuning nothing = untuned(*bench_.model, session.prompt);
+            Recipe recipe = sampled_recipe(bench_, bench_.look.sample);
+            recipe.sample = default_sample(bench_.defaults, Mode::quick);
+            recipe.sample = preview_sampling(recipe.sample, bench_.defaults);
+            recipe.way = Way::words;
+            const double eta = bench_.look.eta > 0 ? bench_.look.eta : usual_strength;
+            show(draw(nothing, recipe, eta), eta, "nothing", 0);
+        });
+        last_ = Clock::now();
+    }
+
     void after_step(Stage stage, const Tuning& tuning) {
         if (failed_ ||
             seconds_since(last_) < std::max(least_preview_seconds, cost_ / preview_share))
             return;
         const Clock::time_point begin = Clock::now();
-        try {
-            show(stage, tuning);
-        } catch (const Cancelled&) {
-            return;  // the tuning's own next report says so, with its state in order
-        } catch (const Error&) {
-            failed_ = true;  // a sampler that this model or number of steps does not allow
-        }
+        const bool went_on = attempt([&] { show_tuning(stage, tuning); });
+        if (!went_on) return;  // the tuning's own next report says so, with its state in order
         // The quickest one: a single slow one is another program's doing.
         const double cost = seconds_since(begin);
         cost_ = cost_ == 0 ? cost : std::min(cost_, cost);
@@ -47,24 +61,44 @@ class Previews {
     }
 
   private:
-    void show(Stage stage, const Tuning& tuning) {
+    // False when it was stopped.
+    template <class Work>
+    bool attempt(const Work& work) {
+        try {
+            work();
+        } catch (const Cancelled&) {
+            return false;
+        } catch (const Error&) {
+            failed_ = true;  // a sampler that this model or number of steps does not allow
+        }
+        return true;
+    }
+
+    Picture draw(const Tuning& tuning, const Recipe& recipe, double eta) {
+        Monitor silent({}, monitor_.stop());
+        const Conditions conditions =
+            encode_conditions(*bench_.model, tuning, recipe, *bench_.square, silent);
+        const PictureJob job{*bench_.model, tuning, recipe, conditions};
+        return std::make_shared<const Pixels>(
+            std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));
+    }
+
+    void show(Picture square, double eta, const char* stage, std::int64_t step) {
+        bench_.board.change([&](Document& document) {
+            document.preview = {std::move(square), eta, stage, step};
+        });
+    }
+
+    void show_tuning(Stage stage, const Tuning& tuning) {
         const at::NoGradGuard no_gradients;
         Recipe recipe = sampled_recipe(bench_, bench_.look.sample);
         recipe.sample.steps = std::min(recipe.sample.steps, most_preview_steps);
         recipe.sample.noise_share = 1;  // an inversion would cost as much again
         recipe.way = Way::line;         // likewise what the words' way looks for first
-        Monitor silent({}, monitor_.stop());
-        const Conditions conditions =
-            encode_conditions(*bench_.model, tuning, recipe, *bench_.square, silent);
         const double eta = bench_.look.eta;
-        const PictureJob job{*bench_.model, tuning, recipe, conditions};
-        const auto square = std::make_shared<const Pixels>(
-            std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));
         const bool embedding = stage == Stage::embedding;
-        bench_.board.change([&](Document& document) {
-            document.preview = {square, eta, embedding ? "embedding" : "finetune",
-                                embedding ? tuning.embedding_steps : tuning.finetune_steps};
-        });
+        show(draw(tuning, recipe, eta), eta, embedding ? "embedding" : "finetune",
+             embedding ? tuning.embedding_steps : tuning.finetune_steps);
     }
 
     Bench& bench_;
@@ -80,9 +114,9 @@ void choose_strength(Bench& bench, Monitor& monitor) {
     if (recipe.way != Way::words || bench.look.eta != first_eta()) return;
     bench.conditions =
         encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
-    const Judgement judgement =
-        judge_words(*bench.model, *bench.tuning, *bench.conditions->words,
-                    {*bench.square, bench.conditions->photo_latents}, monitor);
+    const Judgement judgement = judge_words(*bench.model, *bench.tuning, *bench.conditions->words,
+                                            {*bench.square, bench.conditions->photo_latents},
+                                            monitor, judge_options(recipe));
     bench.look.eta = judgement.strength;
     bench.board.change([&](Document& document) {
         document.chosen_eta.reset();
@@ -120,6 +154,7 @@ void tune_session(Bench& bench, Monitor& monitor) {
         previews.after_step(stage, tuning);
     };
     StageSeconds seconds;
+    previews.first_look();
     try {
         bench.tuning.emplace(tune(*bench.session, *bench.model, *bench.square, controls, seconds));
     } catch (const Error& error) {

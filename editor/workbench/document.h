@@ -105,7 +105,7 @@ struct LossCurves {
 struct Preview {
     Picture square;
     double eta = 0;
-    std::string stage;
+    std::string stage;  // "nothing" (before anything is learned), "embedding", "finetune"
     std::int64_t step = 0;
 };
 

@@ -50,7 +50,10 @@ EditDraft draft_of(const Recipe& recipe) {
 }
 
 std::vector<std::string> offered_modes() {
-    return {std::string(mode_name(Mode::fast)), std::string(mode_name(Mode::paper))};
+    std::vector<std::string> modes;
+    for (const Mode mode : {Mode::fast, Mode::paper, Mode::quick})
+        modes.emplace_back(mode_name(mode));
+    return modes;
 }
 
 std::vector<std::string> offered_samplers() {

@@ -198,7 +198,7 @@ TEST_F(BadInput, WrongUsage) {
             {"--sampler", "'magic'", "ddim, pndm, lms, euler, dpmpp_2m, lcm, tcd"});
     refused(edit(photo, {"--rank", "-1"}), {"--rank: is not from 0 to 1024"});
     refused(edit(photo, {"--from", ""}), {"--from: is empty"});
-    refused(edit(photo, {"--mode", "slow"}), {"--mode: 'slow' is none of fast, paper"});
+    refused(edit(photo, {"--mode", "slow"}), {"--mode: 'slow' is none of fast, paper, quick"});
     refused(edit(photo, {"--checkpointing", "yes"}),
             {"--checkpointing: 'yes' is none of auto, on, off"});
     refused(edit(photo, {"--frobnicate"}), {"--frobnicate"});
