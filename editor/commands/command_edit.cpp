@@ -32,6 +32,11 @@ void add_edit_options(CLI::App& command, EditArguments& arguments) {
                     "A finished fast session of the same photo: start from what it learned, "
                     "which takes a third of the time")
         ->type_name("FOLDER");
+    command
+        .add_option("--as-word", arguments.as_word,
+                    "Learn a word of this name in place of an embedding that no other program "
+                    "takes, and write word, LoRA and texts for them to elsewhere/ in the session")
+        ->type_name("NAME");
     add_tuning_options(command, arguments);
     add_out_option(command, arguments.render);
     add_render_options(command, arguments.render);
@@ -51,6 +56,7 @@ EditRequest request_of(const EditArguments& arguments) {
         require(!arguments.from->empty(), "--from", "is empty");
         request.from = *arguments.from;
     }
+    request.as_word = arguments.as_word;
     request.session =
         arguments.session.empty() ? default_session(arguments) : fs::path(arguments.session);
     return request;

@@ -18,7 +18,7 @@ struct RenderArguments {
 struct EditArguments {
     RenderArguments render;
     std::string photo, text, session;
-    std::optional<std::string> mode, from;
+    std::optional<std::string> mode, from, as_word;
     std::optional<std::string> crop;
     std::optional<int> size;
     std::optional<std::uint64_t> tuning_seed;

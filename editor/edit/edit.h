@@ -69,6 +69,9 @@ struct EditRequest {
     // A fast session of the same photo on the same model, finished: the tuning starts from what it
     // learned, with fewer steps.
     std::optional<std::filesystem::path> from;
+    // Learns a word of this name in e_opt's place and writes the edit for other programs
+    // (elsewhere_files.h).
+    std::optional<std::string> as_word;
     std::optional<Crop> crop;
     std::optional<int> size;
     std::optional<std::uint64_t> tuning_seed;

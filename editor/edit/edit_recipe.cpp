@@ -6,7 +6,9 @@
 #include <sstream>
 
 #include "editor/edit/model_changes.h"
+#include "editor/edit/photo_word.h"
 #include "editor/session/bundled_model.h"
+#include "editor/session/elsewhere_files.h"
 #include "optimize/imagic/fast.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/threads.h"
@@ -89,6 +91,16 @@ void refuse_learning(const Recipe& recipe) {
         throw Error("mode quick", "learns nothing, so it takes no steps of learning");
 }
 
+// Throws Error where a word cannot be learned in e_opt's place.
+void check_as_word(const Recipe& recipe, const pipeline::Model& model) {
+    const auto refuse = [](const std::string& why) { throw Error("--as-word", why); };
+    check_word_as_file(recipe.as_word);
+    if (recipe.mode == Mode::quick) refuse("needs a mode that learns");
+    if (recipe.finetune.rank == 0) refuse("needs a LoRA (--rank above 0, or the fast mode)");
+    if (!recipe.start.empty()) refuse("does not go on from another session (--from)");
+    photo_word(model, recipe.prompt, recipe.as_word);
+}
+
 // What a tuning that starts from another session does differently. Throws Error naming that
 // session.
 void start_again(const Session& start, const Photo& photo, const pipeline::Model& model,
@@ -164,6 +176,8 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
     apply(request.embedding, recipe.embedding);
     apply(request.finetune, recipe.finetune);
     refuse_learning(recipe);
+    recipe.as_word = request.as_word.value_or("");
+    if (!recipe.as_word.empty()) check_as_word(recipe, model);
     sample_as_asked(request.render, defaults, recipe);
     recipe.words = words_in(model, recipe.prompt, recipe.sample.negative_prompt);
     return recipe;
@@ -238,6 +252,7 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
     if (request.crop && *request.crop != recipe.crop) {
         differences.add("the crop (the session has " + crop_text(recipe.crop) + ")");
     }
+    differences.compare("word", request.as_word, recipe.as_word);
     differences.compare("size", request.size, recipe.size);
     differences.compare("tuning seed", request.tuning_seed, recipe.seed);
     compare_stage(differences, "embedding", request.embedding, recipe.embedding);

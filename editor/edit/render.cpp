@@ -204,7 +204,7 @@ at::Tensor words_latents(const PictureJob& job, const std::vector<PictureKey>& k
     task.inverted = conditions.inverted;
     std::vector<pipeline::EditPicture> pictures;
     for (const PictureKey& key : keys) {
-        pictures.push_back({key.seed, key.eta * full_pull});
+        pictures.push_back({key.seed, key.eta * full_pull_of(job.recipe.mode)});
     }
     return pipeline::generate_edits(job.model, task, pictures, job.recipe.sample, {}, monitor);
 }

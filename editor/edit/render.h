@@ -103,7 +103,7 @@ struct PictureKey {
 };
 
 // Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch, or the
-// words' way (pipeline/model/generate_edits.h), where an eta of 1 pulls by full_pull. Each
+// words' way (pipeline/model/generate_edits.h), where an eta of 1 pulls by full_pull_of(). Each
 // picture is what it is alone. Throws Cancelled.
 std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
                                     Monitor& monitor);

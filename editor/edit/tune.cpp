@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "editor/edit/clock.h"
+#include "editor/edit/photo_word.h"
 #include "editor/photo/pixel_tensors.h"
+#include "editor/session/elsewhere_files.h"
+#include "optimize/imagic/photo_word.h"
 #include "optimize/imagic/rate_trial.h"
 #include "pipeline/model/generate.h"
 
@@ -71,6 +74,12 @@ void tune_nothing(const Session& session, const pipeline::Model& model, Tuning& 
     finish_stage(session, Stage::finetune, tuning);
 }
 
+// A kill may have come between the tuning's end and them.
+void finish_elsewhere(const Session& session, const Tuning& tuning) {
+    if (!session.recipe.as_word.empty() && !has_elsewhere_files(session))
+        write_elsewhere_files(session, tuning);
+}
+
 }  // namespace
 
 Tuning untuned(const pipeline::Model& model, const std::string& prompt) {
@@ -89,7 +98,10 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     };
     const Recipe& recipe = session.recipe;
     Tuning tuning = load_tuning(session, model);
-    if (next_stage(session) == Stage::done) return tuning;
+    if (next_stage(session) == Stage::done) {
+        finish_elsewhere(session, tuning);
+        return tuning;
+    }
     if (recipe.mode == Mode::quick) {
         tune_nothing(session, model, tuning);
         return tuning;
@@ -109,7 +121,11 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
         const optimize::TuningTask from_start{started, model.schedule, latents, recipe.seed};
         seconds.embedding =
             run_stage(session, Stage::embedding, tuning, controls, [&](const auto& stage) {
-                optimise_embedding(from_start, recipe.embedding, tuning, stage);
+                if (recipe.as_word.empty())
+                    return optimise_embedding(from_start, recipe.embedding, tuning, stage);
+                const WordInText word = photo_word(model, recipe.prompt, recipe.as_word);
+                optimise_word(from_start, {model.text_encoder, word.ids, word.start},
+                              recipe.embedding, tuning, stage);
             });
     }
     if (tuning.loras.empty()) tuning.loras = start.loras;
@@ -117,6 +133,7 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
         run_stage(session, Stage::finetune, tuning, controls, [&](const auto& stage) {
             fine_tune(task, with_rate(task, recipe.finetune, tuning, stage), tuning, stage);
         });
+    finish_elsewhere(session, tuning);
     return tuning;
 }
 

@@ -45,7 +45,7 @@ Tensor draw_ladder(const pipeline::Model& model, const optimize::Tuning& tuning,
     task.inverted = pipeline::invert_latents(model, photo, sample, monitor, &task.photo);
     std::vector<pipeline::EditPicture> pictures;
     for (const double strength : options.strengths)
-        pictures.push_back({options.seed, strength * full_pull});
+        pictures.push_back({options.seed, strength * options.full_pull});
     return pipeline::generate_edits(model, task, pictures, sample, {}, monitor);
 }
 
@@ -88,6 +88,7 @@ cv::Mat region_mat(const Mask& mask) {
 JudgeOptions judge_options(const Recipe& recipe) {
     JudgeOptions options;
     if (recipe.mode == Mode::quick) options.noise_share = recipe.sample.noise_share;
+    options.full_pull = full_pull_of(recipe.mode);
     return options;
 }
 

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "editor/edit/words_pull.h"
-#include "editor/session/recipe.h"
 #include "editor/transfer/words_region.h"
 
 namespace keepsake::editor {
@@ -24,8 +23,9 @@ struct DrawnColoursOptions {
 // Chosen on the forty edits of tests/bench (docs/fast-mode.md).
 struct JudgeOptions {
     std::vector<double> strengths = {0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};  // tried, ascending
-    int steps = 10;            // of the sampling of what is judged
-    double noise_share = 0.5;  // likewise: that with which the edit is drawn
+    int steps = 10;                               // of the sampling of what is judged
+    double noise_share = 0.5;                     // likewise: that with which the edit is drawn
+    double full_pull = full_pull_of(Mode::fast);  // likewise
     DrawnColoursOptions drawn;
     double own = 0.8;  // share of the photo's own colours in what the words' are held against
     // The colours are there from these odds on (transfer/colour_odds.h), or from this share of the

@@ -5,6 +5,10 @@
 
 namespace keepsake::editor {
 
+double full_pull_of(Mode mode) {
+    return mode == Mode::quick ? full_pull_untuned : full_pull;
+}
+
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
                      const Pixels& square, const at::Tensor& latents, Monitor& monitor) {
     const WordsRegionOptions options;

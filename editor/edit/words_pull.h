@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "editor/session/option_overrides.h"
+#include "editor/session/recipe.h"
 #include "editor/transfer/full_resolution.h"
 #include "optimize/imagic/imagic.h"
 #include "pipeline/model/generate_edits.h"
@@ -19,10 +20,15 @@ struct WordsPull {
 
 // The pull of strength 1: most edits arrive below it (docs/fast-mode.md).
 inline constexpr double full_pull = 4.5;
+// Likewise of the quick mode, where the words are held against no words at all and not against what
+// the photo's embedding has of them already.
+inline constexpr double full_pull_untuned = 7.2;
 // The strengths in which something happens.
 inline constexpr EtaRange words_strip = {0.2, 1.0, 5};
 // What is shown where nothing was judged yet, or the words did not arrive at any strength.
 inline constexpr double usual_strength = 0.6;
+
+double full_pull_of(Mode mode);
 
 // Depends on the tuning alone, not on how it is sampled. latents: the square's, (1, C, h, w).
 // Throws Cancelled.

@@ -153,6 +153,8 @@ void serialize(Archive& archive, Recipe& recipe) {
         archive(cereal::make_nvp("model_changes", recipe.changes));
     if (Archive::is_loading::value || !recipe.words.empty())
         archive(cereal::make_nvp("words", recipe.words));
+    if (Archive::is_loading::value || !recipe.as_word.empty())
+        archive(cereal::make_nvp("as_word", recipe.as_word));
     if constexpr (Archive::is_loading::value) {
         recipe.mode = parse_mode(mode);
         recipe.way = parse_way(way);
@@ -273,6 +275,9 @@ json with_all_fields(json recipe) {
     const json::json_pointer words("/keepsake/words");
     if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(words))
         recipe[words] = json::array();
+    const json::json_pointer as_word("/keepsake/as_word");
+    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(as_word))
+        recipe[as_word] = "";
     return recipe;
 }
 
@@ -288,7 +293,7 @@ std::string write_json(const char* name, const Value& value) {
 
 constexpr const char* root = "keepsake";
 constexpr const char* kind = "keepsake session";
-constexpr int version = 2;  // rises with each field that is added
+constexpr int version = 3;  // rises with each field that is added
 
 // Takes kind and version out of a recipe's file; returns the version, 0 of before there was one.
 // Throws Error saying what is wrong with them.

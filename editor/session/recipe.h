@@ -77,6 +77,7 @@ struct Recipe {
     ModelChanges changes;    // of it
     std::uint64_t seed = 0;  // of the tuning's noise and timesteps
     std::string start;       // tuning_tag of the session it started from; empty: from the model
+    std::string as_word;     // that learns in e_opt's place (imagic/photo_word.h); empty: none does
     optimize::StageOptions embedding = optimize::paper_embedding_options();
     optimize::StageOptions finetune = optimize::paper_finetune_options();
     Way way = Way::line;  // of recipes that are older than the other one

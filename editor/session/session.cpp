@@ -9,6 +9,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "editor/session/elsewhere_files.h"
 #include "editor/session/session_region.h"
 #include "editor/session/tuning_files.h"
 #include "pipeline/error.h"
@@ -63,6 +64,7 @@ void remove_tuning(const fs::path& folder) {
     for (const char* name : {unet_file, lora_file, checkpoint_file, embeddings_file, losses_file}) {
         remove_file(folder / name);
     }
+    remove_elsewhere_files(folder);
 }
 
 // What write_file_atomically leaves when the power goes. Only the lock's holder may do this.

@@ -11,6 +11,8 @@
 //   words.safetensors       the vectors of recipe.words, by their fingerprints
 //   losses.json             of the stages that are done
 //   mask.json, mask.png     the edit region that was set in the window (session_region.h)
+//   elsewhere/              the edit for other programs, where it was asked for
+//                           (elsewhere_files.h)
 //   renders/                pictures, unless they are asked for elsewhere
 //   lock                    held by the program that works on it
 //

@@ -52,6 +52,10 @@ std::int64_t metadata_number(const SafetensorsFile& file, const std::string& key
     }
 }
 
+void read_word(const SafetensorsFile& file, const Model& model, Tuning& tuning) {
+    if (file.tensors().contains("word")) tuning.word = read_tensor(file, "word", model);
+}
+
 // The tensors named prefix + something, without the prefix, in their own dtype.
 TensorMap read_group(const SafetensorsFile& file, const std::string& prefix) {
     TensorMap group;
@@ -124,6 +128,7 @@ void write_checkpoint(const std::filesystem::path& path, const std::string& tag,
     if (tuning.optimised_embedding.defined()) {
         tensors["optimised"] = tuning.optimised_embedding.detach();
     }
+    if (tuning.word.defined()) tensors["word"] = tuning.word.detach();
     add_group(tensors, "lora.", pipeline::lora_tensors(tuning.loras));
     if (tuning.unet && tuning.loras.empty()) add_group(tensors, "unet.", tuning.unet->parameters());
     add_group(tensors, "adam.", tuning.adam);
@@ -144,6 +149,7 @@ void read_checkpoint(const std::filesystem::path& path, const std::string& tag, 
     if (file.tensors().contains("optimised")) {
         tuning.optimised_embedding = read_tensor(file, "optimised", model);
     }
+    read_word(file, model, tuning);
     if (TensorMap weights = read_group(file, "unet."); !weights.empty()) {
         tuning.unet = make_unet(path, model, std::move(weights));
     }
@@ -173,10 +179,11 @@ std::int64_t checkpoint_steps(const std::filesystem::path& path) {
 
 void write_embeddings(const std::filesystem::path& path, const std::string& tag,
                       const Tuning& tuning) {
+    TensorMap tensors = {{"target", tuning.target_embedding.detach()},
+                         {"optimised", tuning.optimised_embedding.detach()}};
+    if (tuning.word.defined()) tensors["word"] = tuning.word.detach();
     pipeline::write_safetensors(
-        path,
-        {{"target", tuning.target_embedding.detach()},
-         {"optimised", tuning.optimised_embedding.detach()}},
+        path, tensors,
         {{"recipe", tag}, {"embedding_steps", std::to_string(tuning.embedding_steps)}});
 }
 
@@ -186,6 +193,7 @@ void read_embeddings(const std::filesystem::path& path, const std::string& tag, 
     check_tag(file, tag);
     tuning.target_embedding = read_tensor(file, "target", model);
     tuning.optimised_embedding = read_tensor(file, "optimised", model);
+    read_word(file, model, tuning);
     tuning.embedding_steps = metadata_number(file, "embedding_steps");
 }
 

@@ -41,6 +41,7 @@ class Previews {
             recipe.sample = default_sample(bench_.defaults, Mode::quick);
             recipe.sample = preview_sampling(recipe.sample, bench_.defaults);
             recipe.way = Way::words;
+            recipe.mode = Mode::quick;
             const double eta = bench_.look.eta > 0 ? bench_.look.eta : usual_strength;
             show(draw(nothing, recipe, eta), eta, "nothing", 0);
         });

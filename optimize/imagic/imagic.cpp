@@ -2,58 +2,12 @@
 
 #include <utility>
 
+#include "optimize/imagic/denoising_recipe.h"
 #include "optimize/training/denoising.h"
-#include "optimize/training/draws.h"
-#include "optimize/training/loop.h"
-#include "pipeline/networks/activation_bytes.h"
 
 namespace keepsake::optimize {
 
-namespace {
-
-using pipeline::Activations;
 using pipeline::UNet;
-
-// What both stages say of themselves: `learns` learns to denoise the photo with `embedding`
-// (equation 2 of the paper).
-TrainingRecipe denoising_recipe(const TuningTask& task, const StageOptions& options, Stream stream,
-                                const DenoisingTask& denoising) {
-    TrainingRecipe recipe;
-    const DrawRequest request{task.seed,
-                              stream,
-                              options.draws,
-                              options.batch_size,
-                              task.schedule.config.num_train_timesteps,
-                              task.latents.sizes().slice(1).vec(),
-                              task.latents.device()};
-    recipe.draw = [denoising, request](std::int64_t step) {
-        const Draw pairs = draw_pairs(request, step);
-        return StepSamples{
-            pairs.size(),
-            [denoising, pairs](std::int64_t begin, std::int64_t end, Activations activations) {
-                return denoising_loss(denoising, pairs.part(begin, end), activations);
-            }};
-    };
-    recipe.samples_at_once = samples_at_once(task.latents);
-    recipe.activation_bytes = [denoising](std::int64_t samples) {
-        return pipeline::activation_bytes(denoising.unet, samples, denoising.latents.size(2),
-                                          denoising.latents.size(3));
-    };
-    recipe.device = task.latents.device();
-    recipe.evaluate = [denoising] { return evaluation_loss(denoising); };
-    return recipe;
-}
-
-TrainingControls training_controls(const StageControls& controls, const Tuning& tuning) {
-    TrainingControls result;
-    result.monitor = controls.monitor;
-    result.checkpointing = controls.checkpointing;
-    result.warn = controls.warn;
-    if (controls.after_step) result.after_step = [&] { controls.after_step(tuning); };
-    return result;
-}
-
-}  // namespace
 
 StageOptions paper_embedding_options() {
     StageOptions options;
@@ -74,8 +28,8 @@ void optimise_embedding(const TuningTask& task, const StageOptions& options, Tun
     if (!tuning.optimised_embedding.defined())
         tuning.optimised_embedding = tuning.target_embedding.detach().clone();
     TrainingRecipe recipe =
-        denoising_recipe(task, options, Stream::imagic_embedding,
-                         {task.unet, task.schedule, task.latents, tuning.optimised_embedding});
+        denoising_recipe(task, options, Stream::imagic_embedding, task.unet,
+                         [embedding = tuning.optimised_embedding] { return embedding; });
     recipe.name = "embedding";
     recipe.learns = {{"embedding", tuning.optimised_embedding}};
     train(recipe, options, {tuning.embedding_steps, tuning.adam, tuning.embedding_losses},
@@ -98,8 +52,8 @@ void fine_tune(const TuningTask& task, const StageOptions& options, Tuning& tuni
         learns = tuning.unet->parameters();
     }
     TrainingRecipe recipe =
-        denoising_recipe(task, options, Stream::imagic_finetune,
-                         {*tuning.unet, task.schedule, task.latents, tuning.optimised_embedding});
+        denoising_recipe(task, options, Stream::imagic_finetune, *tuning.unet,
+                         [embedding = tuning.optimised_embedding] { return embedding; });
     recipe.name = "finetune";
     recipe.learns = std::move(learns);
     // The network and the embedding are still those that stage A ended with.

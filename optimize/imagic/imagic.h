@@ -25,8 +25,10 @@ StageOptions paper_finetune_options();
 
 // A tuning, finished or under way. What `edit` saves and goes on from.
 struct Tuning {
-    Tensor target_embedding;             // (1, T, D) float32: the target text's
-    Tensor optimised_embedding;          // (1, T, D) float32: e_opt so far
+    Tensor target_embedding;     // (1, T, D) float32: the target text's
+    Tensor optimised_embedding;  // (1, T, D) float32: e_opt so far
+    Tensor word;  // (n, D) float32: its vectors, where a word learns in e_opt's place
+                  // (imagic/photo_word.h); else undefined
     std::optional<pipeline::UNet> unet;  // the tuned network; none before stage B
     pipeline::LoraSet loras;             // what learned of it, where its rank is not 0; else empty
     std::int64_t embedding_steps = 0;    // steps done

@@ -147,6 +147,7 @@ def quick(options, python):
         ["quick.py", "--bench", options.bench, "--model", options.model, "--threads",
          str(options.threads)],
         ["lora_in_diffusers.py", "--keepsake", options.keepsake, "--model", options.model],
+        ["word_in_diffusers.py", "--keepsake", options.keepsake, "--model", options.model],
     ]
     results = [
         subprocess.run([python, environment.BENCH / script, *arguments], env=options.environment)

@@ -156,7 +156,7 @@ TEST(Recipe, SaysItsKindAndVersionAndReadsThoseOfBefore) {
     const std::string text = to_json(unusual());
     json file = json::parse(text);
     EXPECT_EQ(file["kind"], "keepsake session");
-    EXPECT_EQ(file["version"], 2);
+    EXPECT_EQ(file["version"], 3);
     EXPECT_EQ(recipe_kind(text), RecipeKind::ours);
     file.erase("kind");
     file.erase("version");
@@ -184,7 +184,7 @@ TEST(Recipe, OfANewerKeepsakeKeepsWhatIsUnknown) {
     EXPECT_EQ(thrown_message<Error>(read),
               "r: is not a recipe: the field 'keepsake.sample.speed' is unknown")
         << "of our own version it is a mistake";
-    file["version"] = 3;
+    file["version"] = 4;
     file["colour"] = "red";
     Recipe recipe = read();
     EXPECT_EQ(recipe.prompt, unusual().prompt);
