@@ -114,6 +114,9 @@ def chosen_picture(options, name, colour, more):
     where = options.out / f"{name}-{colour}"
     done = where.with_suffix(f".seed{options.seed}.chosen.json")
     if not done.exists():
+        if "--mode" in more:  # which is the session's
+            at = more.index("--mode")
+            more = more[:at] + more[at + 2:]
         command = [options.keepsake, "render", where.with_suffix(".keepsake"), "--seed",
                    str(options.seed), "--json", "--quiet", "--out", f"{where}-chosen", *more]
         done.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

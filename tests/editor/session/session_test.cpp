@@ -349,7 +349,7 @@ TEST_F(SessionRuns, ARateThatNothingGivesIsFoundOnceAndKept) {
 
     // Stopped while it learns with the rate, it goes on with it: nothing is tried again.
     Program program(found_by_trying(broken));
-    ASSERT_TRUE(program.wait_for_error_text("finetune: 1 of"));
+    ASSERT_TRUE(program.wait_for_error_text("finetune: 2 of"));
     program.signal(SIGINT);
     ASSERT_EQ(program.wait().status, 130);
     const ProgramRun rest = run_program(found_by_trying(broken));
