@@ -11,8 +11,8 @@
 namespace keepsake::editor {
 
 struct WorkProgress {
-    std::string stage;  // "embedding", "finetune", "render"; of learning "pictures", "encode",
-                        // "class", "learn"
+    // "embedding", "rate", "finetune", "render"; of learning "pictures", "encode", "class", "learn"
+    std::string stage;
     std::int64_t done = 0, total = 0;
     double rate = 0;                     // steps a second; 0 while unknown
     std::optional<double> seconds_left;  // of the whole work
