@@ -67,10 +67,11 @@ void choice(Frame& frame, const char* name, const std::vector<std::string>& choi
 void mode(Frame& frame) {
     editor::EditDraft& draft = frame.state.draft;
     std::string name = draft.tuning.mode;
-    choice(frame, "Mode", frame.document.model->modes, name,
-           "How the photo is learned. paper: as the Imagic paper does it, every weight of the "
-           "network. fast: a small addition to the network, quicker, a little less exact. quick: not "
-           "at all; a first look at once, which keeps less of the photo.");
+    choice(
+        frame, "Mode", frame.document.model->modes, name,
+        "How the photo is learned. paper: as the Imagic paper does it, every weight of the "
+        "network. fast: a small addition to the network, quicker, a little less exact. quick: not "
+        "at all; a first look at once, which keeps less of the photo.");
     if (name == draft.tuning.mode) return;
     for (const editor::EditDraft& defaults : frame.document.defaults) {
         if (defaults.tuning.mode != name) continue;

@@ -37,7 +37,7 @@ class Quick : public ::testing::Test {
             "edit",           photo.string(), "a red daisy",
             "--mode",         "quick",        "--session",
             session.string(), "--out",        (folder.path / "out").string(),
-            "--no-full",       "--quiet"};
+            "--no-full",      "--quiet"};
         arguments.insert(arguments.end(), more.begin(), more.end());
         return arguments;
     }
