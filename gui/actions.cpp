@@ -29,6 +29,12 @@ void open_file(Frame& frame, const std::filesystem::path& path) {
 
 void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths) {
     if (!frame.state.external.path.empty()) return;
+    if (frame.state.room == Room::teach) {
+        frame.state.open.showing = false;
+        close_notice(frame);
+        frame.send(editor::TeachAddRequest{paths});
+        return;
+    }
     const auto opens = [](const std::filesystem::path& path) {
         return editor::has_photo_extension(path) || editor::is_session(path);
     };
@@ -99,6 +105,7 @@ bool send_rested_look(Frame& frame) {
 }
 
 void begin_open(Frame& frame) {
+    frame.state.open.adds = false;
     frame.state.open.wanted = frame.state.external.path.empty();
 }
 
@@ -108,6 +115,45 @@ bool can_export(const Frame& frame) {
 
 void begin_export(Frame& frame) {
     if (can_export(frame)) frame.state.exporting.wanted = true;
+}
+
+void set_room(Frame& frame, Room room) {
+    if (frame.state.external.path.empty()) frame.state.room = room;
+}
+
+void begin_add_photos(Frame& frame) {
+    frame.state.open.wanted = frame.state.open.adds = true;
+}
+
+editor::TeachFaults teach_faults(const Frame& frame) {
+    std::vector<std::string> taken;
+    for (const editor::WordShown& word : frame.document.teach.words) taken.push_back(word.name);
+    return editor::faults_of(frame.state.teach.draft, *frame.document.model, taken);
+}
+
+bool is_run_of_fields(const Frame& frame) {
+    const editor::TeachBoard& run = frame.document.teach.run;
+    return run.state != editor::TeachBoard::State::nothing &&
+           editor::same_lesson(run.draft, frame.state.teach.draft);
+}
+
+bool can_start_teaching(const Frame& frame) {
+    using State = editor::TeachBoard::State;
+    const State state = frame.document.teach.run.state;
+    const auto& model = frame.document.model;
+    if (!model || !model->check_word || state == State::running) return false;
+    if (is_run_of_fields(frame)) return state == State::stopped;
+    return teach_faults(frame).none();
+}
+
+void start_teaching(Frame& frame) {
+    if (!can_start_teaching(frame)) return;
+    close_notice(frame);
+    const bool again = is_run_of_fields(frame);
+    frame.state.teach.had_samples = again;
+    frame.send(
+        editor::TeachStartRequest{frame.state.teach.draft, again ? frame.document.teach.run.folder
+                                                                 : std::filesystem::path()});
 }
 
 bool can_save_external(const Frame& frame) {

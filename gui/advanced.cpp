@@ -88,9 +88,8 @@ void picture_settings(Frame& frame) {
     const std::uint64_t seed = frame.state.seed;
     ImGui::TextUnformatted("Not in the picture");
     ImGui::SetNextItemWidth(-1);
-    ImGui::InputTextWithHint("##negative", "blurry, dark", &sample.negative);
-    explained(frame, "Negative text",
-              "What the picture should not show. The edit is pushed away from these words.");
+    word_field(frame, "Negative text", "blurry, dark", sample.negative);
+    tooltip(frame, "What the picture should not show. The edit is pushed away from these words.");
     ImGui::SetNextItemWidth(-1);
     ImGui::SliderScalar("##guidance", ImGuiDataType_Double, &sample.guidance,
                         std::array{1.0}.data(), std::array{15.0}.data(), "guidance %.1f");

@@ -20,7 +20,7 @@ constexpr std::array view_buttons = {
     ViewButton{View::crop, "Crop", "The part of the photo that is edited (C)", false},
     ViewButton{View::mask, "Mask", "Where the edit may reach: found automatically, or painted (M)",
                true},
-    ViewButton{View::edit, "Edit", "The edited picture (1). Hold B to see the original", false},
+    ViewButton{View::edit, "Edited", "The edited picture (1). Hold B to see the original", false},
     ViewButton{View::wipe, "Wipe", "Before and after with a line to drag (2)", true},
     ViewButton{View::side_by_side, "Side by side", "Before and after beside each other (3)", true},
     ViewButton{View::difference, "Difference", "What the edit changed: black is unchanged (4)",
@@ -121,28 +121,53 @@ void external_buttons(Frame& frame) {
                !frame.state.external.sent, [&] { frame.state.quit = true; });
 }
 
-}  // namespace
-
-void draw_top_bar(Frame& frame, const Rect& place) {
-    const Pane pane("##top", place, colour::panel);
-    const float height = ImGui::GetFrameHeight();
-    ImGui::SetCursorPosY((place.height() - height) / 2);
-    const bool external = !frame.state.external.path.empty();
-    if (external)
-        external_buttons(frame);
-    else
-        file_buttons(frame);
-    if (frame.document.photo) {
-        view_switch(frame);
-        ImGui::SameLine();
+// Which half of the program the window shows.
+void room_switch(Frame& frame, bool is_narrow) {
+    struct RoomButton {
+        Room room;
+        const char *label, *hint;
+    };
+    constexpr std::array rooms = {
+        RoomButton{Room::edit, "Edit", "Edit a photo by words (Ctrl+T)"},
+        RoomButton{Room::teach, "Teach", "Teach the model a word, a subject or a look (Ctrl+T)"}};
+    ImGui::PushStyleVar(ImGuiStyleVar_FrameRounding, 0);
+    for (const RoomButton& button : rooms) {
+        const bool chosen = frame.state.room == button.room;
+        if (chosen && is_narrow) continue;  // the way to the other one is enough
+        ImGui::PushStyleColor(ImGuiCol_Button, chosen ? colour::accent_faint : colour::canvas);
+        if (ImGui::Button(button.label)) set_room(frame, button.room);
+        ImGui::PopStyleColor();
+        mark(frame, std::string("room ") + button.label);
+        tooltip(frame, button.hint);
+        ImGui::SameLine(0, 0);
     }
+    ImGui::PopStyleVar();
+    ImGui::SameLine(0, frame.px(10));
+}
+
+void left_buttons(Frame& frame, bool is_narrow) {
+    if (!frame.state.external.path.empty()) return external_buttons(frame);
+    room_switch(frame, is_narrow);
+    if (frame.state.room == Room::edit) return file_buttons(frame);
+    bar_button(frame, "Add photos\u2026",
+               "Photos to learn from, or folders of them (Ctrl+O); or drop them here", true,
+               [&] { begin_add_photos(frame); });
+}
+
+// Which of the bar's buttons have room: what the keyboard has, too, gives way.
+struct BarRoom {
+    bool keys = true, undo = true;
+};
+
+void right_buttons(Frame& frame, const Rect& place, const BarRoom& room) {
+    const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
+    const bool exports = open && frame.state.external.path.empty();
     const float gap = frame.px(6);
-    const bool open = frame.document.photo != nullptr;
-    float right = width_of("?");
-    if (open) right += width_of("Undo") + width_of("Redo") + 2 * gap;
-    if (open && !external) right += width_of("Export\u2026") + gap;
-    ImGui::SetCursorPosX(place.width() - right - ImGui::GetStyle().WindowPadding.x);
-    if (open) {
+    float width = room.keys ? width_of("?") : -gap;
+    if (open && room.undo) width += width_of("Undo") + width_of("Redo") + 2 * gap;
+    if (exports) width += width_of("Export\u2026") + gap;
+    ImGui::SetCursorPosX(place.width() - width - ImGui::GetStyle().WindowPadding.x);
+    if (open && room.undo) {
         const bool mask = frame.state.view == View::mask;
         bar_button(
             frame, "Undo",
@@ -150,11 +175,27 @@ void draw_top_bar(Frame& frame, const Rect& place) {
             can_undo(frame), [&] { undo(frame); });
         bar_button(frame, "Redo", "Forward again (Ctrl+Shift+Z)", can_redo(frame),
                    [&] { redo(frame); });
-        if (!external)
-            bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)",
-                       can_export(frame), [&] { begin_export(frame); });
     }
-    bar_button(frame, "?", "All keys (F1)", true, [&] { frame.state.help = true; });
+    if (exports)
+        bar_button(frame, "Export\u2026", "Save the picture as a file (Ctrl+E)", can_export(frame),
+                   [&] { begin_export(frame); });
+    if (room.keys) bar_button(frame, "?", "All keys (F1)", true, [&] { frame.state.help = true; });
+}
+
+}  // namespace
+
+void draw_top_bar(Frame& frame, const Rect& place) {
+    const Pane pane("##top", place, colour::panel);
+    const float height = ImGui::GetFrameHeight();
+    ImGui::SetCursorPosY((place.height() - height) / 2);
+    const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
+    const bool narrow = open && place.width() < frame.px(1075);
+    left_buttons(frame, narrow);
+    if (open) {
+        view_switch(frame);
+        ImGui::SameLine();
+    }
+    right_buttons(frame, place, {!narrow, !(open && place.width() < frame.px(995))});
     ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},
                                         {place.max.x, place.max.y - 1}, colour::line);
 }

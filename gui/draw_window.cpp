@@ -1,5 +1,5 @@
-// The layout of the window: a bar above, the picture, the film strip below it, the panel at the
-// right, a line of status at the bottom.
+// The layout of the window, in the room Edit: a bar above, the picture, the film strip below it,
+// the panel at the right, a line of status at the bottom.
 #include <algorithm>
 
 #include "gui/panels.h"
@@ -48,6 +48,10 @@ void draw_panels(Frame& frame, ImVec2 size) {
     draw_status_bar(frame, {{0, size.y - status}, size});
     const float low = size.y - status - fault_bar_height(frame, size.x);
     draw_fault_bar(frame, {{0, low}, {size.x, size.y - status}});
+    if (frame.state.room == Room::teach) {
+        draw_teach_room(frame, {{0, bar}, {size.x, low}});
+        return;
+    }
     if (!frame.document.photo) {
         draw_invitation(frame, {{0, bar}, {size.x, low}});
         return;
@@ -79,11 +83,13 @@ void draw_panels(Frame& frame, ImVec2 size) {
 void draw_window(Frame& frame) {
     frame.state.drawn = Drawn::other;
     take_over_document(frame);
+    take_over_offers(frame);
     finish_external(frame);
     handle_shortcuts(frame);
     draw_panels(frame, ImGui::GetIO().DisplaySize);
     draw_open_dialog(frame);
     draw_export_dialog(frame);
+    draw_delete_word(frame);
     draw_help(frame);
 }
 

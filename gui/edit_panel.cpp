@@ -22,10 +22,9 @@ void text_field(Frame& frame) {
     }
     ImGui::SetNextItemWidth(width);
     ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, {frame.px(10), frame.px(10)});
-    ImGui::InputTextWithHint("##text", "a photo of a red daisy", &frame.state.draft.prompt,
-                             ImGuiInputTextFlags_AutoSelectAll);
+    word_field(frame, "text", "a photo of a red daisy", frame.state.draft.prompt,
+               ImGuiInputTextFlags_AutoSelectAll);
     ImGui::PopStyleVar();
-    mark(frame, "text");
     const std::string& text = frame.state.draft.prompt;
     if (ImGui::CalcTextSize(text.c_str()).x > width - frame.px(24)) faint_text(frame, text);
 }

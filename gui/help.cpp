@@ -12,9 +12,11 @@ struct Key {
     const char *keys, *what;
 };
 constexpr std::array keys = {
-    Key{"Ctrl+O", "Open a photo or session"},
+    Key{"Ctrl+O", "Open a photo or session; in the room Teach, add photos"},
+    Key{"Ctrl+T", "The room Teach, and back to Edit"},
     Key{"Ctrl+L", "Write the text"},
-    Key{"Ctrl+Enter", "Apply the text, or go on where you stopped"},
+    Key{"Ctrl+Enter", "Apply the text, or go on where you stopped; in Teach, start learning"},
+    Key{"Tab", "In a text, completes one of My words that it begins to spell"},
     Key{"Esc", "Stop what is under way; close a dialog"},
     Key{"Left, Right", "Less or more strength; with Shift in larger steps"},
     Key{"C", "Crop. Arrow keys move the frame, + and - resize it"},

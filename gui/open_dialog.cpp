@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* title = "Open a photo or session";
+constexpr const char* open_title = "Open a photo or session";
+constexpr const char* add_title = "Add photos to learn from";
 
 fs::path home() {
     const char* path = std::getenv("HOME");
@@ -51,6 +52,10 @@ void go_to_folder(Frame& frame, const fs::path& folder) {
 void open_item(Frame& frame, const editor::ShelfItem& item) {
     if (item.kind == editor::ShelfItem::Kind::folder) {
         go_to_folder(frame, item.path);
+    } else if (frame.state.open.adds) {
+        // Stays for the next one.
+        if (item.kind == editor::ShelfItem::Kind::photo)
+            frame.send(editor::TeachAddRequest{{item.path}});
     } else {
         open_file(frame, item.path);
         ImGui::CloseCurrentPopup();
@@ -167,10 +172,30 @@ void items(Frame& frame) {
     ImGui::EndChild();
 }
 
+// Of the dialog that adds photos: each click adds one; what was added is counted here.
+void adding_line(Frame& frame) {
+    const std::size_t count = frame.state.teach.draft.pictures.size();
+    if (primary_button("Add all photos of this folder", {frame.px(240), 0}, true)) {
+        frame.send(editor::TeachAddRequest{{frame.state.open.listed}});
+        frame.state.open.showing = false;
+    }
+    mark(frame, "Add folder");
+    ImGui::SameLine();
+    if (ImGui::Button("Done")) frame.state.open.showing = false;
+    mark(frame, "Done adding");
+    ImGui::SameLine();
+    ImGui::AlignTextToFramePadding();
+    const std::string text = "A click adds a photo. There " +
+                             (count == 1 ? std::string("is 1") : "are " + std::to_string(count)) +
+                             " now.";
+    ImGui::TextUnformatted(text.c_str());
+}
+
 }  // namespace
 
 void draw_open_dialog(Frame& frame) {
     OpenDialog& dialog = frame.state.open;
+    const char* title = dialog.adds ? add_title : open_title;
     if (dialog.wanted) {
         dialog.wanted = false;
         dialog.showing = true;
@@ -187,6 +212,7 @@ void draw_open_dialog(Frame& frame) {
         return;
     }
     path_line(frame);
+    if (dialog.adds) adding_line(frame);
     items(frame);
     if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape)) || !dialog.showing || !stays) {
         dialog.showing = false;

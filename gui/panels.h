@@ -36,6 +36,22 @@ void draw_open_dialog(Frame& frame);
 void draw_export_dialog(Frame& frame);
 void draw_help(Frame& frame);
 
+// The room Teach: the photos with their captions or the pictures on the way, what to learn and how
+// far it is, and My words.
+void take_over_offers(Frame& frame);
+void draw_teach_room(Frame& frame, const Rect& place);
+void draw_teach_photos(Frame& frame, const Rect& place);
+void draw_teach_samples(Frame& frame, const Rect& place);
+void draw_teach_fields(Frame& frame);
+void draw_teach_progress(Frame& frame);
+void draw_my_words(Frame& frame);
+void draw_delete_word(Frame& frame);
+
+// A text field in which Tab or a click completes the words of My words, with what is proposed
+// below it.
+void word_field(Frame& frame, const char* id, const char* hint, std::string& text,
+                ImGuiInputTextFlags flags = 0);
+
 // What shortcuts and buttons share.
 void close_notice(Frame& frame);
 void open_file(Frame& frame, const std::filesystem::path& path);
@@ -48,6 +64,13 @@ void set_eta(Frame& frame, double eta);  // rounded to hundredths, within 0 to 1
 void choose_seed(Frame& frame, std::uint64_t seed);
 void begin_open(Frame& frame);
 void begin_export(Frame& frame);
+void set_room(Frame& frame, Room room);
+void begin_add_photos(Frame& frame);
+// Of the room Teach: learns what the fields say, or goes on with the run that they are of.
+void start_teaching(Frame& frame);
+bool can_start_teaching(const Frame& frame);
+bool is_run_of_fields(const Frame& frame);
+editor::TeachFaults teach_faults(const Frame& frame);
 bool can_export(const Frame& frame);
 // Of a window for one photo of another program's: writes the edit into its file, after which the
 // window closes; closes without.

@@ -13,6 +13,18 @@ bool pressed(int key) {
     return ImGui::IsKeyPressed(key, false);
 }
 
+void in_teach_room(Frame& frame) {
+    const ImGuiIO& io = ImGui::GetIO();
+    using State = editor::TeachBoard::State;
+    if (io.KeyCtrl && pressed('O')) begin_add_photos(frame);
+    if (io.KeyCtrl && pressed('Q')) frame.state.quit = true;
+    if (io.KeyCtrl && (pressed(GLFW_KEY_ENTER) || pressed(GLFW_KEY_KP_ENTER)))
+        start_teaching(frame);
+    if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput &&
+        frame.document.teach.run.state == State::running)
+        frame.send(editor::TeachStopRequest{});
+}
+
 void with_control(Frame& frame) {
     const bool shift = ImGui::GetIO().KeyShift;
     if (pressed('O')) begin_open(frame);
@@ -99,12 +111,17 @@ void handle_shortcuts(Frame& frame) {
     const ImGuiIO& io = ImGui::GetIO();
     if (pressed(GLFW_KEY_F1)) frame.state.help = !frame.state.help;
     if (frame.state.open.showing || frame.state.exporting.showing || frame.state.help) return;
+    if (!frame.state.teach.deleting.empty()) return;
+    const bool teaches = frame.state.room == Room::teach;
+    if (io.KeyCtrl && pressed('T')) return set_room(frame, teaches ? Room::edit : Room::teach);
+    if (teaches) return in_teach_room(frame);
     if (io.KeyCtrl) {
         with_control(frame);
         return;
     }
     if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput &&
-        frame.document.activity != editor::Activity::idle) {
+        frame.document.activity != editor::Activity::idle &&
+        frame.document.activity != editor::Activity::teaching) {
         frame.send(editor::StopRequest{});
     }
     if (io.WantTextInput || !frame.document.photo) return;

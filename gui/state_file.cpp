@@ -12,6 +12,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array activities = {"idle", "loading", "tuning", "rendering", "teaching"};
+constexpr std::array rooms = {"edit", "teach"};
+constexpr std::array kinds = {"word", "subject", "captions"};
+constexpr std::array teach_states = {"nothing", "running", "stopped", "finished"};
 constexpr std::array tuned_names = {"nothing", "partly", "fully"};
 constexpr std::array views = {"crop",         "mask",       "edit",      "wipe",
                               "side_by_side", "difference", "variations"};
@@ -72,12 +75,37 @@ json document_state(const editor::Document& document) {
     return state;
 }
 
+json teach_state(const editor::TeachView& teach, const TeachRoom& room) {
+    const editor::TeachBoard& run = teach.run;
+    json state;
+    state["run"] = {name_of(teach_states, run.state), run.folder.string(), run.fault};
+    state["done"] = run.progress.done;
+    state["steps"] = run.steps;
+    state["losses"] = run.losses ? run.losses->size() : 0;
+    state["evaluations"] = run.evaluations.size();
+    state["samples"] = run.samples.size();
+    state["reading"] = teach.reading;
+    state["words"] = json::object();
+    for (const editor::WordShown& word : teach.words) state["words"][word.name] = word.strength;
+    state["unfinished"] = teach.unfinished.size();
+    state["kind"] = name_of(kinds, room.draft.kind);
+    state["token"] = room.draft.token;
+    state["remarks"] = room.remarks;
+    state["captions"] = json::array();
+    for (const editor::TeachPicture& picture : room.draft.pictures)
+        state["captions"].push_back(picture.caption);
+    state["on_the_way"] = room.on_the_way;
+    return state;
+}
+
 }  // namespace
 
 void write_state(const std::filesystem::path& path, const Frame& frame) {
     json state = document_state(frame.document);
     for (const Widget& widget : frame.widgets)
         state["widgets"][widget.name] = numbers(widget.place);
+    state["room"] = name_of(rooms, frame.state.room);
+    state["teach"] = teach_state(frame.document.teach, frame.state.teach);
     state["view"] = name_of(views, frame.state.view);
     state["drawn"] = name_of(drawn_names, frame.state.drawn);
     state["zoom"] = frame.state.zoom;

@@ -7,13 +7,17 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "editor/transfer/brush.h"
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/export_picture.h"
+#include "editor/workbench/teach_draft.h"
 
 namespace keepsake::gui {
+
+enum class Room { edit, teach };
 
 enum class View { crop, mask, edit, wipe, side_by_side, difference, variations };
 
@@ -24,6 +28,7 @@ enum class Drawn { exact, live, nearest, other };
 struct OpenDialog {
     bool wanted = false;  // open it in the next frame
     bool showing = false;
+    bool adds = false;             // photos to learn from, several of them, in place of opening one
     std::filesystem::path first;   // the folder to begin with; empty: where photos are kept
     std::string path;              // in the text field
     std::filesystem::path listed;  // the folder that the field shows
@@ -58,7 +63,29 @@ struct MaskTool {
     double sent_at = 0;
 };
 
+// The text field in which a word of My words is being spelled.
+struct WordField {
+    std::string id;  // empty: none
+    std::size_t cursor = 0;
+    double shown_until = 0;  // a click on what is proposed takes the keyboard from the field
+};
+
+struct TeachRoom {
+    editor::TeachDraft draft;
+    std::size_t taken = 0;             // of TeachView::offers
+    std::vector<std::string> remarks;  // on what was added, until they are read
+    bool on_the_way = false;           // the middle shows the run's pictures, not the photos
+    bool had_samples = false;
+    std::string strength_of;  // the word whose strength is being set, and to what
+    double strength = 1;
+    std::string deleting;  // the word whose deletion is asked about
+};
+
 struct WindowState {
+    Room room = Room::edit;
+    TeachRoom teach;
+    WordField word_field;
+
     // The fields, until they are applied. Taken over from the Document where its draft_revision
     // rises.
     editor::EditDraft draft;

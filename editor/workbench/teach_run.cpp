@@ -129,8 +129,8 @@ void finish(Bench& bench, const LearnResult& result) {
     add_words_of_run(bench.library, bench.teaching->request.out);
     bench.teaching.reset();
     show_curves(bench, bench.board.latest()->teach.run.folder);
-    set_state(bench, TeachBoard::State::finished);
     show_words(bench.board, bench.library);
+    set_state(bench, TeachBoard::State::finished);
     bench.board.tell(Notice::Kind::note, "Learned: " + result.file.string());
 }
 
@@ -195,8 +195,8 @@ void stop_teaching(Bench& bench) {
     if (!bench.teaching) return;
     bench.teaching->wanted = false;
     show_curves(bench, bench.teaching->request.out);
-    set_state(bench, TeachBoard::State::stopped);
     show_words(bench.board, bench.library);
+    set_state(bench, TeachBoard::State::stopped);
 }
 
 bool wants_teaching(const Bench& bench) {

@@ -116,6 +116,11 @@ void change_word(DocumentBoard& board, const std::filesystem::path& library,
     else
         set_strength(library, request.name, request.strength);
     show_words(board, library);
+    // Of a run that went with its word nothing is left to show.
+    std::error_code code;
+    const std::filesystem::path run = board.latest()->teach.run.folder;
+    const bool gone = !run.empty() && !std::filesystem::exists(run, code) && !code;
+    if (gone) board.change([](Document& document) { document.teach.run = {}; });
 }
 
 }  // namespace

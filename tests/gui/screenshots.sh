@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures of the window in README.md: runs the end-to-end test with screenshots of its
+# Makes the pictures of the window in README.md: runs the end-to-end tests of both rooms with screenshots of its
 # steps, then edits a sample photo with the model's own settings, and compresses those that README
 # shows into assets/readme.
 # Usage: tests/gui/screenshots.sh [BUILD_FOLDER]; all pictures stay in BUILD_FOLDER/screenshots.
@@ -9,6 +9,7 @@ build=$(realpath -- "${1:-$root/build/release}")
 out=$build/screenshots
 rm -rf "$out"
 python3 "$root/tests/gui/edit_test.py" "$build/gui/keepsake-gui" "$build/editor/keepsake" "$root" "$out/steps"
+python3 "$root/tests/gui/teach_test.py" "$build/gui/keepsake-gui" "$build/editor/keepsake" "$root" "$out/steps"
 python3 "$root/tests/gui/sample_tour.py" "$build/gui/keepsake-gui" "$out"
 # Without the status line, which names a folder of the machine.
 for name in invitation learning result wipe mask variations; do

@@ -50,7 +50,7 @@ class Teach : public WorkerTest {
     std::shared_ptr<const Document> learned(const editor::TeachDraft& draft) {
         worker->send(editor::TeachStartRequest{draft, {}});
         wait("the beginning",
-             [](const Document& d) { return d.teach.run.state != State::nothing; });
+             [&](const Document& d) { return d.teach.run.draft.token == draft.token; });
         return wait_for(State::finished);
     }
     // The command that goes on with the window's run.
@@ -210,11 +210,14 @@ TEST_F(Teach, GoesOnWithWhatTheCommandLineBegan) {
 
 TEST_F(Teach, EditsGetTheWordsOfTheirTexts) {
     learned(offered());
-    editor::TeachDraft subject = offered();
-    subject.kind = LearnKind::subject;
-    subject.token = "sks flower";
-    subject.steps = 2;
-    learned(subject);
+    editor::TeachDraft look = offered();
+    look.kind = LearnKind::captions;
+    look.token = "Sepia tone";
+    look.steps = 2;
+    for (editor::TeachPicture& picture : look.pictures) picture.caption = "a sepia tone photo";
+    const fs::path run = learned(look)->teach.run.folder;
+    EXPECT_EQ(editor::learn_request_of(run).token, "Sepia tone");
+    EXPECT_EQ(editor::learn_request_of(run).name, "sepia-tone");
     const auto base = worker->document()->model->fingerprint;
     editor::EditDraft draft = open(1);
     draft.prompt = "a photo of a <MY-ROSE>";
@@ -223,9 +226,9 @@ TEST_F(Teach, EditsGetTheWordsOfTheirTexts) {
     ASSERT_EQ(word.words.size(), 1u);
     EXPECT_EQ(word.words[0].name, "<my-rose>");
     EXPECT_TRUE(word.changes.loras.empty());
-    worker->send(editor::MyWordRequest{editor::MyWordRequest::Kind::strength, "sks flower", 0.5});
+    worker->send(editor::MyWordRequest{editor::MyWordRequest::Kind::strength, "Sepia tone", 0.5});
     wait("the strength", [](const Document& d) { return d.teach.words[1].strength == 0.5; });
-    draft.prompt = "a photo of a sks flower";
+    draft.prompt = "a sepia tone photo of a rose";
     worker->send(editor::ApplyRequest{draft});
     const auto with_lora = wait("the LoRA's edit", [&](const Document& d) {
         return d.tuned == editor::Tuned::fully && d.session != with_word->session &&
