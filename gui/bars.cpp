@@ -189,13 +189,13 @@ void draw_top_bar(Frame& frame, const Rect& place) {
     const float height = ImGui::GetFrameHeight();
     ImGui::SetCursorPosY((place.height() - height) / 2);
     const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
-    const bool narrow = open && place.width() < frame.px(1075);
-    left_buttons(frame, narrow);
+    const auto narrower = [&](float units) { return open && place.width() < frame.px(units); };
+    left_buttons(frame, narrower(1075));
     if (open) {
         view_switch(frame);
         ImGui::SameLine();
     }
-    right_buttons(frame, place, {!narrow, !(open && place.width() < frame.px(995))});
+    right_buttons(frame, place, {!narrower(1020), !narrower(985)});
     ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},
                                         {place.max.x, place.max.y - 1}, colour::line);
 }
