@@ -80,6 +80,29 @@ TEST_F(WorkerTest, StopsSavesAndGoesOn) {
     EXPECT_TRUE(fs::exists(session / "checkpoint.safetensors"));
 }
 
+TEST_F(WorkerTest, AFirstLookComesBeforeAnythingIsLearned) {
+    const editor::EditDraft draft = open(2000);
+    worker->send(editor::ApplyRequest{draft});
+    const auto first =
+        wait("a picture", [](const Document& d) { return d.preview.square != nullptr; });
+    EXPECT_EQ(first->preview.stage, "nothing");
+    EXPECT_EQ(first->preview.step, 0);
+    EXPECT_EQ(first->tuned, Tuned::nothing);
+    EXPECT_EQ(first->preview.square->width, first->working_square->width);
+    EXPECT_NE(first->preview.square->rgb, first->working_square->rgb);
+    // It is no tuning's: going on with one that is begun, there is none.
+    wait("some steps", [](const Document& d) { return d.progress.done >= 2; });
+    worker->send(editor::StopRequest{});
+    wait("the stop", [](const Document& d) {
+        return d.activity == Activity::idle && d.tuned == Tuned::partly;
+    });
+    worker->send(editor::ApplyRequest{draft});
+    const auto again = wait("the next picture of the tuning", [](const Document& d) {
+        return d.activity == Activity::tuning && d.progress.done > 2 && d.preview.step > 2;
+    });
+    EXPECT_EQ(again->preview.stage, "embedding");
+}
+
 TEST_F(WorkerTest, NothingIsTunedOrRenderedTwice) {
     const auto first = apply(open(1));
     const fs::path cache = first->session / "renders/cache";
