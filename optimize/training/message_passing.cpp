@@ -39,8 +39,10 @@ MPI_Datatype type_of(const Tensor& tensor) {
     }
 }
 
-// Waits for what has begun. MPI's own waiting takes a whole core, which others of the same machine
-// want, and does not hear of signals.
+// Waits for what has begun. MPI's own waiting does not hear of signals, and while another process
+// evaluates or draws it would take a whole core for minutes. But what travels comes in fragments,
+// each of which needs a test to go on: who sleeps between two tests lets a bucket take as many
+// sleeps as it has fragments, so at first the core is only offered to whoever wants it.
 void finish(MPI_Request request, const Ranks& ranks) {
     using namespace std::chrono_literals;
     const Clock::time_point begun = Clock::now();
@@ -55,7 +57,10 @@ void finish(MPI_Request request, const Ranks& ranks) {
             asked = std::min(asked, now);
             if (now - asked > 300ms) throw LostRanks();
         }
-        if (now - begun > 100us) std::this_thread::sleep_for(now - begun > 10ms ? 1ms : 50us);
+        if (now - begun > 2s)
+            std::this_thread::sleep_for(1ms);
+        else if (now - begun > 100us)
+            std::this_thread::yield();
     }
 }
 
