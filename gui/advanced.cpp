@@ -132,7 +132,7 @@ void tuning_settings(Frame& frame) {
                  "harder to change.");
     rate(frame, "Photo rate", tuning.finetune_rate,
          "How far each photo step goes. Larger learns quicker; too large gives noise. 0: the rate "
-         "that suits the model is found by trying, which takes about half as long again.");
+         "that suits the model is found by trying, which takes about as long again.");
     std::int64_t size = tuning.size;
     whole_number(frame, "Working size", size,
                  "How many pixels the model works on: as a square of this side has. Its own size "
