@@ -5,6 +5,7 @@
 #include <map>
 
 #include "editor/edit/network_configs.h"
+#include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/fingerprint.h"
 #include "pipeline/networks/activation_bytes.h"
@@ -93,31 +94,23 @@ void describe_captions(const LearnPlan& plan, std::vector<std::string>& lines) {
                                 checked_utf8(tokens.cut_text) + "\"");
 }
 
-// Relative where it lies in the run's folder, which may be moved.
-std::string place_for_run(const fs::path& place, const fs::path& run) {
-    std::error_code code;
-    const fs::path whole = fs::absolute(place, code).lexically_normal();
-    const fs::path relative = whole.lexically_relative(fs::absolute(run, code).lexically_normal());
-    const bool inside = !relative.empty() && *relative.begin() != "..";
-    return checked_utf8((inside ? relative : whole).string());
-}
-
 // What the run's own settings do not say and whoever goes on with it needs (learn_again.cpp), and
 // the pictures' names for people.
 void add_hints(const LearnPlan& plan, ordered_json& hints) {
     const LearnRequest& request = plan.request;
+    const auto noted = [&](const fs::path& place) {
+        return checked_utf8(place_in(request.out, place).string());
+    };
     hints["model"] = checked_utf8(plan.model.path.string());
     hints["name"] = request.name;
     hints["places"] = ordered_json::array();
-    for (const fs::path& place : request.pictures)
-        hints["places"].push_back(place_for_run(place, request.out));
+    for (const fs::path& place : request.pictures) hints["places"].push_back(noted(place));
     if (request.kind == LearnKind::captions && !request.token.empty())
         hints["token"] = checked_utf8(request.token);
     if (request.word.init) hints["init"] = checked_utf8(*request.word.init);
     if (request.word.style) hints["style"] = true;
     if (!request.word.templates.empty()) hints["templates"] = request.word.templates;
-    if (request.prior.folder)
-        hints["class_folder"] = place_for_run(*request.prior.folder, request.out);
+    if (request.prior.folder) hints["class_folder"] = noted(*request.prior.folder);
     hints["pictures"] = ordered_json::array();
     for (const SetPicture& picture : plan.set.pictures)
         if (hints["pictures"].size() < 1000) hints["pictures"].push_back(picture.name);

@@ -8,6 +8,7 @@
 #include "editor/edit/learn_files.h"
 #include "editor/session/list_lock.h"
 #include "editor/session/own_json.h"
+#include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
 #include "editor/session/run_folder.h"
 #include "editor/workbench/teach_draft.h"
@@ -28,14 +29,8 @@ fs::path list_path(const fs::path& library) {
     return library / "my-words.json";
 }
 
-// Where it lies in the library, relative to it: the library may be moved.
 std::string noted(const fs::path& path, const fs::path& library) {
-    std::error_code code;
-    const fs::path whole = fs::absolute(path, code).lexically_normal();
-    const fs::path relative =
-        whole.lexically_relative(fs::absolute(library, code).lexically_normal());
-    const bool inside = !relative.empty() && *relative.begin() != "..";
-    return path.empty() ? "" : (inside ? relative : whole).string();
+    return path.empty() ? "" : place_in(library, path).string();
 }
 
 json entry_of(const MyWord& word, const fs::path& library) {
