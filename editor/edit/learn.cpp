@@ -246,13 +246,13 @@ void Run::measure_words() {
     note_words(folder_.folder, learned_.steps, words_);
 }
 
-// Of all weights no file on the way: each would be a model.
 void Run::draw(Monitor& monitor) {
     draw_samples(folder_.folder, prompts_, plan_.model, learned_, monitor);
     sheet_ = write_samples_sheet(folder_.folder, prompts_, request_.name);
     if (controls_.after_samples) controls_.after_samples();
 }
 
+// Of all weights no file on the way: each would be a model.
 void Run::after_evaluation(Monitor& monitor) {
     if (!request_.options.all_weights)
         write_learned(own_folder(folder_.folder, "checkpoints"), name_of_step(learned_.steps),

@@ -7,6 +7,7 @@
 
 #include "editor/edit/words_pull.h"
 #include "editor/transfer/words_region.h"
+#include "optimize/imagic/fast.h"
 
 namespace keepsake::editor {
 
@@ -23,9 +24,10 @@ struct DrawnColoursOptions {
 // Chosen on the forty edits of tests/bench (docs/fast-mode.md).
 struct JudgeOptions {
     std::vector<double> strengths = {0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0};  // tried, ascending
-    int steps = 10;                               // of the sampling of what is judged
-    double noise_share = 0.5;                     // likewise: that with which the edit is drawn
-    double full_pull = full_pull_of(Mode::fast);  // likewise
+    int steps = 10;  // of the sampling of what is judged
+    // As the edit is drawn (judge_options).
+    double noise_share = optimize::fast_options().noise_share;
+    double full_pull = full_pull_of(Mode::fast);
     DrawnColoursOptions drawn;
     double own = 0.8;  // share of the photo's own colours in what the words' are held against
     // The colours are there from these odds on (transfer/colour_odds.h), or from this share of the

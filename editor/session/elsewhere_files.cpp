@@ -1,6 +1,7 @@
 #include "editor/session/elsewhere_files.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
@@ -15,12 +16,9 @@ namespace fs = std::filesystem;
 constexpr const char* elsewhere_folder = "elsewhere";
 constexpr const char* usage_file = "how-to-use.txt";
 
-// As a person or a program of theirs would write it: none of both can hold a quote of its own.
+// As JSON and Python write it.
 std::string quoted(const std::string& text) {
-    std::string result = "\"";
-    for (const char c : text)
-        result += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
-    return result + "\"";
+    return nlohmann::json(text).dump();
 }
 
 std::string usage(const Recipe& recipe) {

@@ -250,34 +250,32 @@ void add_names(const json& fields, const std::string& prefix, std::string& names
     }
 }
 
+// Adds those of `fields` that the object at `place` has not.
+void add_missing(json& file, const char* place, json fields) {
+    const json::json_pointer at(place);
+    if (!file.contains(at) || !file[at].is_object()) return;
+    fields.update(file[at]);
+    file[at] = std::move(fields);
+}
+
 // A recipe with the fields that are left out where they are as they always were.
 json with_all_fields(json recipe) {
-    const json::json_pointer sample("/keepsake/sample");
     const pipeline::SampleOptions defaults;
-    if (recipe.contains(sample) && recipe[sample].is_object()) {
-        json all{{"noise_share", defaults.noise_share},
+    add_missing(recipe, "/keepsake/sample",
+                {{"noise_share", defaults.noise_share},
                  {"tcd_eta", defaults.tcd_eta},
                  {"spacing", ""},
-                 {"schedule", ""}};
-        all.update(recipe[sample]);
-        recipe[sample] = std::move(all);
-    }
-    const json::json_pointer whole("/keepsake"), way("/keepsake/way");
-    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(way))
-        recipe[way] = way_name(Way::line);
-    const json::json_pointer changes("/keepsake/model_changes");
-    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(changes))
-        recipe[changes] = {{"weights", ""},
-                           {"loras", json::array()},
-                           {"vae", {{"path", ""}, {"fingerprint", ""}, {"weight", 1.0}}},
-                           {"clip_skip", 0},
-                           {"prediction", ""}};
-    const json::json_pointer words("/keepsake/words");
-    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(words))
-        recipe[words] = json::array();
-    const json::json_pointer as_word("/keepsake/as_word");
-    if (recipe.contains(whole) && recipe[whole].is_object() && !recipe.contains(as_word))
-        recipe[as_word] = "";
+                 {"schedule", ""}});
+    const json no_changes = {{"weights", ""},
+                             {"loras", json::array()},
+                             {"vae", {{"path", ""}, {"fingerprint", ""}, {"weight", 1.0}}},
+                             {"clip_skip", 0},
+                             {"prediction", ""}};
+    add_missing(recipe, "/keepsake",
+                {{"way", way_name(Way::line)},
+                 {"model_changes", no_changes},
+                 {"words", json::array()},
+                 {"as_word", ""}});
     return recipe;
 }
 
