@@ -10,6 +10,10 @@
 
 namespace keepsake::editor {
 
+// Two of a session's files (session.h).
+inline constexpr const char* checkpoint_file = "checkpoint.safetensors";
+inline constexpr const char* losses_file = "losses.json";
+
 // Every file carries `tag` (tuning_tag of the recipe) in its metadata. The readers throw Error
 // naming the file when it is damaged, lacks a tensor, or carries another tag.
 
