@@ -6,15 +6,10 @@
 
 #include "pipeline/error.h"
 #include "pipeline/model/generate.h"
-#include "pipeline/model/model.h"
+#include "tests/optimize/imagic/flowers.h"
 
 namespace keepsake::optimize {
 namespace {
-
-const pipeline::Model& flowers() {
-    static const pipeline::Model model = pipeline::load_model(KEEPSAKE_ASSETS "/models/flowers");
-    return model;
-}
 
 struct Task {
     Tensor latents = pipeline::randn({1, 8, 8, 8}, pipeline::make_generator(5));

@@ -7,16 +7,11 @@
 #include "optimize/imagic/fast.h"
 #include "optimize/learn/word.h"
 #include "pipeline/model/generate.h"
-#include "pipeline/model/model.h"
 #include "pipeline/text/added_words.h"
+#include "tests/optimize/imagic/flowers.h"
 
 namespace keepsake::optimize {
 namespace {
-
-const pipeline::Model& flowers() {
-    static const pipeline::Model model = pipeline::load_model(KEEPSAKE_ASSETS "/models/flowers");
-    return model;
-}
 
 struct Task {
     const std::string text = "a red rose";

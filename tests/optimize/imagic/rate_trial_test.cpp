@@ -9,7 +9,7 @@
 
 #include "optimize/imagic/fast.h"
 #include "pipeline/model/generate.h"
-#include "pipeline/model/model.h"
+#include "tests/optimize/imagic/flowers.h"
 
 namespace keepsake::optimize {
 namespace {
@@ -46,11 +46,6 @@ TEST(BestRate, HasTwoDigits) {
 TEST(BestRate, OfNoNumberIsAnError) {
     EXPECT_THROW(best_rate({}), Error);
     EXPECT_THROW(best_rate({{1e-3, infinite}, {2e-3, infinite}}), Error);
-}
-
-const pipeline::Model& flowers() {
-    static const pipeline::Model model = pipeline::load_model(KEEPSAKE_ASSETS "/models/flowers");
-    return model;
 }
 
 struct Trial {

@@ -4,14 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "pipeline/model/generate.h"
+#include "tests/optimize/imagic/flowers.h"
 
 namespace keepsake::optimize {
 namespace {
-
-const pipeline::Model& flowers() {
-    static const pipeline::Model model = pipeline::load_model(KEEPSAKE_ASSETS "/models/flowers");
-    return model;
-}
 
 // Two steps of stage B with the LoRA or all weights, on any latents.
 Tuning tuned(std::int64_t rank) {
