@@ -10,31 +10,22 @@ the same noise, embeddings, sampler and guidance there. Exit status 0: all layer
 pictures agree within MEAN_BOUND and WORST_BOUND, in steps of 8-bit pixels.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-import numpy
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from diffusers.utils import convert_unet_state_dict_to_peft
-from diffusers.utils import logging as diffusers_logging
 from peft.tuners.tuners_utils import BaseTunerLayer
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
-from transformers.utils import logging as transformers_logging
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Both sides compute in float32 in another order, and round to 8 bits: a pixel that lies near the
-# middle of two steps may fall either way.
-MEAN_BOUND = 0.25
-WORST_BOUND = 4
-# Without the LoRA the picture must be another one, or this test would pass a LoRA that is not used.
-LEAST_EFFECT = 2.0
+import in_diffusers
+from in_diffusers import ROOT
+
 ETA = 0.9
 
 
@@ -123,33 +114,20 @@ def render(pipe, session, seed):
     recipe = json.loads((session / "recipe.json").read_text())["keepsake"]["sample"]
     if recipe["sampler"] != "dpmpp_2m":
         sys.exit(f"{session}: sampled by {recipe['sampler']}; this test knows dpmpp_2m")
-    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
     embeddings = load_file(session / "embeddings.safetensors")
     embedding = ETA * embeddings["target"] + (1 - ETA) * embeddings["optimised"]
     with torch.no_grad():
         negative, _ = pipe.encode_prompt(recipe["negative_prompt"], "cpu", 1, False)
-    side = pipe.unet.config.sample_size
-    noise = torch.randn(
-        1, pipe.unet.config.in_channels, side, side, generator=torch.Generator().manual_seed(seed)
-    )
-    pixels = pipe(
-        prompt_embeds=embedding, negative_prompt_embeds=negative, latents=noise,
+    return in_diffusers.draw(
+        pipe, seed, prompt_embeds=embedding, negative_prompt_embeds=negative,
         num_inference_steps=recipe["steps"], guidance_scale=recipe["guidance_scale"],
-        output_type="np",
-    ).images[0]
-    return numpy.rint(pixels * 255)
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--keepsake", default=str(ROOT / "build/release/editor/keepsake"))
-    parser.add_argument("--model", default=str(ROOT / "assets/models/flowers"))
+    parser = in_diffusers.parser(__doc__)
     parser.add_argument("--session", type=pathlib.Path)
     options = parser.parse_args()
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
@@ -157,23 +135,15 @@ def main():
         picture = folder / "ours.png"
         run([options.keepsake, "render", str(session), "--eta", str(ETA), "--seed", "3", "--no-full", "--out",
              str(picture), "--quiet", "--model", options.model, "--noise-share", "1"])
-        ours = numpy.asarray(Image.open(picture).convert("RGB")).astype(float)
-        pipe = StableDiffusionPipeline.from_pretrained(
-            options.model, dtype=torch.float32, local_files_only=True
-        )
-        pipe.set_progress_bar_config(disable=True)
+        ours = in_diffusers.read_picture(picture)
+        pipe = in_diffusers.open_pipe(options.model)
         without = render(pipe, session, 3)
         lora = session / "lora.safetensors"
         pipe.load_lora_weights(str(lora))
         problems = count_problems(pipe.unet, layers_of(lora)) + count_wrong_names()
-        difference = numpy.abs(render(pipe, session, 3) - ours)
-        effect = numpy.abs(without - ours).mean()
-
-    print(f"pixels of 0 to 255: mean difference {difference.mean():.4f} (bound {MEAN_BOUND}), "
-          f"worst {difference.max():.0f} (bound {WORST_BOUND}), "
-          f"without the LoRA {effect:.2f} (at least {LEAST_EFFECT})")
-    same = difference.mean() <= MEAN_BOUND and difference.max() <= WORST_BOUND
-    sys.exit(0 if problems == 0 and same and effect >= LEAST_EFFECT else 1)
+        theirs = render(pipe, session, 3)
+    same = in_diffusers.judge("LoRA in diffusers", ours, theirs, LoRA=without)
+    sys.exit(0 if problems == 0 and same else 1)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,9 @@ import tempfile
 import numpy
 import torch
 from diffusers import LCMScheduler, StableDiffusionPipeline
-from PIL import Image
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MEAN_BOUND = 0.25  # as lora_in_diffusers.py
-WORST_BOUND = 4
+from in_diffusers import MEAN_BOUND, ROOT, WORST_BOUND, read_picture
+
 PROMPT = "a photo of a red rose"
 
 
@@ -53,7 +51,7 @@ def draw(pipe, size, **how):
 def generate(options, folder, *more):
     path = folder / "ours.png"
     run([options.keepsake, "generate", PROMPT, "--seed", 7, "--out", path, "--quiet", *more])
-    return numpy.asarray(Image.open(path).convert("RGB")).astype(float)
+    return read_picture(path)
 
 
 def judge(name, ours, theirs, without):
