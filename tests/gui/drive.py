@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
+import tempfile
 import time
 import zlib
 
@@ -14,6 +16,11 @@ PATIENCE = float(os.environ.get("KEEPSAKE_GUI_PATIENCE", "180"))  # seconds; a s
 
 class Failed(Exception):
     pass
+
+
+def expect(holds, what):
+    if not holds:
+        raise Failed(what)
 
 
 def require_programs(*names):
@@ -247,3 +254,34 @@ def unfiltered(kind, line, above):
             distances = abs(guess - left), abs(guess - up), abs(guess - corner)
             line[i] = (line[i] + (left, up, corner)[distances.index(min(distances))]) & 255
     return line
+
+
+def play(make, *programs, chosen=()):
+    """The whole of a test that is called with KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]. make
+    is called with these (the tree, a folder that is removed afterwards, the screenshots' folder or
+    None) and gives what has STEPS, its `window` (or None) and end(). chosen: of STEPS, by name; none
+    is all."""
+    require_programs("Xvfb", "xdotool", *programs)
+    program, command_line, source = sys.argv[1:4]
+    pictures = sys.argv[4] if len(sys.argv) > 4 else None
+    if pictures:
+        require_programs("import")
+        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
+        trial = make(program, command_line, source, folder, pictures)
+        try:
+            for step in trial.STEPS:
+                if chosen and step.__name__ not in chosen:
+                    continue
+                begin = time.monotonic()
+                step(trial)
+                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+        except (Failed, subprocess.SubprocessError) as error:
+            print(f"{step.__name__}: FAILED: {error}", flush=True)
+            for errors in sorted(pathlib.Path(folder).rglob("stderr.txt")):
+                print(errors.read_text(errors="replace"))
+            if pictures and trial.window:
+                trial.window.picture(pathlib.Path(pictures, "failed.png"))
+            sys.exit(1)
+        finally:
+            trial.end()

@@ -8,30 +8,29 @@ With a fourth argument, pictures of the steps are written to that folder.
 """
 import pathlib
 import subprocess
-import sys
-import tempfile
 import time
 
 import drive
-from drive import Failed, Window
+from drive import Window, expect
 
 TEXT = "a photo of a red daisy"
 STEPS = 6  # of each stage
 DRAWING_STEPS = 4
 
 
-def expect(holds, what):
-    if not holds:
-        raise Failed(what)
-
-
 class Journey:
-    def __init__(self, program, command_line, source, display, folder, pictures):
+    def __init__(self, program, command_line, source, folder, pictures):
         self.program, self.command_line, self.source = program, command_line, pathlib.Path(source)
-        self.display, self.folder, self.pictures = display, pathlib.Path(folder), pictures
+        self.display, self.folder = drive.Display(1280, 720), pathlib.Path(folder)
+        self.pictures = pictures
         self.photo = self.folder / "my daisy.jpg"
         self.photo.write_bytes((self.source / "assets/photos/daisy-19813618946.jpg").read_bytes())
         self.window = None
+
+    def end(self):
+        if self.window:
+            self.window.kill()
+        self.display.close()
 
     def start(self, *arguments):
         self.window = Window(self.program, self.display, self.folder, *arguments)
@@ -396,31 +395,5 @@ class Journey:
              same_pixels, reopen, faults, full_resolution]
 
 
-def main():
-    drive.require_programs("Xvfb", "xdotool", "import", "convert")
-    program, command_line, source = sys.argv[1:4]
-    pictures = sys.argv[4] if len(sys.argv) > 4 else None
-    if pictures:
-        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
-    display = drive.Display(1280, 720)
-    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
-        journey = Journey(program, command_line, source, display, folder, pictures)
-        try:
-            for step in Journey.STEPS:
-                begin = time.monotonic()
-                step(journey)
-                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-        except (Failed, subprocess.SubprocessError) as error:
-            errors = pathlib.Path(folder, "stderr.txt").read_text(errors="replace")
-            print(f"{step.__name__}: FAILED: {error}\n{errors}", flush=True)
-            if pictures:
-                journey.window.picture(pathlib.Path(pictures, "failed.png"))
-            sys.exit(1)
-        finally:
-            if journey.window:
-                journey.window.kill()
-            display.close()
-
-
 if __name__ == "__main__":
-    main()
+    drive.play(Journey, "import", "convert")

@@ -11,13 +11,10 @@ import os
 import pathlib
 import struct
 import subprocess
-import sys
-import tempfile
 import time
 
 import drive
-from drive import Failed, Window
-from edit_test import expect
+from drive import Window, expect
 
 TEXT = "a photo of a red daisy"
 
@@ -75,7 +72,7 @@ def tiff(width, height, samples):
 
 class Trials:
     def __init__(self, program, command_line, source, folder, pictures):
-        self.program, self.command_line = program, command_line
+        self.program, self.command_line = str(pathlib.Path(program).resolve()), command_line
         self.daisy = pathlib.Path(source) / "assets/photos/daisy-19813618946.jpg"
         self.folder, self.pictures, self.window = pathlib.Path(folder), pictures, None
         self.display = drive.Display(1280, 720)
@@ -222,30 +219,5 @@ class Trials:
     STEPS = [refusals, discard, save, by_button]
 
 
-def main():
-    drive.require_programs("Xvfb", "xdotool", "convert", "identify", "compare")
-    program, command_line, source = sys.argv[1:4]
-    pictures = sys.argv[4] if len(sys.argv) > 4 else None
-    if pictures:
-        drive.require_programs("import")
-        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
-        trials = Trials(str(pathlib.Path(program).resolve()), command_line, source, folder, pictures)
-        try:
-            for step in Trials.STEPS:
-                begin = time.monotonic()
-                step(trials)
-                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-        except (Failed, subprocess.SubprocessError) as error:
-            errors = pathlib.Path(folder, "stderr.txt")
-            print(f"{step.__name__}: FAILED: {error}", flush=True)
-            print(errors.read_text(errors="replace") if errors.exists() else "")
-            if pictures and trials.window:
-                trials.window.picture(pathlib.Path(pictures, "failed.png"))
-            sys.exit(1)
-        finally:
-            trials.end()
-
-
 if __name__ == "__main__":
-    main()
+    drive.play(Trials, "convert", "identify", "compare")

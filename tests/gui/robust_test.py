@@ -12,14 +12,11 @@ import pathlib
 import signal
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 
 import drive
-from drive import Failed, Window
+from drive import Window, expect
 from drop import drop, open_display
-from edit_test import expect
 
 TEXT = "a photo of a red daisy"
 # 0.6: the strength on which the window opens a session.
@@ -53,6 +50,10 @@ class Trials:
         self.folder, self.pictures = pathlib.Path(folder), pictures
         self.daisy = self.source / "assets/photos/daisy-19813618946.jpg"
         self.windows, self.displays = [], []
+
+    @property
+    def window(self):
+        return self.windows[-1] if self.windows else None
 
     def display(self, width=1280, height=720):
         self.displays.append(drive.Display(width, height))
@@ -331,34 +332,6 @@ class Trials:
     STEPS = [photos, sessions, disks, ends, layouts]
 
 
-def main():
-    drive.require_programs("Xvfb", "xdotool", "convert")
-    os.environ["OMP_WAIT_POLICY"] = "passive"
-    program, command_line, source = sys.argv[1:4]
-    pictures = sys.argv[4] if len(sys.argv) > 4 else None
-    if pictures:
-        drive.require_programs("import")
-        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
-    chosen = os.environ.get("KEEPSAKE_GUI_TRIALS", "").split()
-    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
-        trials = Trials(program, command_line, source, folder, pictures)
-        try:
-            for step in Trials.STEPS:
-                if chosen and step.__name__ not in chosen:
-                    continue
-                begin = time.monotonic()
-                step(trials)
-                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-        except (Failed, subprocess.SubprocessError) as error:
-            print(f"{step.__name__}: FAILED: {error}", flush=True)
-            for errors in pathlib.Path(folder).glob("*/stderr.txt"):
-                print(errors.read_text(errors="replace"))
-            if pictures and trials.windows:
-                trials.windows[-1].picture(pathlib.Path(pictures, "failed.png"))
-            sys.exit(1)
-        finally:
-            trials.end()
-
-
 if __name__ == "__main__":
-    main()
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    drive.play(Trials, "convert", chosen=os.environ.get("KEEPSAKE_GUI_TRIALS", "").split())

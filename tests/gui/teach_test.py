@@ -9,27 +9,21 @@ With a fourth argument, pictures of the steps are written to that folder.
 import json
 import pathlib
 import subprocess
-import sys
-import tempfile
 import time
 
 import drive
-from drive import Failed, Window
+from drive import Window, expect
 from drop import drop
 
 STEPS = 8
 PHOTOS = ["daisy-19813618946.jpg", "rose-394990940.jpg", "tulip-9048307967.jpg"]
 
 
-def expect(holds, what):
-    if not holds:
-        raise Failed(what)
-
-
 class Lesson:
-    def __init__(self, program, command_line, source, display, folder, pictures):
+    def __init__(self, program, command_line, source, folder, pictures):
         self.program, self.command_line, self.source = program, command_line, pathlib.Path(source)
-        self.display, self.folder, self.pictures = display, pathlib.Path(folder), pictures
+        self.display, self.folder = drive.Display(1280, 720), pathlib.Path(folder)
+        self.pictures = pictures
         self.photos = self.folder / "photos"
         self.photos.mkdir()
         for name in PHOTOS:
@@ -37,6 +31,11 @@ class Lesson:
         (self.photos / "broken.jpg").write_bytes(b"no picture")
         (self.photos / PHOTOS[1]).with_suffix(".txt").write_text("a <my-rose> in the garden")
         self.window = None
+
+    def end(self):
+        if self.window:
+            self.window.kill()
+        self.display.close()
 
     def start(self, *arguments):
         self.window = Window(self.program, self.display, self.folder, *arguments)
@@ -233,31 +232,5 @@ class Lesson:
              learn, use, delete, open_the_command_lines]
 
 
-def main():
-    drive.require_programs("Xvfb", "xdotool", "import", "convert")
-    program, command_line, source = sys.argv[1:4]
-    pictures = sys.argv[4] if len(sys.argv) > 4 else None
-    if pictures:
-        pathlib.Path(pictures).mkdir(parents=True, exist_ok=True)
-    display = drive.Display(1280, 720)
-    with tempfile.TemporaryDirectory(prefix="keepsake-gui-") as folder:
-        lesson = Lesson(program, command_line, source, display, folder, pictures)
-        try:
-            for step in Lesson.STEPS:
-                begin = time.monotonic()
-                step(lesson)
-                print(f"{step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-        except (Failed, subprocess.SubprocessError) as error:
-            errors = pathlib.Path(folder, "stderr.txt").read_text(errors="replace")
-            print(f"{step.__name__}: FAILED: {error}\n{errors}", flush=True)
-            if pictures:
-                lesson.window.picture(pathlib.Path(pictures, "failed.png"))
-            sys.exit(1)
-        finally:
-            if lesson.window:
-                lesson.window.kill()
-            display.close()
-
-
 if __name__ == "__main__":
-    main()
+    drive.play(Lesson, "import", "convert")
