@@ -73,6 +73,8 @@ void read_three(const json& config, const char* key, std::array<double, 3>& into
         if (config[key][i].is_number()) into[i] = config[key][i].get<double>();
 }
 
+}  // namespace
+
 ClipPreprocessing read_preprocessing(const path& folder, std::int64_t image_size) {
     ClipPreprocessing how;
     how.shortest_side = how.crop = image_size;
@@ -91,8 +93,6 @@ ClipPreprocessing read_preprocessing(const path& folder, std::int64_t image_size
         if (!(deviation > 0)) throw Error(file.string(), "image_std should be above 0");
     return how;
 }
-
-}  // namespace
 
 ClipConfig ClipConfig::from_json(const json& config) {
     ConfigFields fields(config, "CLIP config");

@@ -13,13 +13,17 @@
 
 namespace keepsake::pipeline {
 
-// How pictures come to the image encoder: preprocessor_config.json. Defaults: CLIP's own.
+// How pictures come to an image encoder: preprocessor_config.json. Defaults: CLIP's own.
 struct ClipPreprocessing {
     std::int64_t shortest_side = 224;  // resized to, by PIL's bicubic
     std::int64_t crop = 224;           // the square in the middle
     std::array<double, 3> mean = {0.48145466, 0.4578275, 0.40821073};
     std::array<double, 3> deviation = {0.26862954, 0.26130258, 0.27577711};
 };
+
+// What `folder` says of it in preprocessor_config.json; without that file the defaults, at the
+// encoder's size. Throws Error naming the file where it is malformed or asks for another size.
+ClipPreprocessing read_preprocessing(const std::filesystem::path& folder, std::int64_t image_size);
 
 struct ClipConfig {
     TextEncoderConfig text;
