@@ -9,4 +9,4 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$root/third_party/build.sh" --gui --mpi all
 cd "$root"
-exec ctest --preset release "$@"
+exec ctest --preset release --parallel "$(nproc)" "$@"

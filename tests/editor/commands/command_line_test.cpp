@@ -269,6 +269,7 @@ TEST_F(CommandLine, ThreadsAreThoseAskedForElseMeasured) {
         if (command == "render")
             arguments = {command, (folder.path / "my photo.keepsake").string()};
         if (command == "edit") arguments = tiny_edit({"--out", "out"});
+        if (command != "generate") more.insert(more.end(), {"--eta", "1"});
         if (command != "edit")
             more.insert(more.end(), {"--steps", "1", "--sampler", "ddim", "--quiet"});
         more.insert(more.end(), {"--json"});
