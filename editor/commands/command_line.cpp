@@ -9,6 +9,7 @@
 #include <iostream>
 #include <new>
 
+#include "editor/commands/command_caption.h"
 #include "editor/commands/commands.h"
 #include "editor/commands/manual.h"
 #include "pipeline/error.h"
@@ -133,6 +134,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_distil(app, chosen, processes);
     add_train(app, chosen, processes);
     add_score(app, chosen);
+    add_caption(app, chosen);
     if (const std::string fault = command_fault(app, argc, argv, 1); !fault.empty())
         return report(fault, wrong_usage);
     const int status = parse(app, argc, argv);

@@ -83,15 +83,19 @@ std::filesystem::path clip_folder(const std::optional<std::filesystem::path>& as
     return own;
 }
 
+Tensor picture_values(const Pixels& square, const pipeline::ClipPreprocessing& how) {
+    const Tensor bytes = at::tensor(square.rgb, at::TensorOptions().dtype(at::kByte))
+                             .view({1, square.height, square.width, 3})
+                             .permute({0, 3, 1, 2});
+    return optimize::clip_values(bytes, how);
+}
+
 Tensor picture_vector(const Clip& clip, const Pixels& pixels) {
     const at::NoGradGuard no_grad;
     const pipeline::ClipPreprocessing& how = clip.preprocessing;
     const Pixels square =
         clip_square(pixels, static_cast<int>(how.shortest_side), static_cast<int>(how.crop));
-    const Tensor bytes = at::tensor(square.rgb, at::TensorOptions().dtype(at::kByte))
-                             .view({1, how.crop, how.crop, 3})
-                             .permute({0, 3, 1, 2});
-    return pipeline::normalised(clip.network.image_features(optimize::clip_values(bytes, how)))
+    return pipeline::normalised(clip.network.image_features(picture_values(square, how)))
         .to(at::kCPU);
 }
 

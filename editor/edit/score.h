@@ -48,6 +48,9 @@ PhotoScore score_photo(const ScoreRequest& request);
 // folder). Throws Error where there is none.
 std::filesystem::path clip_folder(const std::optional<std::filesystem::path>& asked);
 
+// A square picture, already resized, as an image encoder is given it: (1, 3, S, S) float32.
+at::Tensor picture_values(const Pixels& square, const pipeline::ClipPreprocessing& how);
+
 // (1, D) of length 1.
 at::Tensor picture_vector(const pipeline::Clip& clip, const Pixels& pixels);
 at::Tensor text_vector(const pipeline::Clip& clip, const std::string& text);

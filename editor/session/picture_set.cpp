@@ -5,6 +5,7 @@
 #include <set>
 
 #include "editor/photo/photo.h"
+#include "editor/session/find_pictures.h"
 #include "editor/session/picture_captions.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
@@ -253,20 +254,26 @@ std::int64_t PictureSet::without_caption() const {
         pictures, [](const SetPicture& picture) { return picture.captions.empty(); });
 }
 
+std::vector<SetPicture> find_pictures(const fs::path& place, std::vector<std::string>& remarks) {
+    Found found{{}, remarks};
+    find_at(place, found);
+    if (found.pictures.empty())
+        throw Error(place.string(), "holds no pictures (JPEG, PNG, WebP or TIFF)");
+    return std::move(found.pictures);
+}
+
 PictureSet read_picture_set(const std::vector<fs::path>& places, Monitor& monitor) {
     PictureSet set;
     for (const fs::path& place : places) {
-        Found found{{}, set.remarks};
-        find_at(place, found);
+        std::vector<SetPicture> found = find_pictures(place, set.remarks);
         const std::size_t before = set.pictures.size();
-        const auto total = static_cast<std::int64_t>(found.pictures.size());
+        const auto total = static_cast<std::int64_t>(found.size());
         for (std::int64_t i = 0; i < total; ++i) {
-            SetPicture& picture = found.pictures[static_cast<std::size_t>(i)];
+            SetPicture& picture = found[static_cast<std::size_t>(i)];
             if (open_picture(picture, set.remarks)) set.pictures.push_back(std::move(picture));
             monitor.step(i + 1, total, "pictures");
         }
         if (set.pictures.size() > before) continue;
-        if (total == 0) throw Error(place.string(), "holds no pictures (JPEG, PNG, WebP or TIFF)");
         throw Error(place.string(), "none of its " + std::to_string(total) +
                                         " pictures can be read: " + set.remarks.back());
     }
