@@ -44,9 +44,10 @@ void add_options(CLI::App& command, ScoreArguments& arguments) {
         ->take_all()
         ->allow_extra_args(false);
     command
-        .add_option("--clip", arguments.clip,
-                    "The CLIP model: a folder of transformers' CLIPModel; default: that of the "
-                    "default model, if it brings one")
+        .add_option(
+            "--clip", arguments.clip,
+            "The CLIP model: a folder of transformers' CLIPModel or of open_clip; default: that "
+            "of the default model, if it brings one")
         ->type_name("FOLDER");
     command.add_flag("--json", arguments.json, "One JSON line on stdout");
     command.add_option("--threads", arguments.threads,

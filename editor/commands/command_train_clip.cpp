@@ -18,9 +18,11 @@ struct ClipArguments {
 void add_options(CLI::App& command, ClipArguments& arguments) {
     add_train_places(command, arguments.train, "clip");
     command
-        .add_option("--config", arguments.train.config,
-                    "The build: a config.json of transformers' CLIPModel, or a folder with one; "
-                    "default: a small one with the default model's text encoder")
+        .add_option(
+            "--config", arguments.train.config,
+            "The build: a config.json of transformers' CLIPModel, or a folder with one and, "
+            "if it is another one than the default model's, its tokenizer; default: a "
+            "small one with the default model's text encoder")
         ->type_name("PATH");
     command
         .add_option("--from", arguments.train.from,

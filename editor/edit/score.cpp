@@ -79,8 +79,13 @@ std::filesystem::path clip_folder(const std::optional<std::filesystem::path>& as
     if (!is_there(own))
         throw Error("--clip",
                     "is needed: the default model brings no CLIP of its own. Give a "
-                    "folder of transformers' CLIPModel");
+                    "folder of transformers' CLIPModel or of open_clip");
     return own;
+}
+
+Pixels picture_square(const Pixels& pixels, const pipeline::ClipPreprocessing& how) {
+    return clip_square(pixels, static_cast<int>(how.shortest_side), static_cast<int>(how.crop),
+                       how.middle_to_even ? CentreRule::to_even : CentreRule::down);
 }
 
 Tensor picture_values(const Pixels& square, const pipeline::ClipPreprocessing& how) {
@@ -92,11 +97,9 @@ Tensor picture_values(const Pixels& square, const pipeline::ClipPreprocessing& h
 
 Tensor picture_vector(const Clip& clip, const Pixels& pixels) {
     const at::NoGradGuard no_grad;
-    const pipeline::ClipPreprocessing& how = clip.preprocessing;
-    const Pixels square =
-        clip_square(pixels, static_cast<int>(how.shortest_side), static_cast<int>(how.crop));
-    return pipeline::normalised(clip.network.image_features(picture_values(square, how)))
-        .to(at::kCPU);
+    const Pixels square = picture_square(pixels, clip.preprocessing);
+    const Tensor values = picture_values(square, clip.preprocessing);
+    return pipeline::normalised(clip.network.image_features(values)).to(at::kCPU);
 }
 
 Tensor text_vector(const Clip& clip, const std::string& text) {
@@ -117,7 +120,7 @@ PhotoScore score_photo(const ScoreRequest& request) {
     const Pixels photo = load_photo(request.photo).pixels;
     std::optional<Pixels> edit;
     if (request.edit) edit = load_photo(*request.edit).pixels;
-    const Clip clip = pipeline::load_clip(clip_folder(request.clip));
+    const Clip clip = pipeline::load_clip(clip_folder(request.clip), bundled_tokenizer());
     PhotoScore result;
     result.model = clip.name;
     const Tensor before = picture_vector(clip, photo);

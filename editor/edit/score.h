@@ -48,6 +48,9 @@ PhotoScore score_photo(const ScoreRequest& request);
 // folder). Throws Error where there is none.
 std::filesystem::path clip_folder(const std::optional<std::filesystem::path>& asked);
 
+// A picture resized and cut as a CLIP's are: (crop, crop).
+Pixels picture_square(const Pixels& pixels, const pipeline::ClipPreprocessing& how);
+
 // A square picture, already resized, as an image encoder is given it: (1, 3, S, S) float32.
 at::Tensor picture_values(const Pixels& square, const pipeline::ClipPreprocessing& how);
 

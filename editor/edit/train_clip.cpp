@@ -14,6 +14,7 @@
 #include "editor/session/bundled_model.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/fingerprint.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/own_folder.h"
 #include "pipeline/model/clip.h"
@@ -47,21 +48,34 @@ Beginning begin(const TrainClipRequest& request) {
     const at::Device device = request.compute.device;
     if (request.from && request.config)
         throw Error("--config", "is that of --from, where both are given");
-    if (request.from)
-        return {read_json_file(*request.from / "config.json"),
-                *request.from,
-                {moved(pipeline::load_clip(*request.from).network, device), 0, {}, {}}};
+    if (request.from) {
+        const pipeline::ClipFiles from = pipeline::read_clip(*request.from);
+        return {from.config,
+                clip_tokenizer_of(*request.from, bundled_tokenizer(), from.network.config()),
+                {moved(from.network, device), 0, {}, {}}};
+    }
     const json config =
         request.config ? read_network_config(*request.config, "clip") : small_clip_config();
     const std::string noun = request.config ? request.config->string() : "CLIP";
+    const bool own_words = request.config && pipeline::has_tokenizer(*request.config);
     try {
         const ClipConfig build = ClipConfig::from_json(config);
         return {config,
-                default_model() / "tokenizer",
+                own_words ? *request.config : default_model() / "tokenizer",
                 {moved(optimize::fresh_clip(build, request.seed), device), 0, {}, {}}};
     } catch (const Error& error) {
         throw Error(noun, error.what());
     }
+}
+
+// The same captions are other ids with another tokenizer.
+std::string fingerprint_of_tokenizer(const fs::path& folder) {
+    Fingerprint all;
+    for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt"}) {
+        if (is_there(folder / name)) all.add(read_file(folder / name));
+        all.end_part();
+    }
+    return all.text();
 }
 
 RunRecipe recipe_of(const TrainClipRequest& request, const PictureSet& set, const json& config) {
@@ -71,6 +85,8 @@ RunRecipe recipe_of(const TrainClipRequest& request, const PictureSet& set, cons
     ordered_json& s = recipe.settings;
     s["pictures"] = fingerprint_of_set(set);
     s["config"] = config;
+    if (request.config && pipeline::has_tokenizer(*request.config))
+        s["tokenizer"] = fingerprint_of_tokenizer(*request.config);
     s["from"] = request.from ? checked_utf8(request.from->string()) : "";
     s["held_out"] = request.held_out;
     s["seed"] = request.seed;

@@ -21,7 +21,8 @@ struct TrainClipRequest {
     std::filesystem::path out = "clip.run";       // the run's folder
     std::string name = "clip";                    // of the finished folder in it
     optimize::ClipOptions options = optimize::clip_options();
-    // The build, a config.json of transformers' CLIPModel or a folder with one. None: a small one,
+    // The build, a config.json of transformers' CLIPModel or a folder with one, and then with the
+    // files of its tokenizer where it is not the default model's. None: a small one,
     // small_clip_config().
     std::optional<std::filesystem::path> config;
     // Goes on from this CLIP (its build and tokenizer, too). None: from nothing.

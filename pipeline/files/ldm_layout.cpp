@@ -2,48 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
-#include <span>
 #include <string_view>
+
+#include "pipeline/files/open_clip_layout.h"
+#include "pipeline/files/tensor_names.h"
 
 namespace keepsake::pipeline {
 namespace {
-
-struct Rename {
-    std::string_view from, to;
-};
-
-// `name` with a leading `from` replaced, where that is all of it or ends at a dot.
-std::optional<std::string> renamed(std::string_view name, std::span<const Rename> table) {
-    for (const auto& [from, to] : table)
-        if (name.starts_with(from) && (name.size() == from.size() || name[from.size()] == '.'))
-            return std::string(to).append(name.substr(from.size()));
-    return std::nullopt;
-}
-
-// Takes "<text>." off the front of `name`; false, and nothing taken, when it is not there.
-bool take_word(std::string_view& name, std::string_view text) {
-    if (!name.starts_with(text) || name.size() <= text.size() || name[text.size()] != '.')
-        return false;
-    name.remove_prefix(text.size() + 1);
-    return true;
-}
-
-// Takes "<number>." off the front of `name`.
-std::optional<std::int64_t> take_number(std::string_view& name) {
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    const auto length = static_cast<std::size_t>(end - name.data());
-    if (error != std::errc() || number < 0 || length >= name.size() || *end != '.')
-        return std::nullopt;
-    name.remove_prefix(length + 1);
-    return number;
-}
-
-std::string numbered(std::string_view before, std::int64_t number, std::string_view after) {
-    return std::string(before).append(std::to_string(number)).append(after);
-}
 
 // ------------------------------------------------------------------------------------- U-Net
 
@@ -201,38 +167,15 @@ void add_clip(LdmLayout& layout, std::string_view name, const std::string& sourc
         layout.left_alone.push_back(source);
 }
 
-// open_clip's text tower (resblocks of torch's MultiheadAttention). Of 24 layers SD 2.x uses 23.
+// open_clip's text tower. Of 24 layers SD 2.x uses 23.
 void add_open_clip(LdmLayout& layout, std::string_view name, const std::string& source) {
-    static constexpr std::array<Rename, 3> ends = {
-        {{"positional_embedding", "text_model.embeddings.position_embedding.weight"},
-         {"token_embedding", "text_model.embeddings.token_embedding"},
-         {"ln_final", "text_model.final_layer_norm"}}};
-    static constexpr std::array<Rename, 5> parts = {{{"ln_1", "layer_norm1"},
-                                                     {"ln_2", "layer_norm2"},
-                                                     {"mlp.c_fc", "mlp.fc1"},
-                                                     {"mlp.c_proj", "mlp.fc2"},
-                                                     {"attn.out_proj", "self_attn.out_proj"}}};
-    static constexpr std::int64_t unused_layer = 23;
-    if (name == "text_projection" || name == "logit_scale" || name == "attn_mask") return;
-    if (const auto known = renamed(name, ends)) {
-        layout.text_encoder[*known] = {source};
-        return;
-    }
-    std::string_view rest = name;
-    const bool block = take_word(rest, "transformer") && take_word(rest, "resblocks");
-    const auto layer = block ? take_number(rest) : std::nullopt;
-    if (layer == unused_layer) return;
-    const auto prefix = numbered("text_model.encoder.layers.", layer.value_or(0), ".");
-    const auto part = renamed(rest, parts);
-    if (layer && part) {
-        layout.text_encoder[prefix + *part] = {source};
-    } else if (layer && (rest == "attn.in_proj_weight" || rest == "attn.in_proj_bias")) {
-        const auto kind = rest.ends_with("weight") ? ".weight" : ".bias";
-        for (std::int64_t i = 0; i < 3; ++i)
-            layout.text_encoder[prefix + "self_attn." + "qkv"[i] + "_proj" + kind] = {source, i, 3};
-    } else {
-        layout.text_encoder[source] = {source};
-    }
+    static constexpr std::string_view unused_layer = "text_model.encoder.layers.23.";
+    if (name == "text_projection" || name == "logit_scale" || is_open_clip_buffer(name)) return;
+    const std::vector<FromOpenClip> known = from_open_clip(name);
+    if (known.empty()) layout.text_encoder[source] = {source};
+    for (const FromOpenClip& one : known)
+        if (!one.name.starts_with(unused_layer))
+            layout.text_encoder[one.name] = {source, one.part, one.parts};
 }
 
 // What training leaves in a checkpoint beside the weights.

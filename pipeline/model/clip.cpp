@@ -8,6 +8,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/config_fields.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/open_clip_layout.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -73,6 +74,81 @@ void read_three(const json& config, const char* key, std::array<double, 3>& into
         if (config[key][i].is_number()) into[i] = config[key][i].get<double>();
 }
 
+// What both layouts' preprocessing may not be. noun: the file.
+void check(const ClipPreprocessing& how, std::int64_t image_size, const std::string& noun) {
+    if (how.crop != image_size || how.shortest_side < how.crop || how.shortest_side > 8192)
+        throw Error(noun, "its sizes do not fit the image encoder's " + std::to_string(image_size) +
+                              " pixels");
+    for (const double deviation : how.deviation)
+        if (!(deviation > 0)) throw Error(noun, "the deviations of colours should be above 0");
+}
+
+// open_clip's image_transform() for what is not trained: its size is always the image encoder's.
+ClipPreprocessing open_clip_preprocessing(const json& config, std::int64_t image_size) {
+    ClipPreprocessing how;
+    how.shortest_side = how.crop = image_size;
+    how.middle_to_even = true;
+    const json part = part_of(config, "preprocess_cfg");
+    ConfigFields fields(part, "preprocess_cfg");
+    fields.only("mode", "RGB");
+    fields.only("interpolation", "bicubic");
+    fields.only("resize_mode", "shortest");
+    fields.finish();
+    read_three(part, "mean", how.mean);
+    read_three(part, "std", how.deviation);
+    check(how, image_size, "preprocess_cfg");
+    return how;
+}
+
+// What a reader of a configuration throws, with the file before it.
+template <class Read>
+auto of_file(const path& file, Read read) {
+    try {
+        return read();
+    } catch (const Error& error) {
+        throw Error(file.string(), error.what());
+    }
+}
+
+TensorMap on(TensorMap tensors, at::Device device) {
+    for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
+    return tensors;
+}
+
+ClipFiles read_transformers(const path& folder, at::Device device) {
+    const path config_file = folder / "config.json", weights = folder / "model.safetensors";
+    json content = read_json_file(config_file);
+    const ClipConfig config = of_file(config_file, [&] { return ClipConfig::from_json(content); });
+    const SafetensorsFile file(weights);
+    TensorMap tensors;
+    for (const auto& [name, info] : file.tensors())
+        if (!name.ends_with("position_ids")) tensors[name] = file.read(name, at::kFloat);
+    return {std::move(content), read_preprocessing(folder, config.image.image_size),
+            ClipNetwork(config, on(std::move(tensors), device), weights.string())};
+}
+
+ClipFiles read_open_clip_folder(const path& folder, at::Device device) {
+    const path config_file = folder / "open_clip_config.json";
+    const json written = read_json_file(config_file);
+    json content = of_file(config_file, [&] { return config_of_open_clip(written); });
+    const ClipConfig config = of_file(config_file, [&] { return ClipConfig::from_json(content); });
+    const path own = folder / "open_clip_model.safetensors";
+    const path weights = is_there(own) ? own : folder / "model.safetensors";
+    ClipPreprocessing how = of_file(
+        config_file, [&] { return open_clip_preprocessing(written, config.image.image_size); });
+    return {std::move(content), how,
+            ClipNetwork(config, on(read_open_clip(SafetensorsFile(weights), at::kFloat), device),
+                        weights.string())};
+}
+
+// Of the folder; of one that is called "clip", as a model's own is, with what it lies in.
+std::string name_of(const path& folder) {
+    const path absolute = std::filesystem::absolute(folder).lexically_normal();
+    const path last = absolute.has_filename() ? absolute : absolute.parent_path();
+    const std::string name = last.filename().string();
+    return name == "clip" ? (last.parent_path().filename() / name).string() : name;
+}
+
 }  // namespace
 
 ClipPreprocessing read_preprocessing(const path& folder, std::int64_t image_size) {
@@ -86,11 +162,7 @@ ClipPreprocessing read_preprocessing(const path& folder, std::int64_t image_size
     how.crop = side_of(config, "crop_size", how.crop);
     read_three(config, "image_mean", how.mean);
     read_three(config, "image_std", how.deviation);
-    if (how.crop != image_size || how.shortest_side < how.crop || how.shortest_side > 8192)
-        throw Error(file.string(), "its sizes do not fit the image encoder's " +
-                                       std::to_string(image_size) + " pixels");
-    for (const double deviation : how.deviation)
-        if (!(deviation > 0)) throw Error(file.string(), "image_std should be above 0");
+    check(how, image_size, file.string());
     return how;
 }
 
@@ -128,40 +200,55 @@ ClipNetwork::ClipNetwork(ClipConfig config, TensorMap tensors, const std::string
 }
 
 Tensor ClipNetwork::text_features(const Tensor& ids) const {
-    const Tensor hidden = text_(ids);
     // transformers' CLIPTextTransformer: the first of equals in both cases.
     const Tensor marks =
         config_.eos_token_id == 2 ? ids : (ids == config_.eos_token_id).to(at::kLong);
-    const Tensor place = marks.argmax(1).to(hidden.device());
+    const Tensor place = marks.argmax(1);
+    // Each place sees those before it alone: what follows the last end changes nothing.
+    const std::int64_t seen = ids.size(0) > 0 ? place.max().item<std::int64_t>() + 1 : ids.size(1);
+    const Tensor hidden = text_(ids.slice(1, 0, seen));
     const Tensor rows = at::arange(hidden.size(0), place.options());
-    return text_projection_(hidden.index({rows, place}));
+    return text_projection_(hidden.index({rows.to(hidden.device()), place.to(hidden.device())}));
 }
 
 Tensor ClipNetwork::image_features(const Tensor& pictures) const {
     return visual_projection_(image_(pictures));
 }
 
-Clip load_clip(const path& folder, at::Device device) {
+ClipFiles read_clip(const path& folder, at::Device device) {
     const at::NoGradGuard no_grad;
     if (type_at(folder) != std::filesystem::file_type::directory)
         throw Error(folder.string(), "is no folder of a CLIP model");
-    const path config_file = folder / "config.json", weights = folder / "model.safetensors";
-    const json content = read_json_file(config_file);
-    ClipConfig config;
-    try {
-        config = ClipConfig::from_json(content);
-    } catch (const Error& error) {
-        throw Error(config_file.string(), error.what());
-    }
-    const SafetensorsFile file(weights);
-    TensorMap tensors;
-    for (const auto& [name, info] : file.tensors())
-        if (!name.ends_with("position_ids")) tensors[name] = file.read(name, at::kFloat).to(device);
-    const path absolute = std::filesystem::absolute(folder).lexically_normal();
-    const path last = absolute.has_filename() ? absolute : absolute.parent_path();
-    return {folder, last.filename().string(), Tokenizer(folder),
-            read_preprocessing(folder, config.image.image_size),
-            ClipNetwork(config, std::move(tensors), weights.string())};
+    const bool open_clip = is_there(folder / "open_clip_config.json");
+    const bool transformers =
+        is_there(folder / "config.json") && is_there(folder / "model.safetensors");
+    return open_clip && !transformers ? read_open_clip_folder(folder, device)
+                                      : read_transformers(folder, device);
+}
+
+bool has_tokenizer(const path& folder) {
+    return is_there(folder / "vocab.json") || is_there(folder / "tokenizer.json");
+}
+
+path clip_tokenizer_of(const path& folder, const path& clip_tokenizer, const ClipConfig& config) {
+    if (has_tokenizer(folder)) return folder;
+    const path open_clip = folder / "open_clip_config.json";
+    const json text = is_there(open_clip)
+                          ? part_of(part_of(read_json_file(open_clip), "model_cfg"), "text_cfg")
+                          : json::object();
+    constexpr std::int64_t of_clip = 49408;
+    if (config.text.vocab_size != of_clip || !text.value("hf_tokenizer_name", json()).is_null())
+        throw Error(folder.string(),
+                    "has no tokenizer (vocab.json and merges.txt, or tokenizer.json), and its "
+                    "vocabulary is not CLIP's own");
+    return clip_tokenizer;
+}
+
+Clip load_clip(const path& folder, const path& clip_tokenizer, at::Device device) {
+    ClipFiles files = read_clip(folder, device);
+    return {folder, name_of(folder),
+            Tokenizer(clip_tokenizer_of(folder, clip_tokenizer, files.network.config())),
+            files.preprocessing, std::move(files.network)};
 }
 
 Tensor normalised(const Tensor& features) {

@@ -14,6 +14,7 @@
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
 #include "tests/editor/commands/run_program.h"
+#include "tests/editor/test_clip.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
 
@@ -189,18 +190,8 @@ TEST_F(ManyMachines, AProcessThatDiesEndsAllInOneSentenceAndTheRunGoesOn) {
 }
 
 TEST_F(ManyMachines, AUNetAndACLIPAsWell) {
-    const json text = {{"vocab_size", 49408},      {"hidden_size", 16},
-                       {"intermediate_size", 24},  {"num_hidden_layers", 1},
-                       {"num_attention_heads", 2}, {"eos_token_id", 49407}};
-    const json vision = {{"image_size", 32},       {"patch_size", 16},
-                         {"hidden_size", 16},      {"intermediate_size", 24},
-                         {"num_hidden_layers", 1}, {"num_attention_heads", 2}};
     const fs::path clip = folder.path / "clip.json";
-    write_bytes(clip, json{{"model_type", "clip"},
-                           {"projection_dim", 8},
-                           {"text_config", text},
-                           {"vision_config", vision}}
-                          .dump());
+    write_bytes(clip, tiny_clip().dump());
     for (const int count : {1, 2}) {
         const ProgramRun unet = run_program(
             train("unet", out(count), {"--tune=3", "--batch", "4", "--every", "0", "--quiet"}),

@@ -1,5 +1,4 @@
-// `keepsake train vae` and `train unet` through the real program, and `keepsake score`, at their
-// smallest.
+// `keepsake train vae` and `train unet` through the real program, at their smallest.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -7,10 +6,8 @@
 
 #include "editor/edit/network_configs.h"
 #include "editor/photo/photo.h"
-#include "optimize/scratch/clip.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
-#include "pipeline/files/safetensors.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -219,86 +216,6 @@ TEST(NetworkConfigs, ReadAgainTheyAreWhatTheyWere) {
     const auto vae_again = pipeline::VaeConfig::from_json(editor::config_json(vae, 128));
     EXPECT_EQ(editor::config_json(vae, 128), editor::config_json(vae_again, 128));
     EXPECT_EQ(vae_again.scaling_factor, vae.scaling_factor);
-}
-
-// A CLIP from nothing in transformers' layout, with the bundled model's vocabulary.
-class Score : public ::testing::Test {
-  protected:
-    Score() {
-        json text = {{"vocab_size", 49408},      {"hidden_size", 16},
-                     {"intermediate_size", 24},  {"num_hidden_layers", 1},
-                     {"num_attention_heads", 2}, {"eos_token_id", 49407}};
-        json vision = {{"image_size", 32},       {"patch_size", 16},
-                       {"hidden_size", 16},      {"intermediate_size", 24},
-                       {"num_hidden_layers", 1}, {"num_attention_heads", 2}};
-        const json config = {{"model_type", "clip"},
-                             {"projection_dim", 8},
-                             {"text_config", text},
-                             {"vision_config", vision}};
-        fs::create_directory(clip);
-        write_bytes(clip / "config.json", config.dump());
-        const auto network = optimize::fresh_clip(pipeline::ClipConfig::from_json(config), 3);
-        pipeline::write_safetensors(clip / "model.safetensors", network.parameters());
-        const fs::path tokenizer = fs::path(KEEPSAKE_ASSETS) / "models/flowers/tokenizer";
-        for (const auto& file : fs::directory_iterator(tokenizer))
-            fs::copy_file(file.path(), clip / file.path().filename());
-        save_photo(photo, quarters(60, 44));
-        save_photo(edit, quarters(44, 60));
-    }
-    ProgramRun score(const Arguments& more) const {
-        Arguments all = {"score", photo.string(), "--clip", clip.string(), "--threads", "1"};
-        all.insert(all.end(), more.begin(), more.end());
-        return run_program(all);
-    }
-    const TemporaryFolder folder;
-    const fs::path clip = folder.path / "tiny-clip", photo = folder.path / "photo.png",
-                   edit = folder.path / "edit.png";
-};
-
-TEST_F(Score, SaysHowPicturesAndTextsGoTogether) {
-    const ProgramRun run = score(
-        {"a rose", "a daisy", "--json", "--edit", edit.string(), "--source", "a white daisy"});
-    ASSERT_EQ(run.status, 0) << run.err;
-    const json line = json::parse(run.out);
-    EXPECT_EQ(line.at("model"), "tiny-clip");
-    ASSERT_EQ(line.at("scores").size(), 2u);
-    double shares = 0;
-    for (const json& one : line.at("scores")) {
-        shares += one.at("probability").get<double>();
-        EXPECT_LE(std::abs(one.at("cosine").get<double>()), 1);
-        EXPECT_NEAR(one.at("logit"), one.at("cosine").get<double>() / 0.07, 1e-3);
-        EXPECT_GE(one.at("clip_score"), 0);
-    }
-    EXPECT_NEAR(shares, 1, 1e-9);
-    EXPECT_NE(line.at("scores")[0].at("cosine"), line.at("scores")[1].at("cosine"));
-    EXPECT_NE(line.at("edit").at("scores")[0].at("cosine"), line.at("scores")[0].at("cosine"));
-    EXPECT_LE(std::abs(line.at("directional_similarity").get<double>()), 1);
-    // Of several templates the mean; of one that says nothing, the text.
-    const json plain = json::parse(score({"a rose", "--json", "--template", "{}"}).out);
-    EXPECT_EQ(plain.at("scores")[0].at("cosine"), line.at("scores")[0].at("cosine"));
-    const ProgramRun text = score({"a rose", "a daisy"});
-    EXPECT_NE(text.out.find("model: tiny-clip\n"), std::string::npos) << text.out;
-    EXPECT_NE(text.out.find("  cosine "), std::string::npos);
-}
-
-TEST_F(Score, WrongUsageAndBadInputAreOneLine) {
-    const auto refused = [&](const Arguments& more, int status, const std::string& part) {
-        const ProgramRun run = score(more);
-        EXPECT_EQ(run.status, status) << run.err;
-        ASSERT_EQ(run.error_lines().size(), 1u) << run.err;
-        EXPECT_NE(run.err.find(part), std::string::npos) << run.err;
-    };
-    refused({}, 2, "TEXT is required");
-    refused({" "}, 2, "text: is empty");
-    refused({"a", "--source", "b"}, 2, "--source: is only for --edit");
-    refused({"a", "--template", "b"}, 2, "--template: 'b' has no {} in it");
-    refused({"a", "--edit", (folder.path / "gone.png").string()}, 1, "gone.png: ");
-    refused({"a", "--clip", photo.string()}, 1, "is no folder of a CLIP model");
-    fs::remove(clip / "config.json");
-    refused({"a"}, 1, "config.json: ");
-    const ProgramRun none = run_program({"score", photo.string(), "a"});
-    EXPECT_EQ(none.status, 1);
-    EXPECT_NE(none.err.find("--clip: is needed"), std::string::npos) << none.err;
 }
 
 }  // namespace
