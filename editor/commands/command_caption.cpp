@@ -16,20 +16,37 @@ namespace {
 struct CaptionArguments {
     std::vector<std::string> places;
     std::optional<std::string> captioner, prompt, prefix, postfix;
-    pipeline::CaptionSearch search;
+    std::optional<std::int64_t> beams, least, most;
     bool overwrite = false, clean = false, check = false, json = false;
     RunArguments run;
 };
 
 void add_text_options(CLI::App& command, CaptionArguments& arguments) {
-    command.add_option("--caption-prompt", arguments.prompt,
-                       "How each caption begins, as the captioner is asked: \"a photo of\"");
     command.add_option("--prefix", arguments.prefix,
                        "Put before each caption as it stands: \"a photo of sks dog, \"");
     command.add_option("--postfix", arguments.postfix, "Likewise after it");
     command.add_flag("--clean", arguments.clean,
                      "Take out what captioners put in by habit (\"arafed\", \"there is\", \"a "
                      "picture of\") and the blanks around hyphens and apostrophes");
+}
+
+// Of a captioner's folder.
+void add_search_options(CLI::App& command, CaptionArguments& arguments) {
+    const pipeline::CaptionSearch usual;
+    const auto with_default = [](const char* text, std::int64_t value) {
+        return std::string(text) + "; default: " + std::to_string(value);
+    };
+    command.add_option("--beams", arguments.beams,
+                       with_default("With a folder: captions that are followed at once; 1: the "
+                                    "likeliest word each time; 3: as in BLIP's demonstration",
+                                    usual.beams));
+    command.add_option(
+        "--least-tokens", arguments.least,
+        with_default("Likewise: pieces of words before a caption may end", usual.least));
+    command.add_option("--most-tokens", arguments.most,
+                       with_default("Likewise: pieces of words at which it ends", usual.most));
+    command.add_option("--caption-prompt", arguments.prompt,
+                       "Likewise: how each caption begins, for it to go on from: \"a photo of\"");
 }
 
 void add_options(CLI::App& command, CaptionArguments& arguments) {
@@ -39,20 +56,16 @@ void add_options(CLI::App& command, CaptionArguments& arguments) {
         ->required();
     command
         .add_option("--captioner", arguments.captioner,
-                    "A folder of transformers' BlipForConditionalGeneration: config.json, "
+                    "\"model\", the default: the model itself, in the words that it was taught; "
+                    "or a folder of transformers' BlipForConditionalGeneration: config.json, "
                     "model.safetensors, vocab.txt")
         ->type_name("FOLDER");
     command
-        .add_option("--beams", arguments.search.beams,
-                    "Captions that are followed at once; 1: the likeliest word each time; 3: "
-                    "as in BLIP's demonstration")
-        ->capture_default_str();
-    command
-        .add_option("--least-tokens", arguments.search.least,
-                    "Pieces of words before a caption may end")
-        ->capture_default_str();
-    command.add_option("--most-tokens", arguments.search.most, "Pieces of words at which it ends")
-        ->capture_default_str();
+        .add_option("--model", arguments.run.model,
+                    "The model that captions by itself; default: the bundled one, or "
+                    "$KEEPSAKE_MODEL")
+        ->type_name("PATH");
+    add_search_options(command, arguments);
     add_text_options(command, arguments);
     command.add_flag("--overwrite", arguments.overwrite,
                      "Write over captions that are there; else their photos are passed over");
@@ -63,21 +76,39 @@ void add_options(CLI::App& command, CaptionArguments& arguments) {
     command.add_flag("--quiet", arguments.run.quiet, "No progress");
 }
 
+void set_search(const CaptionArguments& arguments, CaptionRequest& request) {
+    const auto folder_only = [&](const char* option, bool given) {
+        require(!given || request.captioner, option, "is for a captioner's folder (--captioner)");
+    };
+    folder_only("--beams", arguments.beams.has_value());
+    folder_only("--least-tokens", arguments.least.has_value());
+    folder_only("--most-tokens", arguments.most.has_value());
+    folder_only("--caption-prompt", arguments.prompt.has_value());
+    pipeline::CaptionSearch& search = request.search;
+    search.beams = arguments.beams.value_or(search.beams);
+    search.least = arguments.least.value_or(search.least);
+    search.most = arguments.most.value_or(search.most);
+    require(search.beams >= 1 && search.beams <= pipeline::most_beams, "--beams",
+            "should be 1 to " + std::to_string(pipeline::most_beams));
+    require(search.most >= 1, "--most-tokens", "should be 1 or more");
+    require(search.least >= 0 && search.least <= search.most, "--least-tokens",
+            "should be 0 to --most-tokens");
+}
+
 CaptionRequest caption_request(const CaptionArguments& arguments) {
     CaptionRequest request;
     for (const std::string& place : arguments.places) {
         require(!place.empty(), "PHOTOS", "a path is empty");
         request.places.emplace_back(place);
     }
-    require(arguments.captioner.has_value(), "--captioner", "is missing: a folder of BLIP");
-    require(!arguments.captioner->empty(), "--captioner", "is empty");
-    request.captioner = *arguments.captioner;
-    request.search = arguments.search;
-    require(request.search.beams >= 1 && request.search.beams <= pipeline::most_beams, "--beams",
-            "should be 1 to " + std::to_string(pipeline::most_beams));
-    require(request.search.most >= 1, "--most-tokens", "should be 1 or more");
-    require(request.search.least >= 0 && request.search.least <= request.search.most,
-            "--least-tokens", "should be 0 to --most-tokens");
+    require(!arguments.captioner || !arguments.captioner->empty(), "--captioner", "is empty");
+    if (arguments.captioner && *arguments.captioner != "model") {
+        request.captioner = *arguments.captioner;
+        require(!arguments.run.model, "--model", "is for --captioner model");
+    } else {
+        request.model = model_path(arguments.run);
+    }
+    set_search(arguments, request);
     if (arguments.prompt) request.prompt = checked_text("--caption-prompt", *arguments.prompt);
     request.prefix = checked_utf8(arguments.prefix.value_or(""));
     request.postfix = checked_utf8(arguments.postfix.value_or(""));

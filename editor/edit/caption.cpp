@@ -5,9 +5,11 @@
 #include <optional>
 #include <system_error>
 
+#include "editor/edit/model_captioner.h"
 #include "editor/edit/score.h"
 #include "editor/photo/photo.h"
 #include "editor/photo/pil_resize.h"
+#include "editor/session/bundled_model.h"
 #include "editor/session/find_pictures.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
@@ -118,8 +120,18 @@ class Captioning {
 }  // namespace
 
 Describe make_describer(const CaptionRequest& request) {
+    if (!request.captioner) {
+        const fs::path model = request.model.value_or(default_model());
+        CaptionWords words = read_caption_words(model);
+        const auto captioner =
+            std::make_shared<const ModelCaptioner>(pipeline::load_model(model), std::move(words));
+        return [captioner](const Pixels& pixels) { return (*captioner)(pixels); };
+    }
     const auto captioner =
-        std::make_shared<const pipeline::Captioner>(pipeline::load_captioner(request.captioner));
+        std::make_shared<const pipeline::Captioner>(pipeline::load_captioner(*request.captioner));
+    // Told once rather than of each photo.
+    pipeline::check_search(request.search, captioner->tokenizer.encode(request.prompt).size() + 1,
+                           captioner->decoder.config());
     return [captioner, prompt = request.prompt, search = request.search](const Pixels& pixels) {
         const auto side = static_cast<int>(captioner->preprocessing.crop);
         const at::Tensor values =

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,15 @@ namespace keepsake::editor {
 
 struct CaptionRequest {
     std::vector<std::filesystem::path> places;  // photos and folders, as picture sets have them
-    std::filesystem::path captioner;            // a folder (pipeline/model/captioner.h)
-    pipeline::CaptionSearch search;
-    std::string prompt;           // how each caption begins
-    std::string prefix, postfix;  // put before and after it as they stand
-    bool overwrite = false;       // captions that are there; else their photos are passed over
-    bool clean = false;           // tidy_caption
-    bool write = true;            // else they are only told
+    // A folder (pipeline/model/captioner.h), or none: the model itself says it (model_captioner.h).
+    std::optional<std::filesystem::path> captioner;
+    std::optional<std::filesystem::path> model;  // none: the default one
+    pipeline::CaptionSearch search;              // a folder's, as is the prompt
+    std::string prompt;                          // how each caption begins
+    std::string prefix, postfix;                 // put before and after it as they stand
+    bool overwrite = false;  // captions that are there; else their photos are passed over
+    bool clean = false;      // tidy_caption
+    bool write = true;       // else they are only told
 };
 
 struct PhotoCaption {
@@ -43,7 +46,8 @@ struct CaptionResult {
 // What says what a picture shows.
 using Describe = std::function<std::string(const Pixels&)>;
 
-// A captioner at work, with its model loaded. Throws Error as load_captioner does.
+// A captioner at work, with its model loaded. Throws Error as load_captioner does, or naming the
+// model that cannot be loaded or has no words for captions.
 Describe make_describer(const CaptionRequest& request);
 
 // Captions every photo that has none (<stem>.txt or <stem>.caption), as <stem>.txt beside it. One

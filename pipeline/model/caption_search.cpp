@@ -21,20 +21,6 @@ struct Candidate {
     bool finished = false;
 };
 
-void check(const CaptionSearch& search, const Ids& start, const BlipDecoderConfig& config) {
-    if (search.beams < 1 || search.beams > most_beams)
-        throw Error("beams", "should be 1 to " + std::to_string(most_beams));
-    if (search.most < 1 || search.least < 0 || search.least > search.most)
-        throw Error("length of captions", "the least should be at most the greatest");
-    const std::int64_t places = config.max_position_embeddings;
-    if (static_cast<std::int64_t>(start.size()) + search.most > places)
-        throw Error("length of captions", std::to_string(search.most) + " tokens after the " +
-                                              std::to_string(start.size()) +
-                                              " of the prompt; the captioner has places "
-                                              "for " +
-                                              std::to_string(places));
-}
-
 // (rows, 1) of each one's last id.
 Tensor last_ids(const std::vector<Candidate>& running) {
     Ids last;
@@ -155,10 +141,24 @@ class BeamSearch {
 
 }  // namespace
 
+void check_search(const CaptionSearch& search, std::size_t start, const BlipDecoderConfig& config) {
+    if (search.beams < 1 || search.beams > most_beams)
+        throw Error("beams", "should be 1 to " + std::to_string(most_beams));
+    if (search.most < 1 || search.least < 0 || search.least > search.most)
+        throw Error("length of captions", "the least should be at most the greatest");
+    const std::int64_t places = config.max_position_embeddings;
+    if (static_cast<std::int64_t>(start) + search.most > places)
+        throw Error("length of captions", std::to_string(search.most) + " tokens after the " +
+                                              std::to_string(start) +
+                                              " of the prompt; the captioner has places "
+                                              "for " +
+                                              std::to_string(places));
+}
+
 Ids search_caption(const BlipDecoder& decoder, const Tensor& image, const Ids& start,
                    const CaptionSearch& search) {
     const at::NoGradGuard no_grad;
-    check(search, start, decoder.config());
+    check_search(search, start.size(), decoder.config());
     BlipMemory memory = decoder.look(image);
     if (search.beams == 1) return greedy(decoder, std::move(memory), start, search);
     return BeamSearch(decoder, search).run(std::move(memory), start);

@@ -17,11 +17,14 @@ struct CaptionSearch {
     std::int64_t most = 20;  // at which it ends; transformers' 20
 };
 
+// Throws Error naming numbers below 1, `least` above `most`, and a length after `start` tokens that
+// the decoder has no places for.
+void check_search(const CaptionSearch& search, std::size_t start, const BlipDecoderConfig& config);
+
 // image: (1, patches + 1, image_hidden_size); start: the ids that the caption begins with, not
 // empty -> those and the ones found, with the end where it was reached. Beam search: the score is
 // the mean log-probability of what was written; it goes on as long as the best unfinished caption
-// is better than the worst of `beams` finished ones. Throws Error naming numbers below 1, `least`
-// above `most`, and a length that the decoder has no places for.
+// is better than the worst of `beams` finished ones. Throws Error as check_search does.
 std::vector<std::int64_t> search_caption(const BlipDecoder& decoder, const Tensor& image,
                                          const std::vector<std::int64_t>& start,
                                          const CaptionSearch& search = {});

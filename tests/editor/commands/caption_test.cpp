@@ -133,6 +133,10 @@ TEST_F(Caption, WrongUsageAndBadInputAreOneLine) {
     refused(caption({"--prefix", "a\nb"}), 2, "--prefix: has a line break");
     refused(caption({"--caption-prompt", " "}), 2, "--caption-prompt: is empty");
     refused(caption({}, folder.path / "gone"), 1, "gone: is not there");
+    refused(caption({"--most-tokens", "60"}), 1, "has places for 40");
+    refused(caption({"--model", "m"}), 2, "--model: is for --captioner model");
+    refused(caption({"--beams", "3"}, "model"), 2, "--beams: is for a captioner's folder");
+    refused(caption({"--model", folder.path.string()}, "model"), 1, "captions.json: is missing");
     write_bytes(folder.path / "pytorch_model.bin", "PK\x03\x04 ...");
     refused(caption({}, folder.path / "pytorch_model.bin"), 1, "is a pickle");
     fs::create_directory(folder.path / "empty");
