@@ -1,6 +1,7 @@
 // What shortcuts and buttons share.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "editor/session/is_session.h"
 #include "gui/panels.h"
@@ -38,7 +39,10 @@ void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths)
     const auto opens = [](const std::filesystem::path& path) {
         return editor::has_photo_extension(path) || editor::is_session(path);
     };
-    const auto others = static_cast<std::size_t>(std::ranges::count_if(paths, opens));
+    std::vector<std::filesystem::path> photos;
+    std::ranges::copy_if(paths, std::back_inserter(photos), editor::has_photo_extension);
+    if (photos.size() > 1 || (frame.state.room == Room::queue && !photos.empty()))
+        return queue_photos(frame, photos);
     const auto found = std::ranges::find_if(paths, opens);
     const std::filesystem::path path = found == paths.end() ? paths.front() : *found;
     std::error_code code;
@@ -49,7 +53,36 @@ void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths)
     }
     frame.state.open.showing = frame.state.exporting.showing = false;
     close_notice(frame);
-    frame.send(editor::OpenRequest{path, {}, false, others > 0 ? others - 1 : 0});
+    frame.state.room = Room::edit;
+    frame.send(editor::OpenRequest{path, {}, false});
+}
+
+void queue_photos(Frame& frame, const std::vector<std::filesystem::path>& photos) {
+    frame.state.open.showing = frame.state.exporting.showing = false;
+    frame.state.room = Room::queue;
+    close_notice(frame);
+    frame.send(editor::QueueAddRequest{photos, {}, {}});
+}
+
+bool can_queue_texts(const Frame& frame) {
+    if (editor::lines_of(frame.state.queue.texts).empty()) return false;
+    return editor::count_of(*frame.document.queue).unwritten > 0 || frame.document.photo;
+}
+
+void queue_texts(Frame& frame) {
+    if (!can_queue_texts(frame)) return;
+    close_notice(frame);
+    QueueRoom& room = frame.state.queue;
+    const std::vector<std::string> texts = editor::lines_of(room.texts);
+    if (editor::count_of(*frame.document.queue).unwritten > 0) {
+        frame.send(editor::QueueTextsRequest{texts, room.mode});
+    } else {
+        const editor::PhotoView& photo = *frame.document.photo;
+        std::error_code code;
+        frame.send(editor::QueueAddRequest{
+            {std::filesystem::absolute(photo.file->path, code)}, texts, room.mode, photo.name});
+    }
+    room.texts.clear();
 }
 
 bool can_apply(const Frame& frame) {

@@ -70,6 +70,15 @@ float width_of(const char* label) {
     return ImGui::CalcTextSize(label).x + 2 * ImGui::GetStyle().FramePadding.x;
 }
 
+std::string queue_text(const editor::Document& document) {
+    const editor::EditQueue& queue = *document.queue;
+    const editor::QueuedEdit* edit = editor::find_edit(queue, document.queue_progress.id);
+    const editor::QueueCount count = editor::count_of(queue);
+    const std::string waiting =
+        count.waiting > 1 ? ", " + std::to_string(count.waiting - 1) + " more wait" : "";
+    return "Queue: " + (edit ? edit->name + ", \u201c" + edit->text + "\u201d" : "") + waiting;
+}
+
 std::string activity_text(const editor::Document& document) {
     switch (document.activity) {
         case editor::Activity::loading:
@@ -78,6 +87,8 @@ std::string activity_text(const editor::Document& document) {
             return "Learning the photo\u2026";
         case editor::Activity::rendering:
             return "Rendering\u2026";
+        case editor::Activity::queue:
+            return queue_text(document);
         case editor::Activity::teaching:
             return "Learning \u201c" + document.teach.run.draft.token +
                    "\u201d: " + std::to_string(document.teach.run.progress.done) + " of " +
@@ -129,13 +140,22 @@ void room_switch(Frame& frame, bool is_narrow) {
     };
     constexpr std::array rooms = {
         RoomButton{Room::edit, "Edit", "Edit a photo by words (Ctrl+T)"},
-        RoomButton{Room::teach, "Teach", "Teach the model a word, a subject or a look (Ctrl+T)"}};
+        RoomButton{Room::teach, "Teach", "Teach the model a word, a subject or a look (Ctrl+T)"},
+        RoomButton{Room::queue, "Queue",
+                   "Many photos or many texts, edited one after the other (Ctrl+J)"}};
+    const editor::QueueCount count = editor::count_of(*frame.document.queue);
+    const std::size_t left = count.waiting;
     ImGui::PushStyleVar(ImGuiStyleVar_FrameRounding, 0);
     for (const RoomButton& button : rooms) {
         const bool chosen = frame.state.room == button.room;
-        if (chosen && is_narrow) continue;  // the way to the other one is enough
+        if (chosen && is_narrow) continue;  // the way to the others is enough
+        if (button.room == Room::queue && is_narrow && frame.document.queue->edits.empty())
+            continue;
+        const bool counted = button.room == Room::queue && left > 0;
+        const std::string label =
+            std::string(button.label) + (counted ? " " + std::to_string(left) : "") + "##room";
         ImGui::PushStyleColor(ImGuiCol_Button, chosen ? colour::accent_faint : colour::canvas);
-        if (ImGui::Button(button.label)) set_room(frame, button.room);
+        if (ImGui::Button(label.c_str())) set_room(frame, button.room);
         ImGui::PopStyleColor();
         mark(frame, std::string("room ") + button.label);
         tooltip(frame, button.hint);
@@ -149,9 +169,10 @@ void left_buttons(Frame& frame, bool is_narrow) {
     if (!frame.state.external.path.empty()) return external_buttons(frame);
     room_switch(frame, is_narrow);
     if (frame.state.room == Room::edit) return file_buttons(frame);
-    bar_button(frame, "Add photos\u2026",
-               "Photos to learn from, or folders of them (Ctrl+O); or drop them here", true,
-               [&] { begin_add_photos(frame); });
+    const char* hint = frame.state.room == Room::teach
+                           ? "Photos to learn from, or folders of them (Ctrl+O); or drop them here"
+                           : "Photos to edit (Ctrl+O); or drop them here";
+    bar_button(frame, "Add photos\u2026", hint, true, [&] { begin_add_photos(frame); });
 }
 
 // Which of the bar's buttons have room: what the keyboard has, too, gives way.
@@ -190,12 +211,14 @@ void draw_top_bar(Frame& frame, const Rect& place) {
     ImGui::SetCursorPosY((place.height() - height) / 2);
     const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
     const auto narrower = [&](float units) { return open && place.width() < frame.px(units); };
-    left_buttons(frame, narrower(1075));
+    left_buttons(frame, narrower(1155));
     if (open) {
         view_switch(frame);
         ImGui::SameLine();
     }
-    right_buttons(frame, place, {!narrower(1020), !narrower(985)});
+    // The way to the queue is there in a narrow window where the queue has something.
+    const float queue = frame.document.queue->edits.empty() ? 0 : 80;
+    right_buttons(frame, place, {!narrower(1020 + queue), !narrower(985 + queue)});
     ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},
                                         {place.max.x, place.max.y - 1}, colour::line);
 }

@@ -52,6 +52,10 @@ void draw_panels(Frame& frame, ImVec2 size) {
         draw_teach_room(frame, {{0, bar}, {size.x, low}});
         return;
     }
+    if (frame.state.room == Room::queue) {
+        draw_queue_room(frame, {{0, bar}, {size.x, low}});
+        return;
+    }
     if (!frame.document.photo) {
         draw_invitation(frame, {{0, bar}, {size.x, low}});
         return;

@@ -12,10 +12,13 @@ struct Key {
     const char *keys, *what;
 };
 constexpr std::array keys = {
-    Key{"Ctrl+O", "Open a photo or session; in the room Teach, add photos"},
+    Key{"Ctrl+O", "Open a photo or session; in the rooms Teach and Queue, add photos"},
     Key{"Ctrl+T", "The room Teach, and back to Edit"},
+    Key{"Ctrl+J", "The room Queue, and back to Edit"},
     Key{"Ctrl+L", "Write the text"},
-    Key{"Ctrl+Enter", "Apply the text, or go on where you stopped; in Teach, start learning"},
+    Key{"Ctrl+Enter",
+        "Apply the text, or go on where you stopped; in Teach, start learning; "
+        "in Queue, add the texts"},
     Key{"Tab", "In a text, completes one of My words that it begins to spell"},
     Key{"Esc", "Stop what is under way; close a dialog"},
     Key{"Left, Right", "Less or more strength; with Shift in larger steps"},

@@ -94,6 +94,19 @@ void recent(Frame& frame, float width) {
     }
 }
 
+// What the window before this one left to do.
+void queue_line(Frame& frame, float width) {
+    const std::size_t waiting = editor::count_of(*frame.document.queue).waiting;
+    if (waiting == 0) return;
+    const std::string text =
+        std::to_string(waiting) + (waiting == 1 ? " edit waits" : " edits wait") + " in the queue";
+    const std::string label = frame.document.queue->paused ? text + ": go on\u2026" : text;
+    const float button = ImGui::CalcTextSize(label.c_str()).x + frame.px(24);
+    ImGui::SetCursorPosX((width - button) / 2);
+    if (ImGui::Button((label + "##queue").c_str(), {button, 0})) set_room(frame, Room::queue);
+    mark(frame, "queue waits");
+}
+
 }  // namespace
 
 void draw_invitation(Frame& frame, const Rect& place) {
@@ -109,6 +122,7 @@ void draw_invitation(Frame& frame, const Rect& place) {
     ImGui::SetCursorPosX((place.width() - size.x) / 2);
     if (primary_button("Open a photo\u2026", size, true)) begin_open(frame);
     mark(frame, "Open a photo");
+    queue_line(frame, place.width());
     ImGui::Dummy({0, frame.px(16)});
     samples(frame, place.width());
     if (frame.document.model && !frame.document.model->about.empty()) {

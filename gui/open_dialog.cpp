@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* open_title = "Open a photo or session";
-constexpr const char* add_title = "Add photos to learn from";
+constexpr const char* add_title = "Add photos";
 
 fs::path home() {
     const char* path = std::getenv("HOME");
@@ -54,7 +54,10 @@ void open_item(Frame& frame, const editor::ShelfItem& item) {
         go_to_folder(frame, item.path);
     } else if (frame.state.open.adds) {
         // Stays for the next one.
-        if (item.kind == editor::ShelfItem::Kind::photo)
+        if (item.kind != editor::ShelfItem::Kind::photo) return;
+        if (frame.state.room == Room::queue)
+            frame.send(editor::QueueAddRequest{{item.path}, {}, {}});
+        else
             frame.send(editor::TeachAddRequest{{item.path}});
     } else {
         open_file(frame, item.path);
@@ -172,11 +175,22 @@ void items(Frame& frame) {
     ImGui::EndChild();
 }
 
+void add_folder(Frame& frame) {
+    if (frame.state.room == Room::teach)
+        return frame.send(editor::TeachAddRequest{{frame.state.open.listed}});
+    std::vector<fs::path> photos;
+    for (const editor::ShelfItem& item : frame.document.folder.items)
+        if (item.kind == editor::ShelfItem::Kind::photo) photos.push_back(item.path);
+    if (!photos.empty()) queue_photos(frame, photos);
+}
+
 // Of the dialog that adds photos: each click adds one; what was added is counted here.
 void adding_line(Frame& frame) {
-    const std::size_t count = frame.state.teach.draft.pictures.size();
+    const std::size_t count = frame.state.room == Room::teach
+                                  ? frame.state.teach.draft.pictures.size()
+                                  : frame.document.queue->edits.size();
     if (primary_button("Add all photos of this folder", {frame.px(240), 0}, true)) {
-        frame.send(editor::TeachAddRequest{{frame.state.open.listed}});
+        add_folder(frame);
         frame.state.open.showing = false;
     }
     mark(frame, "Add folder");

@@ -47,6 +47,10 @@ void draw_teach_progress(Frame& frame);
 void draw_my_words(Frame& frame);
 void draw_delete_word(Frame& frame);
 
+// The room Queue: the edits that are worked off one after the other, and what to add to them.
+void draw_queue_room(Frame& frame, const Rect& place);
+void draw_queue_list(Frame& frame, const Rect& place);
+
 // A text field in which Tab or a click completes the words of My words, with what is proposed
 // below it.
 void word_field(Frame& frame, const char* id, const char* hint, std::string& text,
@@ -55,7 +59,8 @@ void word_field(Frame& frame, const char* id, const char* hint, std::string& tex
 // What shortcuts and buttons share.
 void close_notice(Frame& frame);
 void open_file(Frame& frame, const std::filesystem::path& path);
-// The first photo or session among them; a plain folder is shown in the dialog. paths: not empty.
+// The photo or session among them, several photos into the queue; a plain folder is shown in the
+// dialog. paths: not empty.
 void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths);
 void apply(Frame& frame);
 bool can_apply(const Frame& frame);
@@ -66,6 +71,12 @@ void begin_open(Frame& frame);
 void begin_export(Frame& frame);
 void set_room(Frame& frame, Room room);
 void begin_add_photos(Frame& frame);
+// Of the room Queue: gives the texts of its field to the photos that have none, else to the photo
+// that is open.
+void queue_texts(Frame& frame);
+bool can_queue_texts(const Frame& frame);
+// Adds photos, and shows them.
+void queue_photos(Frame& frame, const std::vector<std::filesystem::path>& photos);
 // Of the room Teach: learns what the fields say, or goes on with the run that they are of.
 void start_teaching(Frame& frame);
 bool can_start_teaching(const Frame& frame);

@@ -25,6 +25,15 @@ void in_teach_room(Frame& frame) {
         frame.send(editor::TeachStopRequest{});
 }
 
+void in_queue_room(Frame& frame) {
+    const ImGuiIO& io = ImGui::GetIO();
+    if (io.KeyCtrl && pressed('O')) begin_add_photos(frame);
+    if (io.KeyCtrl && pressed('Q')) frame.state.quit = true;
+    if (io.KeyCtrl && (pressed(GLFW_KEY_ENTER) || pressed(GLFW_KEY_KP_ENTER))) queue_texts(frame);
+    if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput && editor::is_wanted(*frame.document.queue))
+        frame.send(editor::QueueRunRequest{editor::QueueRunRequest::What::pause});
+}
+
 void with_control(Frame& frame) {
     const bool shift = ImGui::GetIO().KeyShift;
     if (pressed('O')) begin_open(frame);
@@ -114,13 +123,17 @@ void handle_shortcuts(Frame& frame) {
     if (!frame.state.teach.deleting.empty()) return;
     const bool teaches = frame.state.room == Room::teach;
     if (io.KeyCtrl && pressed('T')) return set_room(frame, teaches ? Room::edit : Room::teach);
+    const bool queue = frame.state.room == Room::queue;
+    if (io.KeyCtrl && pressed('J')) return set_room(frame, queue ? Room::edit : Room::queue);
     if (teaches) return in_teach_room(frame);
+    if (queue) return in_queue_room(frame);
     if (io.KeyCtrl) {
         with_control(frame);
         return;
     }
     if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput &&
         frame.document.activity != editor::Activity::idle &&
+        frame.document.activity != editor::Activity::queue &&
         frame.document.activity != editor::Activity::teaching) {
         frame.send(editor::StopRequest{});
     }

@@ -11,8 +11,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array activities = {"idle", "loading", "tuning", "rendering", "teaching"};
-constexpr std::array rooms = {"edit", "teach"};
+constexpr std::array activities = {"idle", "loading", "tuning", "rendering", "queue", "teaching"};
+constexpr std::array rooms = {"edit", "teach", "queue"};
+constexpr std::array queue_states = {"waiting", "working", "done", "failed"};
 constexpr std::array kinds = {"word", "subject", "captions"};
 constexpr std::array teach_states = {"nothing", "running", "stopped", "finished"};
 constexpr std::array tuned_names = {"nothing", "partly", "fully"};
@@ -98,6 +99,21 @@ json teach_state(const editor::TeachView& teach, const TeachRoom& room) {
     return state;
 }
 
+json queue_state(const editor::Document& document) {
+    json state = {{"paused", document.queue->paused},
+                  {"fraction", document.queue_progress.fraction},
+                  {"edits", json::array()}};
+    for (const editor::QueuedEdit& edit : document.queue->edits) {
+        state["edits"].push_back({{"name", edit.name},
+                                  {"text", edit.text},
+                                  {"state", name_of(queue_states, edit.state)},
+                                  {"remark", edit.remark},
+                                  {"session", edit.session.string()},
+                                  {"pictures", {edit.before != nullptr, edit.after != nullptr}}});
+    }
+    return state;
+}
+
 }  // namespace
 
 void write_state(const std::filesystem::path& path, const Frame& frame) {
@@ -106,6 +122,7 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
         state["widgets"][widget.name] = numbers(widget.place);
     state["room"] = name_of(rooms, frame.state.room);
     state["teach"] = teach_state(frame.document.teach, frame.state.teach);
+    state["queue"] = queue_state(frame.document);
     state["view"] = name_of(views, frame.state.view);
     state["drawn"] = name_of(drawn_names, frame.state.drawn);
     state["zoom"] = frame.state.zoom;

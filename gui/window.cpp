@@ -183,7 +183,9 @@ void run_window(const WindowOptions& options) {
     Screen screen(options);
     // The worker ends before the screen, which its last Documents would wake.
     std::atomic<bool> changed = false;
-    editor::Worker worker(options.worker, [&changed] {
+    editor::WorkerOptions worker_options = options.worker;
+    worker_options.queue = options.external.empty();
+    editor::Worker worker(worker_options, [&changed] {
         changed = true;
         glfwPostEmptyEvent();
     });

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@
 
 namespace keepsake::gui {
 
-enum class Room { edit, teach };
+enum class Room { edit, teach, queue };
 
 enum class View { crop, mask, edit, wipe, side_by_side, difference, variations };
 
@@ -81,9 +82,16 @@ struct TeachRoom {
     std::string deleting;  // the word whose deletion is asked about
 };
 
+struct QueueRoom {
+    std::string texts;                             // one a line
+    std::string mode;                              // empty: the model's own
+    std::map<std::uint64_t, std::string> written;  // the fields of the edits that wait, by their id
+};
+
 struct WindowState {
     Room room = Room::edit;
     TeachRoom teach;
+    QueueRoom queue;
     WordField word_field;
 
     // The fields, until they are applied. Taken over from the Document where its draft_revision

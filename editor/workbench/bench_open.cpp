@@ -121,6 +121,8 @@ void show_photo(Bench& bench, const EditDraft& draft) {
         fresh.samples = document.samples;
         fresh.recent = document.recent;
         fresh.folder = document.folder;
+        fresh.queue = document.queue;
+        fresh.queue_progress = document.queue_progress;
         fresh.teach = document.teach;
         fresh.activity = document.activity;
         fresh.draft_revision = document.draft_revision + 1;
@@ -201,11 +203,6 @@ void open_path(Bench& bench, const OpenRequest& request) {
                         "; open a photo in it");
     }
     open_photo(bench, request);
-    if (request.others > 0) {
-        bench.board.tell(Notice::Kind::note,
-                         "One photo is edited at a time: of " + std::to_string(request.others + 1) +
-                             " that were dropped, " + bench.photo->name + " is open.");
-    }
 }
 
 }  // namespace keepsake::editor

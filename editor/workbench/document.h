@@ -12,6 +12,7 @@
 #include "editor/photo/photo.h"
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
+#include "editor/workbench/edit_queue.h"
 #include "editor/workbench/picture.h"
 #include "editor/workbench/teach_board.h"
 
@@ -94,7 +95,7 @@ struct Variation {
     Picture square;  // null until it is rendered
 };
 
-enum class Activity { idle, loading, tuning, rendering, teaching };
+enum class Activity { idle, loading, tuning, rendering, queue, teaching };
 enum class Tuned { nothing, partly, fully };
 
 // The training loss along both stages.
@@ -190,6 +191,8 @@ struct Document {
     ExportState exported;
     std::vector<ShelfItem> samples, recent;
     Folder folder;
+    std::shared_ptr<const EditQueue> queue = std::make_shared<const EditQueue>();  // never null
+    QueueProgress queue_progress;
     TeachView teach;
 };
 

@@ -8,6 +8,7 @@
 #include "editor/session/recipe.h"
 #include "editor/session/session.h"
 #include "editor/workbench/history.h"
+#include "editor/workbench/queue_run.h"
 #include "editor/workbench/render_cache.h"
 #include "editor/workbench/sample_photos.h"
 #include "pipeline/error.h"
@@ -121,6 +122,28 @@ void list_samples(DocumentBoard& board) {
                          sample.prompt, thumbnail(sample.path)});
     }
     board.change([&](Document& document) { document.samples = items; });
+}
+
+bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent) {
+    const auto queue = board.latest()->queue;
+    for (const QueuedEdit& edit : queue->edits) {
+        const bool done = edit.state == QueuedEdit::State::done;
+        if (edit.before_read && (edit.after_read || !done)) continue;
+        if (more_urgent()) return false;
+        const Picture before = edit.before_read ? edit.before : thumbnail(edit.photo);
+        const Picture after = done ? session_item(edit.session).thumbnail : nullptr;
+        change_queue(board, [&](EditQueue now) {
+            for (QueuedEdit& shown : now.edits) {
+                if (shown.id != edit.id) continue;
+                shown.before = before;
+                shown.after = after;
+                shown.before_read = true;
+                shown.after_read = done;
+            }
+            return now;
+        });
+    }
+    return true;
 }
 
 RecentShelf::RecentShelf(DocumentBoard& board, fs::path library)

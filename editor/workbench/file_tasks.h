@@ -19,6 +19,10 @@ void list_folder(DocumentBoard& board, const std::filesystem::path& folder,
 // Fills Document::samples.
 void list_samples(DocumentBoard& board);
 
+// Reads the small pictures of the queue that are not read yet, until `more_urgent`. Returns whether
+// all are read.
+bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent);
+
 // Document::recent, which two threads list: at the start, and after a session was opened. Of
 // listings that overlap the one that began last is shown, whichever ends first.
 class RecentShelf {

@@ -10,6 +10,7 @@
 #include "editor/transfer/brush.h"
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
+#include "editor/workbench/edit_queue.h"
 #include "editor/workbench/export_picture.h"
 #include "editor/workbench/teach_draft.h"
 
@@ -18,9 +19,8 @@ namespace keepsake::editor {
 // Opens a photo or a session's folder. What was under way is saved first.
 struct OpenRequest {
     std::filesystem::path path;
-    std::string prompt;      // for a photo: what the text field shows then
-    bool apply = false;      // and tunes it at once
-    std::size_t others = 0;  // that were dropped with it and stay closed: a note says so
+    std::string prompt;  // for a photo: what the text field shows then
+    bool apply = false;  // and tunes it at once
 };
 
 // Back to where nothing is open.
@@ -114,12 +114,17 @@ struct MyWordRequest {
     double strength = 1;
 };
 
+// Writes the queue's list and reads the pictures that are missing in it. The Worker sends it to
+// itself.
+struct QueueKeepRequest {};
+
 using LightTableRequest = std::variant<RegionRequest, StrokeRequest, MaskRequest, DetailRequest>;
 
 using Request =
     std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
                  VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
                  FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest, TeachAddRequest,
-                 TeachStartRequest, TeachStopRequest, MyWordRequest>;
+                 TeachStartRequest, TeachStopRequest, MyWordRequest, QueueAddRequest,
+                 QueueTextsRequest, QueueChangeRequest, QueueRunRequest, QueueKeepRequest>;
 
 }  // namespace keepsake::editor

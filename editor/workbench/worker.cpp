@@ -13,6 +13,8 @@
 #include "editor/workbench/file_tasks.h"
 #include "editor/workbench/light_table.h"
 #include "editor/workbench/my_words.h"
+#include "editor/workbench/queue_file.h"
+#include "editor/workbench/queue_run.h"
 #include "editor/workbench/teach_files.h"
 #include "pipeline/model/threads.h"
 
@@ -51,6 +53,12 @@ struct Handle {
     void operator()(const ExportRequest&) const {}
     void operator()(const TeachAddRequest&) const {}
     void operator()(const MyWordRequest&) const {}
+    void operator()(const QueueKeepRequest&) const {}
+    // Done as they are sent.
+    void operator()(const QueueAddRequest&) const {}
+    void operator()(const QueueTextsRequest&) const {}
+    void operator()(const QueueChangeRequest&) const {}
+    void operator()(const QueueRunRequest&) const {}
     void operator()(const LightTableRequest&) const {}
 };
 
@@ -58,7 +66,25 @@ bool is_file_task(const Request& request) {
     return std::holds_alternative<FolderRequest>(request) ||
            std::holds_alternative<ExportRequest>(request) ||
            std::holds_alternative<TeachAddRequest>(request) ||
-           std::holds_alternative<MyWordRequest>(request);
+           std::holds_alternative<MyWordRequest>(request) ||
+           std::holds_alternative<QueueKeepRequest>(request);
+}
+
+bool is_queue_request(const Request& request) {
+    return std::holds_alternative<QueueAddRequest>(request) ||
+           std::holds_alternative<QueueTextsRequest>(request) ||
+           std::holds_alternative<QueueChangeRequest>(request) ||
+           std::holds_alternative<QueueRunRequest>(request);
+}
+
+EditQueue changed_by(EditQueue queue, const Request& request) {
+    if (const auto* add = std::get_if<QueueAddRequest>(&request))
+        return changed(std::move(queue), *add);
+    if (const auto* texts = std::get_if<QueueTextsRequest>(&request))
+        return changed(std::move(queue), *texts);
+    if (const auto* one = std::get_if<QueueChangeRequest>(&request))
+        return changed(std::move(queue), *one);
+    return changed(std::move(queue), std::get<QueueRunRequest>(request));
 }
 
 // What a request or a piece of work throws becomes a line for the person.
@@ -129,6 +155,11 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
     : changed_(std::move(changed)), board_([this] { note_change(); }), bench_(new Bench{board_}) {
     bench_->library = options.library.empty() ? default_library() : options.library;
     recent_ = std::make_unique<RecentShelf>(board_, bench_->library);
+    if (options.queue) {
+        queue_file_ = std::make_unique<QueueFile>(bench_->library);
+        change_queue(board_, [&](const EditQueue&) { return queue_file_->load(); });
+        file_tasks_.push_back({QueueKeepRequest{}, board_.latest()});
+    }
     bench_thread_ = std::jthread([this, options](std::stop_token stop) {
         at_edge(board_, [&] {
             lower_priority(in_background);
@@ -183,8 +214,13 @@ void Worker::note_change() {
 // A new look makes a render of an old one pointless, but not a tuning, whose previews follow it.
 bool Worker::interrupts(const Request& request) const {
     if (running_ == Running::nothing) return false;
+    if (is_queue_request(request)) {
+        const EditQueue& queue = *board_.latest()->queue;
+        if (running_ == Running::queue) return !is_wanted(queue);
+        return running_ == Running::teaching && next_edit(queue);
+    }
     // It is saved, waits for the edit that is asked for, and goes on.
-    if (running_ == Running::teaching) return true;
+    if (running_ == Running::teaching || running_ == Running::queue) return true;
     if (std::holds_alternative<TeachStartRequest>(request) ||
         std::holds_alternative<TeachStopRequest>(request))
         return false;
@@ -206,6 +242,7 @@ void Worker::send(Request request) {
         if (automatic && !board_.latest()->region.automatic) send(FindMaskRequest{});
         return;
     }
+    if (is_queue_request(request)) return take_queue_request(request);
     // At once: who asked must not take the answer to an older request of this name for theirs.
     if (const auto* file = std::get_if<ExportRequest>(&request)) {
         board_.change([&](Document& now) {
@@ -223,6 +260,30 @@ void Worker::send(Request request) {
             requests_.pop_back();
         }
         requests_.push_back(std::move(request));
+    }
+    wake_.notify_all();
+}
+
+// At once, whatever is under way: the list is the Document's.
+void Worker::take_queue_request(const Request& request) {
+    at_edge(board_, [&] {
+        change_queue(board_,
+                     [&](EditQueue queue) { return changed_by(std::move(queue), request); });
+    });
+    {
+        const std::lock_guard lock(mutex_);
+        if (interrupts(request)) job_.request_stop();
+        queue_changed_ = true;
+    }
+    keep_queue();
+}
+
+void Worker::keep_queue() {
+    {
+        const std::lock_guard lock(mutex_);
+        const bool waits = !file_tasks_.empty() &&
+                           std::holds_alternative<QueueKeepRequest>(file_tasks_.back().request);
+        if (!waits) file_tasks_.push_back({QueueKeepRequest{}, board_.latest()});
     }
     wake_.notify_all();
 }
@@ -259,13 +320,15 @@ void Worker::run_bench(std::stop_token stop) {
         std::optional<Request> request;
         {
             std::unique_lock lock(mutex_);
-            const bool work = bench.wants_tuning || wants_render(bench) || wants_teaching(bench);
+            const bool work = bench.wants_tuning || wants_render(bench) || wants_queue(bench) ||
+                              wants_teaching(bench);
             if (!work && requests_.empty()) {
                 lock.unlock();
                 set_activity(board_, Activity::idle);
                 lock.lock();
-                wake_.wait(lock, stop, [&] { return !requests_.empty(); });
+                wake_.wait(lock, stop, [&] { return !requests_.empty() || queue_changed_; });
             }
+            queue_changed_ = false;
             if (stop.stop_requested()) return;
             if (!requests_.empty()) {
                 request = std::move(requests_.front());
@@ -285,14 +348,20 @@ void Worker::run_bench(std::stop_token stop) {
             Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
             set_activity(board_, Activity::tuning);
             guarded(bench, [&] { tune_session(bench, monitor); });
-        } else if (!wants_render(bench)) {
-            Monitor monitor({}, start(Running::teaching));
-            set_activity(board_, Activity::teaching);
-            guarded(bench, [&] { teach(bench, monitor); });
-        } else {
+        } else if (wants_render(bench)) {
             Monitor monitor({}, start(Running::rendering));
             set_activity(board_, Activity::rendering);
             guarded(bench, [&] { render_next(bench, monitor); });
+        } else if (wants_queue(bench)) {
+            Monitor monitor({}, start(Running::queue));
+            set_activity(board_, Activity::queue);
+            guarded(bench, [&] { work_on_queue(bench, monitor); });
+            guarded(bench, [&] { recent_->show(recent_->read()); });
+            keep_queue();
+        } else if (wants_teaching(bench)) {
+            Monitor monitor({}, start(Running::teaching));
+            set_activity(board_, Activity::teaching);
+            guarded(bench, [&] { teach(bench, monitor); });
         }
         const std::lock_guard lock(mutex_);
         running_ = Running::nothing;
@@ -332,6 +401,10 @@ void Worker::run_files(std::stop_token stop) {
                                [&] { return stop.stop_requested(); });
             } else if (const auto* word = std::get_if<MyWordRequest>(&task->request)) {
                 change_word(board_, bench_->library, *word);
+            } else if (std::holds_alternative<QueueKeepRequest>(task->request)) {
+                if (queue_file_) queue_file_->save(*board_.latest()->queue);
+                if (!read_queue_pictures(board_, more_urgent) && !stop.stop_requested())
+                    keep_queue();
             }
         });
     }

@@ -18,6 +18,7 @@
 namespace keepsake::editor {
 
 struct Bench;       // editor/workbench/bench.h
+class QueueFile;    // editor/workbench/queue_file.h
 class RecentShelf;  // editor/workbench/file_tasks.h
 
 struct WorkerOptions {
@@ -25,6 +26,7 @@ struct WorkerOptions {
     std::filesystem::path library;      // where sessions are made; empty: default_library()
     std::string device = "auto";        // "cpu", "cuda" or "auto"
     std::string precision = "float32";  // "float32", "bfloat16" or "auto"
+    bool queue = true;                  // goes on with the library's queue
 };
 
 // Three threads: one tunes and renders; one has the light table, and one reads folders and writes
@@ -44,7 +46,7 @@ class Worker {
     void send(Request request);
 
   private:
-    enum class Running { nothing, tuning, rendering, teaching };
+    enum class Running { nothing, tuning, rendering, queue, teaching };
     struct FileTask {
         Request request;
         std::shared_ptr<const Document> document;
@@ -57,6 +59,8 @@ class Worker {
     std::stop_token start(Running what);
     void take_looks();
     bool interrupts(const Request& request) const;
+    void take_queue_request(const Request& request);
+    void keep_queue();
 
     void note_change();
 
@@ -64,12 +68,14 @@ class Worker {
     DocumentBoard board_;
     std::unique_ptr<Bench> bench_;
     std::unique_ptr<RecentShelf> recent_;
-    std::mutex mutex_;  // of everything below
+    std::unique_ptr<QueueFile> queue_file_;  // null: there is no queue
+    std::mutex mutex_;                       // of everything below
     std::condition_variable_any wake_;
     std::deque<Request> requests_;
     std::deque<FileTask> file_tasks_;
     Running running_ = Running::nothing;
     bool closing_ = false;
+    bool queue_changed_ = false;
     std::stop_source job_;
     std::mutex table_mutex_;  // of these three
     std::condition_variable_any table_wake_;
