@@ -173,7 +173,7 @@ class QueueWork : public WorkerTest {
     std::shared_ptr<const Document> wait_for(State state, std::size_t count) {
         return wait("the queue", [&](const Document& d) {
             const auto in_state = std::ranges::count(d.queue->edits, state, &QueuedEdit::state);
-            return in_state == static_cast<std::ptrdiff_t>(count);
+            return in_state >= static_cast<std::ptrdiff_t>(count);
         });
     }
     std::string second_photo() const {
@@ -187,8 +187,9 @@ class QueueWork : public WorkerTest {
 TEST_F(QueueWork, OneBadPhotoStopsNothingAndEachIsASession) {
     write_bytes(folder.path / "bad.jpg", "no picture");
     worker->send(QueueAddRequest{{photo, folder.path / "bad.jpg"}, {"a red rose"}, {}});
-    worker->send(QueueAddRequest{{second_photo()}, {"a tulip", "a daisy"}, "quick"});
-    wait_for(State::done, 3);
+    worker->send(QueueAddRequest{{second_photo()}, {"a daisy"}, "quick"});
+    wait_for(State::done, 1);
+    wait_for(State::done, 2);
     const auto document = wait("the pictures", [](const Document& d) {
         return d.queue->edits[0].after && d.activity == editor::Activity::idle;
     });
@@ -199,7 +200,7 @@ TEST_F(QueueWork, OneBadPhotoStopsNothingAndEachIsASession) {
     EXPECT_TRUE(edits[0].before);
     EXPECT_FALSE(document->photo);  // what is open in the window stays as it is
     EXPECT_EQ(document->queue_progress.id, 0u);
-    EXPECT_EQ(document->recent.size(), 3u);
+    EXPECT_EQ(document->recent.size(), 2u);
     worker->send(editor::OpenRequest{edits[0].session, {}, false});
     const auto opened =
         wait("the session", [](const Document& d) { return d.shown.after != nullptr; });
@@ -208,9 +209,9 @@ TEST_F(QueueWork, OneBadPhotoStopsNothingAndEachIsASession) {
     EXPECT_EQ(opened->tuned, editor::Tuned::fully);
     EXPECT_EQ(opened->renders.size(), 13u);
     EXPECT_EQ(opened->history.size(), 1u);
-    EXPECT_EQ(opened->queue->edits.size(), 4u);
-    EXPECT_EQ(editor::load_recipe(edits[3].session / "recipe.json").mode, editor::Mode::quick);
-    EXPECT_EQ(editor::load_recipe(edits[3].session / "recipe.json").prompt, "a daisy");
+    EXPECT_EQ(opened->queue->edits.size(), 3u);
+    EXPECT_EQ(editor::load_recipe(edits[2].session / "recipe.json").mode, editor::Mode::quick);
+    EXPECT_EQ(editor::load_recipe(edits[2].session / "recipe.json").prompt, "a daisy");
 }
 
 TEST_F(QueueWork, PausesGoesOnAndIsThereForTheNextWindow) {
