@@ -118,8 +118,12 @@ class Trials:
         self.look(window, "refused")
         photos = self.source / "assets/photos"
         rose = "rose-394990940.jpg"
-        self.opened(window, [photos / "README.md", photos / rose, self.daisy], rose)
-        expect("of 2 that were dropped" in window.state()["notice"], "nothing said of the others")
+        self.opened(window, [photos / "README.md", photos / rose], rose)
+        drop(window, [photos / "README.md", photos / rose, self.daisy])
+        state = window.wait("the queue", lambda state: state["room"] == "queue" and
+                            len(state["queue"]["edits"]) == 2)
+        expect(state["photo"] == rose, "the open photo is gone")
+        window.click("room Edit")
         drop(window, [photos])
         window.wait("the folder", lambda state: "file " + rose in state["widgets"])
         window.click("file " + self.daisy.name)
