@@ -125,7 +125,10 @@ void start_again(const Session& start, const Photo& photo, const pipeline::Model
     recipe.finetune = again.finetune;
     for (const TuningDefaults* tuning : {&defaults.fast, &defaults.again}) {
         StageOverrides embedding = tuning->embedding, finetune = tuning->finetune;
-        if (tuning == &defaults.fast) embedding.steps = finetune.steps = std::nullopt;
+        if (tuning == &defaults.fast) {  // of a first text: its lengths, and a rate used already
+            embedding.steps = finetune.steps = std::nullopt;
+            finetune.learning_rate = std::nullopt;
+        }
         apply(embedding, recipe.embedding);
         apply(finetune, recipe.finetune);
     }

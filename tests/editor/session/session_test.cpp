@@ -368,6 +368,25 @@ TEST_F(SessionRuns, ARateThatNothingGivesIsFoundOnceAndKept) {
     EXPECT_DOUBLE_EQ(recipe.finetune.learning_rate, 0.3 * rate);
 }
 
+TEST_F(SessionRuns, AnotherTextLearnsMoreSlowlyThanTheRateThatTheModelSays) {
+    const fs::path model = folder.path / "model";
+    link_model(model);
+    fs::remove(model / "keepsake.json");
+    write_file_atomically(model / "keepsake.json",
+                          R"({"fast": {"finetune": {"learning_rate": 4e-3}}})");
+    const auto rate_of = [&](const fs::path& session, const std::vector<std::string>& more) {
+        std::vector<std::string> arguments = edit(session, {"--model", model.string()});
+        const auto rate = std::ranges::find(arguments, "--finetune-lr");
+        arguments.erase(rate, rate + 2);
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const ProgramRun run = run_program(arguments);
+        EXPECT_EQ(run.status, 0) << run.err;
+        return editor::load_recipe(session / "recipe.json").finetune.learning_rate;
+    };
+    EXPECT_DOUBLE_EQ(rate_of(whole, {}), 4e-3);
+    EXPECT_DOUBLE_EQ(rate_of(broken, {"--from", whole.string()}), 0.3 * 4e-3);
+}
+
 TEST_F(SessionRuns, AnotherTextStartsFromWhatTheFirstLearned) {
     const std::vector<std::string> few = {"--embedding-steps", "2",   "--finetune-steps", "4",
                                           "--finetune-lr",     "1e-2"};
