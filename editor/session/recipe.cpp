@@ -148,6 +148,10 @@ void serialize(Archive& archive, Recipe& recipe) {
     std::string way(way_name(recipe.way));
     if (Archive::is_loading::value || recipe.way != Way::line)
         archive(cereal::make_nvp("way", way));
+    // Written for whoever compares recipes: what another edition drew is another picture.
+    int edition = words_edition;
+    if (Archive::is_loading::value || recipe.way == Way::words)
+        archive(cereal::make_nvp("way_edition", edition));
     // Likewise where there are none.
     if (Archive::is_loading::value || recipe.changes != ModelChanges{})
         archive(cereal::make_nvp("model_changes", recipe.changes));
@@ -273,6 +277,7 @@ json with_all_fields(json recipe) {
                              {"prediction", ""}};
     add_missing(recipe, "/keepsake",
                 {{"way", way_name(Way::line)},
+                 {"way_edition", words_edition},
                  {"model_changes", no_changes},
                  {"words", json::array()},
                  {"as_word", ""}});
@@ -291,7 +296,7 @@ std::string write_json(const char* name, const Value& value) {
 
 constexpr const char* root = "keepsake";
 constexpr const char* kind = "keepsake session";
-constexpr int version = 3;  // rises with each field that is added
+constexpr int version = 4;  // rises with each field that is added
 
 // Takes kind and version out of a recipe's file; returns the version, 0 of before there was one.
 // Throws Error saying what is wrong with them.

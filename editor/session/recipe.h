@@ -26,6 +26,8 @@ enum class Way {
     line,   // Imagic's equation 3: on the line from e_opt to the target text's embedding
     words,  // pipeline/model/generate_edits.h: the words pull, the photo's layout stays
 };
+// Of the words' way. 1 held them against e_opt and pulled by less than half: other pictures.
+inline constexpr int words_edition = 2;
 std::string_view way_name(Way way);
 Way parse_way(std::string_view name);  // throws Error naming the text and the choices
 

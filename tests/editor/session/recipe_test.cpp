@@ -106,6 +106,12 @@ TEST(Recipe, OlderOnesGoByTheLine) {
     const std::string tag = tuning_tag(recipe);
     recipe.way = Way::words;
     EXPECT_EQ(recipe_from_json(to_json(recipe), "new").way, Way::words);
+    // What an earlier edition drew has another key.
+    json file = json::parse(to_json(recipe));
+    EXPECT_EQ(file["keepsake"]["way_edition"], words_edition);
+    file["keepsake"].erase("way_edition");
+    EXPECT_EQ(recipe_from_json(file.dump(), "earlier").way, Way::words);
+    EXPECT_EQ(to_json(unusual()).find("way_edition"), std::string::npos);
     EXPECT_EQ(tuning_tag(recipe), tag) << "how it is sampled is no part of a tuning";
     json wrong = json::parse(to_json(recipe));
     wrong["keepsake"]["way"] = "magic";
@@ -156,7 +162,7 @@ TEST(Recipe, SaysItsKindAndVersionAndReadsThoseOfBefore) {
     const std::string text = to_json(unusual());
     json file = json::parse(text);
     EXPECT_EQ(file["kind"], "keepsake session");
-    EXPECT_EQ(file["version"], 3);
+    EXPECT_EQ(file["version"], 4);
     EXPECT_EQ(recipe_kind(text), RecipeKind::ours);
     file.erase("kind");
     file.erase("version");
@@ -184,7 +190,7 @@ TEST(Recipe, OfANewerKeepsakeKeepsWhatIsUnknown) {
     EXPECT_EQ(thrown_message<Error>(read),
               "r: is not a recipe: the field 'keepsake.sample.speed' is unknown")
         << "of our own version it is a mistake";
-    file["version"] = 4;
+    file["version"] = 5;
     file["colour"] = "red";
     Recipe recipe = read();
     EXPECT_EQ(recipe.prompt, unusual().prompt);
