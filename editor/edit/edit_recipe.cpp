@@ -229,10 +229,8 @@ pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode)
 void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults, Recipe& recipe) {
     recipe.way = request.way.value_or(recipe.mode == Mode::paper ? Way::line : Way::words);
     recipe.sample = default_sample(defaults, recipe.mode);
+    // The words pull by themselves, away from the negative text where there is one.
     if (recipe.way == Way::line) apply(defaults.sample, recipe.sample);
-    // A negative text is what guidance leads away from.
-    else if (!request.sample.negative_prompt.value_or("").empty())
-        recipe.sample.guidance_scale = 2;
     apply(request.sample, recipe.sample);
 }
 

@@ -167,7 +167,7 @@ Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
                          const optimize::Tuning& tuning, const Recipe& recipe, Monitor& monitor) {
     const pipeline::SampleOptions& sample = recipe.sample;
     conditions.uncond = at::Tensor();
-    if (sample.guidance_scale > 1) {
+    if (sample.guidance_scale > 1 || recipe.way == Way::words) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
     }
     if (sample.noise_share < 1) {
@@ -198,9 +198,8 @@ namespace {
 at::Tensor words_latents(const PictureJob& job, const std::vector<PictureKey>& keys,
                          Monitor& monitor) {
     const Conditions& conditions = job.conditions;
-    pipeline::EditTask task = edit_task(job.model, job.tuning, *conditions.words,
+    pipeline::EditTask task = edit_task(job.model, job.tuning, *conditions.words, conditions.uncond,
                                         working_size(job.recipe.crop, job.recipe.size));
-    task.uncond = conditions.uncond;
     task.inverted = conditions.inverted;
     std::vector<pipeline::EditPicture> pictures;
     for (const PictureKey& key : keys) {

@@ -71,7 +71,7 @@ void warn_if_left_alone(const pipeline::Model& model, const EditControls& contro
 // What all renders of one tuning and sampling share.
 struct Conditions {
     at::Tensor target, optimised;  // (1, T, D) float32, of the text encoder
-    at::Tensor uncond;             // (1, T, D); undefined with guidance 1
+    at::Tensor uncond;  // (1, T, D); undefined where nothing asks for it: the line, guidance 1
     // (1, C, h, w) float32: those of `square`; undefined where nothing here starts from them.
     at::Tensor photo_latents;
     std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone

@@ -89,6 +89,7 @@ JudgeOptions judge_options(const Recipe& recipe) {
     JudgeOptions options;
     if (recipe.mode == Mode::quick) options.noise_share = recipe.sample.noise_share;
     options.full_pull = full_pull_of(recipe.mode);
+    options.negative_prompt = recipe.sample.negative_prompt;
     return options;
 }
 
@@ -152,7 +153,8 @@ Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuni
                       const JudgeOptions& options) {
     const Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
     const pipeline::EditTask task =
-        edit_task(model, tuning, words, {square.pixels.width, square.pixels.height});
+        edit_task(model, tuning, words, pipeline::encode_text(model, options.negative_prompt),
+                  {square.pixels.width, square.pixels.height});
     const Tensor latents = draw_ladder(model, tuning, task, square.latents, options, monitor);
 
     const cv::Mat region = words.region ? region_mat(*words.region) : cv::Mat();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "editor/edit/words_pull.h"
@@ -28,11 +29,12 @@ struct JudgeOptions {
     // As the edit is drawn (judge_options).
     double noise_share = optimize::fast_options().noise_share;
     double full_pull = full_pull_of(Mode::fast);
+    std::string negative_prompt;
     DrawnColoursOptions drawn;
     double own = 0.8;  // share of the photo's own colours in what the words' are held against
     // The colours are there from these odds on (transfer/colour_odds.h), or from this share of the
     // way from the photo's to the best of all strengths where that is less.
-    double odds = 2.6, way = 0.85;
+    double odds = 2.8, way = 0.9;
     double least_way = 0.5;  // a way shorter than this is none: the words say nothing of colours
 
     // What is asked then: how well the network predicts (words_advantage).
@@ -66,8 +68,7 @@ std::vector<double> words_advantage(const pipeline::Model& model, const at::Tens
 std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odds,
                                     const JudgeOptions& options = {});
 
-// Draws the edit at each strength in few steps and judges it. words: its region and network are
-// used.
+// Draws the edit at each strength in few steps and judges it.
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
                       const WordsPull& words, const EncodedSquare& square, Monitor& monitor,
                       const JudgeOptions& options = {});

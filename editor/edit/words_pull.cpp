@@ -1,7 +1,6 @@
 #include "editor/edit/words_pull.h"
 
 #include "editor/transfer/words_region.h"
-#include "optimize/imagic/words_network.h"
 
 namespace keepsake::editor {
 
@@ -12,15 +11,15 @@ double full_pull_of(Mode mode) {
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
                      const Pixels& square, const at::Tensor& latents, Monitor& monitor) {
     const WordsRegionOptions options;
-    return {optimize::words_network(model.unet, tuning),
-            words_region(model, tuning, {square, latents}, options, monitor).mask};
+    return {words_region(model, tuning, {square, latents}, options, monitor).mask};
 }
 
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const WordsPull& words, const Size& size) {
-    pipeline::EditTask task{tuning.unet ? *tuning.unet : model.unet, words.network, {}, {}, {}, {}};
+                             const WordsPull& words, const at::Tensor& uncond, const Size& size) {
+    pipeline::EditTask task{tuning.unet ? *tuning.unet : model.unet, {}, {}, {}, {}};
     task.target = tuning.target_embedding;
     task.optimised = tuning.optimised_embedding;
+    task.uncond = uncond;
     task.width = size.width;
     task.height = size.height;
     if (words.region) {

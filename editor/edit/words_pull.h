@@ -1,5 +1,5 @@
 // What the words' way of stage C needs to know of an edit before its first picture
-// (pipeline/model/generate_edits.h): where the words belong, and which network is asked about them.
+// (pipeline/model/generate_edits.h): where the words belong.
 #pragma once
 
 #include <optional>
@@ -14,14 +14,13 @@
 namespace keepsake::editor {
 
 struct WordsPull {
-    pipeline::UNet network;      // the one that is asked about the words
-    std::optional<Mask> region;  // where they belong; none: everywhere, or nobody knows
+    std::optional<Mask> region;  // none: everywhere, or nobody knows
 };
 
 // The pull of strength 1: most edits arrive below it (docs/fast-mode.md).
-inline constexpr double full_pull = 4.5;
-// Likewise of the quick mode, where the words are held against no words at all and not against what
-// the photo's embedding has of them already.
+inline constexpr double full_pull = 9;
+// Likewise of the quick mode, whose photo is not drawn by a network that learned it and holds on to
+// it.
 inline constexpr double full_pull_untuned = 7.2;
 // The strengths in which something happens.
 inline constexpr EtaRange words_strip = {0.2, 1.0, 5};
@@ -35,8 +34,8 @@ double full_pull_of(Mode mode);
 WordsPull words_pull(const pipeline::Model& model, const optimize::Tuning& tuning,
                      const Pixels& square, const at::Tensor& latents, Monitor& monitor);
 
-// size: of the working area.
+// uncond: of the negative prompt, (1, T, D). size: of the working area.
 pipeline::EditTask edit_task(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const WordsPull& words, const Size& size);
+                             const WordsPull& words, const at::Tensor& uncond, const Size& size);
 
 }  // namespace keepsake::editor

@@ -55,7 +55,7 @@ Tensor layout_of(const Rows& rows, std::int64_t times, const at::Device& device)
     return index(layout, device);
 }
 
-// Of the words' pass: the photos and the pictures with e_opt, then the pictures with the text.
+// Of the words' pass: the photos and the pictures with e_null, then the pictures with the text.
 Tensor words_layout(const Rows& rows, const at::Device& device) {
     std::vector<std::int64_t> layout;
     for (std::int64_t k = 0; k < rows.photos(); ++k) layout.push_back(k);
@@ -76,7 +76,7 @@ Tensor rows_of_text(const Tensor& text, std::int64_t n) {
     return text.expand({n, -1, -1});
 }
 
-void check(const EditTask& task, const SampleOptions& options, const PullOptions& pull) {
+void check(const EditTask& task, const PullOptions& pull) {
     const auto share = [](const char* name, double value) {
         if (!(value >= 0 && value <= 1)) {
             throw Error(name, std::to_string(value) + " is not between 0 and 1");
@@ -85,14 +85,14 @@ void check(const EditTask& task, const SampleOptions& options, const PullOptions
     share("steps_share", pull.steps_share);
     share("photo_share", pull.photo_share);
     share("layout_share", pull.layout_share);
-    for (const Tensor& text : {task.target, task.optimised}) {
+    const auto single = [](const char* name, const Tensor& text) {
         if (!text.defined() || text.dim() != 3 || text.size(0) != 1) {
-            throw Error("edit", "an embedding of a single text is expected, (1, T, D)");
+            throw Error(name, "an embedding of a single text is expected, (1, T, D)");
         }
-    }
-    if (passes_of(task.photo, options.guidance_scale) > 1 && !task.uncond.defined()) {
-        throw Error("guidance", "needs the embedding of the negative prompt");
-    }
+    };
+    single("text", task.target);
+    single("optimised embedding", task.optimised);
+    single("negative prompt", task.uncond);
 }
 
 // The formula of the header, for a batch laid out as `rows`.
@@ -104,14 +104,14 @@ Denoiser edit_denoiser(const Model& model, const EditTask& task, const Rows& row
         return unet.takes_guidance() ? unet.guided_by(w) : unet;
     };
     const UNet photo_unet = told(task.photo, options.guidance_scale - 1);
-    const UNet words_unet = told(task.words, 0);
+    const UNet words_unet = told(model.unet, 0);
     const std::int64_t photos = rows.photos(), edits = rows.edits(), all = rows.all();
-    const Tensor opt = task.optimised.to(model.dtype), target = task.target.to(model.dtype);
-    const Tensor photo_text =
-        guided ? at::cat({rows_of_text(task.uncond.to(model.dtype), all), rows_of_text(opt, all)})
-               : rows_of_text(opt, all).contiguous();
+    const Tensor opt = task.optimised.to(model.dtype), target = task.target.to(model.dtype),
+                 none = task.uncond.to(model.dtype);
+    const Tensor photo_text = guided ? at::cat({rows_of_text(none, all), rows_of_text(opt, all)})
+                                     : rows_of_text(opt, all).contiguous();
     const Tensor words_text =
-        edits > 0 ? at::cat({rows_of_text(opt, all), rows_of_text(target, edits)}) : Tensor();
+        edits > 0 ? at::cat({rows_of_text(none, all), rows_of_text(target, edits)}) : Tensor();
     const Tensor photo_layout = layout_of(rows, guided ? 2 : 1, model.device);
     const Tensor edit_layout = words_layout(rows, model.device);
     const Tensor photo_of = index(rows.photo_of, model.device);
@@ -160,7 +160,7 @@ Denoiser edit_denoiser(const Model& model, const EditTask& task, const Rows& row
 Tensor generate_edits(const Model& model, const EditTask& task,
                       const std::vector<EditPicture>& pictures, const SampleOptions& options,
                       const PullOptions& pull, Monitor& monitor) {
-    check(task, options, pull);
+    check(task, pull);
     const Rows rows = rows_of(pictures);
     const Schedule schedule = schedule_for(model, options);
     const Timetable timetable = make_timetable(options.sampler, schedule, options.steps);

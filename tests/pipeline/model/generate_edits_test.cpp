@@ -27,7 +27,7 @@ const Words& words() {
 }
 
 EditTask task() {
-    EditTask task{flowers().unet, flowers().unet, {}, {}, {}, {}, 0, 0, {}};
+    EditTask task{flowers().unet, {}, {}, {}, {}, 0, 0, {}};
     task.target = words().red;
     task.optimised = words().white;
     task.uncond = words().none;
@@ -70,10 +70,12 @@ TEST(GenerateEdits, WithoutPullItIsThePhotosReconstruction) {
     }
 }
 
-// One network, pull 1, in every step and with each picture's own layout: e_opt's prediction cancels
-// and the target's is left.
-TEST(GenerateEdits, APullOfOneByTheSameNetworkIsTheTargetText) {
-    const Tensor made = edits(task(), {{4, 1}}, options(), {.steps_share = 1, .layout_share = 0});
+// Pull 1, in every step and with each picture's own layout: where the words are held against what
+// the photo is drawn with, that cancels and the target's prediction is left.
+TEST(GenerateEdits, APullOfOneAgainstThePhotosOwnTextIsTheTargetText) {
+    EditTask same = task();
+    same.uncond = same.optimised;
+    const Tensor made = edits(same, {{4, 1}}, options(), {.steps_share = 1, .layout_share = 0});
     EXPECT_LT(distance(made, plain(words().red, options(), 4)), 1e-3);
     EXPECT_GT(distance(made, plain(words().white, options(), 4)), 0.1);
 }
@@ -138,10 +140,10 @@ TEST(GenerateEdits, MissingOrMisfittingThingsAreNamed) {
               std::string::npos);
     EditTask no_text = task();
     no_text.target = Tensor();
-    EXPECT_NE(refusal(no_text, options(), {}).find("embedding"), std::string::npos);
+    EXPECT_NE(refusal(no_text, options(), {}).find("text: an embedding"), std::string::npos);
     EditTask no_null = task();
     no_null.uncond = Tensor();
-    EXPECT_NE(refusal(no_null, options(3), {}).find("negative"), std::string::npos);
+    EXPECT_NE(refusal(no_null, options(), {}).find("negative prompt"), std::string::npos);
     SampleOptions shared = options();
     shared.noise_share = 0.5;
     EXPECT_NE(refusal(task(), shared, {}).find("inverted"), std::string::npos);
