@@ -430,6 +430,10 @@ void print_results(const EditResult& result, bool json, const std::string& photo
             line["chosen"] = *result.chosen;
             line["words_taken"] = result.words_taken;
         }
+        if (image.directional_similarity) {
+            line["directional_similarity"] = *image.directional_similarity;
+            line["clip"] = {{"model", result.direction.clip}, {"source", result.direction.source}};
+        }
         if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
         std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     }

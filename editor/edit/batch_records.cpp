@@ -45,7 +45,8 @@ json to_json(const PhotoRecord& record) {
     for (const RenderedImage& image : result.images)
         pictures.push_back({{"file", checked_utf8(image.file.string())},
                             {"eta", or_null(image.eta)},
-                            {"seed", image.seed}});
+                            {"seed", image.seed},
+                            {"directional_similarity", or_null(image.directional_similarity)}});
     const LossSummary& losses = result.losses;
     const StageSeconds& seconds = result.seconds;
     return {{"settings", record.settings},
@@ -54,6 +55,7 @@ json to_json(const PhotoRecord& record) {
             {"pictures", pictures},
             {"chosen", or_null(result.chosen)},
             {"words_taken", result.words_taken},
+            {"clip", {{"model", result.direction.clip}, {"source", result.direction.source}}},
             {"losses",
              {{"embedding_before", or_null(losses.embedding_before)},
               {"embedding_after", or_null(losses.embedding_after)},
@@ -74,9 +76,13 @@ PhotoRecord record_of(const json& fields) {
     for (const json& picture : fields.at("pictures"))
         result.images.push_back({picture.at("file").get<std::string>(),
                                  number_or_none(picture, "eta"),
-                                 picture.at("seed").get<std::uint64_t>()});
+                                 picture.at("seed").get<std::uint64_t>(),
+                                 number_or_none(picture, "directional_similarity")});
     result.chosen = number_or_none(fields, "chosen");
     result.words_taken = fields.at("words_taken").get<bool>();
+    if (const auto clip = fields.find("clip"); clip != fields.end())
+        result.direction = {clip->at("model").get<std::string>(),
+                            clip->at("source").get<std::string>()};
     const json& losses = fields.at("losses");
     result.losses = {
         number_or_none(losses, "embedding_before"), number_or_none(losses, "embedding_after"),

@@ -32,6 +32,7 @@ void render(const OpenedEdit& opened, const Tuning& tuning, const RenderRequest&
     result.sheet = std::move(files.sheet);
     result.chosen = files.chosen;
     result.words_taken = files.words_taken;
+    result.direction = std::move(files.direction);
     result.mask = mask_text(request.output, opened.recipe.way);
     result.seconds.render = seconds_since(begin);
 }

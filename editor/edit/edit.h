@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "editor/edit/device.h"
+#include "editor/edit/direction_note.h"
 #include "editor/edit/tune.h"
 #include "editor/photo/photo.h"
 #include "editor/session/option_overrides.h"
@@ -86,6 +87,8 @@ struct RenderedImage {
     std::filesystem::path file;
     std::optional<double> eta;  // none for a picture that is no edit
     std::uint64_t seed = 0;
+    // Whether the picture changed as the words say (direction.h); none: not measured.
+    std::optional<double> directional_similarity;
 };
 
 // The evaluation loss around each stage, of this run or an earlier one.
@@ -103,7 +106,8 @@ struct EditResult {
     // the words say, by the model's own judgement (words_judge.h), and whether it is at any.
     std::optional<double> chosen;
     bool words_taken = false;
-    std::string mask;  // what the edit kept to: "none", "words", "auto", or a file's name
+    DirectionNote direction;  // of all images
+    std::string mask;         // what the edit kept to: "none", "words", "auto", or a file's name
 };
 
 struct EditControls {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 
+#include "editor/edit/direction.h"
 #include "editor/edit/words_judge.h"
 #include "editor/photo/contact_sheet.h"
 #include "editor/photo/image_file.h"
@@ -132,13 +133,23 @@ std::string sheet_subtitle(const RenderJob& job) {
     return text;
 }
 
-RenderedImage write_image_of(const RenderJob& job, const EditRegion& region, const PictureKey& key,
-                             const Pictures& made) {
+// How the images of a job are written and measured.
+struct ImageWriting {
+    const RenderJob& job;
+    const EditRegion& region;
+    const std::optional<EditDirection>& direction;
+};
+
+RenderedImage write_image_of(const ImageWriting& how, const PictureKey& key, const Pictures& made) {
+    const RenderJob& job = how.job;
     AreaEdit edit{job.recipe.crop, {}, made.at(key)};
     if (job.output.full) edit.reconstruction = made.at({key.seed, 0});
     const fs::path path = image_path(names_of(job), key);
-    write_render(job, path, edit, region, recipe_chunk(job, key.eta, key.seed));
-    return {path, key.eta, key.seed};
+    write_render(job, path, edit, how.region, recipe_chunk(job, key.eta, key.seed));
+    RenderedImage image{path, key.eta, key.seed, std::nullopt};
+    if (how.direction)
+        image.directional_similarity = directional_similarity(*how.direction, made.at(key));
+    return image;
 }
 
 fs::path write_sheet(const RenderJob& job, const Pictures& made) {
@@ -342,7 +353,10 @@ RenderedFiles render_images(RenderJob job, Monitor& monitor) {
     const Conditions conditions =
         encode_conditions(job.model, job.tuning, job.recipe, job.square, monitor);
     const EditRegion region = job.output.full ? region_of(job, conditions, monitor) : EditRegion{};
+    const std::optional<EditDirection> direction =
+        edit_direction(job.model.path, job.square, job.recipe.prompt);
     RenderedFiles files;
+    if (direction) files.direction = {direction->clip->name, direction->source};
     if (job.judged && conditions.words) {
         const Judgement judgement =
             judge_words(job.model, job.tuning, *conditions.words,
@@ -365,7 +379,7 @@ RenderedFiles render_images(RenderJob job, Monitor& monitor) {
         for (std::size_t i = 0; i < batch.count; ++i) made[together[i]] = std::move(rendered[i]);
         // An image's eta 0 comes before it.
         for (std::size_t i = files.images.size(); i < images.size() && made.count(images[i]); ++i)
-            files.images.push_back(write_image_of(job, region, images[i], made));
+            files.images.push_back(write_image_of({job, region, direction}, images[i], made));
     }
     if (!job.out.is_file) files.sheet = write_sheet(job, made);
     return files;

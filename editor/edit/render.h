@@ -27,6 +27,7 @@ struct RenderedFiles {
     std::filesystem::path sheet;   // empty when `out` is one file
     std::optional<double> chosen;  // as EditResult has it
     bool words_taken = false;
+    DirectionNote direction;  // likewise
 };
 
 // What an edit keeps to: "none", "words", "auto", or a file's name.
