@@ -37,6 +37,36 @@ Useful useful_range(const Frame& frame) {
     return {std::max(0.0, model.useful_first), std::min(largest_eta, model.useful_last)};
 }
 
+// How far the picture went in the words' direction, at the thumbnail's lower edge.
+void draw_direction(const Frame& frame, const editor::Render& render, const Rect& rect) {
+    if (!render.direction || render.eta == 0) return;
+    char figure[16];
+    std::snprintf(figure, sizeof figure, "%.2f", *render.direction);
+    ImGui::PushFont(frame.fonts.small);
+    const ImVec2 size = ImGui::CalcTextSize(figure);
+    const float margin = frame.px(3);
+    if (size.x + 2 * margin <= rect.width()) {
+        ImDrawList& list = *ImGui::GetWindowDrawList();
+        const ImVec2 corner{rect.max.x - size.x - 2 * margin, rect.max.y - size.y - margin};
+        list.AddRectFilled(corner, rect.max, IM_COL32(20, 20, 21, 170));
+        list.AddText({corner.x + margin, corner.y + margin / 2}, colour::text, figure);
+    }
+    ImGui::PopFont();
+}
+
+void explain_direction(Frame& frame, const editor::Render* render) {
+    if (!render || !render->direction) return;
+    const editor::DirectionNote& by = frame.document.measured;
+    char figure[32];
+    std::snprintf(figure, sizeof figure, "%.2f", *render->direction);
+    tooltip(frame, ("Went your words' way by " + std::string(figure) + ": 1 is straight from \"" +
+                    by.source +
+                    "\", which the photo shows, to your words; 0 is no nearer to them. Directional "
+                    "similarity, by " +
+                    by.clip + ".")
+                       .c_str());
+}
+
 void draw_thumbnails(Frame& frame, const Rect& place) {
     const float cell = place.width() / (last_tenth + 1);
     const float gap = frame.px(3);
@@ -55,10 +85,12 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
         mark(frame, "strip " + std::to_string(tenth));
         const bool hovered = ImGui::IsItemHovered();
         const editor::Render* render = editor::exact_render(frame.document, eta);
+        explain_direction(frame, render);
         list.AddRectFilled(rect.min, rect.max, IM_COL32(40, 40, 42, 255));
         if (render) draw_filling(frame, list, render->square, rect);
         const bool useful = eta >= range.first - 1e-9 && eta <= range.last + 1e-9;
         if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
+        if (render) draw_direction(frame, *render, rect);
         const bool near = std::lround(frame.state.eta * 10) == tenth;
         if (near || hovered) {
             list.AddRect(rect.min, rect.max, near ? colour::accent : colour::faint, 0, 0,

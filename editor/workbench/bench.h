@@ -2,9 +2,12 @@
 // be rendered. Used by that one thread.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "editor/edit/direction.h"
 #include "editor/edit/render.h"
 #include "editor/session/option_overrides.h"
 #include "editor/session/session.h"
@@ -16,6 +19,14 @@
 #include "editor/workbench/worker.h"
 
 namespace keepsake::editor {
+
+// What the renders of a session are measured with (editor/edit/direction.h), found when the first
+// one is, and what was found.
+struct BenchDirection {
+    bool known = false;
+    std::optional<EditDirection> of;
+    std::map<std::string, double> found;  // by render_key()
+};
 
 struct Bench {
     DocumentBoard& board;
@@ -30,6 +41,7 @@ struct Bench {
     std::optional<Session> session;
     std::optional<optimize::Tuning> tuning;  // finished; none: not done, or not needed yet
     std::optional<Conditions> conditions;    // of `tuning` and `look.sample`
+    BenchDirection direction;                // of `session`
 
     LookRequest look;                        // what is shown
     bool wants_tuning = false;               // of `session`

@@ -106,6 +106,7 @@ void forget_session(Bench& bench) {
     bench.session.reset();
     bench.tuning.reset();
     bench.conditions.reset();
+    bench.direction = {};
     bench.square.reset();
     bench.wants_tuning = bench.wants_preview = bench.wants_exact = false;
     bench.wants_strip = bench.wants_mask = false;

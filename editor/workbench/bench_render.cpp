@@ -17,10 +17,36 @@ bool has_render(const Bench& bench, double eta) {
     return exact_render(*bench.board.latest(), eta) != nullptr;
 }
 
+// A CLIP that cannot be read is told once, and nothing is measured.
+void find_direction(Bench& bench) {
+    if (bench.direction.known || !bench.model) return;
+    bench.direction.known = true;
+    try {
+        bench.direction.of =
+            edit_direction(bench.model->path, *bench.square, bench.session->recipe.prompt);
+    } catch (const Error& error) {
+        bench.board.tell(Notice::Kind::fault, error.what());
+    }
+    const std::optional<EditDirection>& of = bench.direction.of;
+    bench.board.change([&](Document& document) {
+        document.measured = of ? DirectionNote{of->clip->name, of->source} : DirectionNote{};
+    });
+}
+
+std::optional<double> measured(Bench& bench, const std::string& key, const Picture& square) {
+    find_direction(bench);
+    if (!square || !bench.direction.of) return std::nullopt;
+    std::map<std::string, double>& found = bench.direction.found;
+    if (!found.contains(key)) found[key] = directional_similarity(*bench.direction.of, *square);
+    return found[key];
+}
+
 Render cached(Bench& bench, double eta, std::uint64_t seed) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    const Picture square = bench.cache.find(bench.session->folder, render_key(recipe, eta, seed));
-    return {eta, seed, square, std::make_shared<const Recipe>(recipe)};
+    const std::string key = render_key(recipe, eta, seed);
+    const Picture square = bench.cache.find(bench.session->folder, key);
+    return {eta, seed, square, std::make_shared<const Recipe>(recipe),
+            measured(bench, key, square)};
 }
 
 void insert_render(std::vector<Render>& renders, const Render& render) {
@@ -104,8 +130,9 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
         for (std::size_t i = 0; i < batch.count; ++i) {
             Render& render = renders[missing[batch.first + i]];
             render.square = std::make_shared<const Pixels>(std::move(pictures[i]));
-            bench.cache.add(bench.session->folder, render_key(recipe, render.eta, render.seed),
-                            render.square);
+            const std::string key = render_key(recipe, render.eta, render.seed);
+            bench.cache.add(bench.session->folder, key, render.square);
+            render.direction = measured(bench, key, render.square);
         }
     }
     return renders;
@@ -163,7 +190,8 @@ void render_preview(Bench& bench, Monitor& monitor) {
     const auto how = std::make_shared<const Recipe>(recipe);
     for (std::size_t i = 0; i < keys.size(); ++i)
         previews.push_back({keys[i].eta, keys[i].seed,
-                            std::make_shared<const Pixels>(std::move(pictures[i])), how});
+                            std::make_shared<const Pixels>(std::move(pictures[i])), how,
+                            std::nullopt});
     bench.wants_preview = false;
     bench.board.change([&](Document& document) { document.previews = previews; });
 }

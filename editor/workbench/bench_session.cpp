@@ -209,6 +209,7 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         document.draft = draft;
         if (same) return;
         document.chosen_eta.reset();
+        document.measured = {};
         document.renders.clear();
         document.variations.clear();
         document.previews.clear();

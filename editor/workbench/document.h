@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "editor/edit/direction_note.h"
 #include "editor/photo/photo.h"
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
@@ -52,6 +53,8 @@ struct Render {
     std::uint64_t seed = 0;
     Picture square;                        // as the model made it
     std::shared_ptr<const Recipe> recipe;  // how it was made
+    // Whether it changed as the words say (editor/edit/direction.h); none: not measured.
+    std::optional<double> direction;
 };
 
 // A render beside the photo it came from, no larger than PhotoView::view, as they are compared.
@@ -175,6 +178,7 @@ struct Document {
     std::vector<Render> renders;       // of the seed and sampling shown, by rising eta
     std::optional<double> chosen_eta;  // of this tuning, where the words have arrived by the
                                        // model's own judgement; none: not judged, or they have not
+    DirectionNote measured;            // what Render::direction was measured with
     std::vector<Render> previews;      // likewise, in few steps, while there are no others
     std::vector<LivePicture> live;     // of both, as far as they are made
     Comparison shown;                  // the exact render of `eta` and `seed`, when there is one
