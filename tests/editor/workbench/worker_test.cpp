@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -139,7 +140,7 @@ TEST_F(WorkerTest, AnotherTextIsAnotherSessionAndUndoReturnsToTheFirst) {
     draft.prompt = "a blue rose";
     worker->send(editor::ApplyRequest{draft});
     const auto second = wait("the other edit", [&](const Document& d) {
-        return d.session != first->session && d.renders.size() == 13;
+        return d.session != first->session && d.renders.size() >= 13;
     });
     EXPECT_EQ(second->history.size(), 2u);
     worker->send(editor::UndoRequest{});
@@ -164,7 +165,7 @@ TEST_F(WorkerTest, APreviewComesBeforeTheFirstExactPictureOfASeed) {
     }
     EXPECT_EQ(etas, (std::vector<double>{0, 0.55, 1.2}));
     const auto exact = wait("the exact one", [](const Document& d) {
-        return d.shown.seed == 7 && d.shown.eta == 0.55 && d.renders.size() == 14;
+        return d.shown.seed == 7 && d.shown.eta == 0.55 && d.renders.size() >= 14;
     });
     EXPECT_EQ(editor::exact_render(*exact, 0.55)->recipe->sample.steps, 11);
     // Among finished renders there is nothing to preview.
@@ -348,7 +349,7 @@ TEST_F(WorkerTest, AnUndoThatFailsUndoesNothing) {
     draft.prompt = "a blue rose";
     worker->send(editor::ApplyRequest{draft});
     const auto second = wait("the other edit", [&](const Document& d) {
-        return d.session != first->session && d.renders.size() == 13 && d.shown.after &&
+        return d.session != first->session && d.renders.size() >= 13 && d.shown.after &&
                d.activity == Activity::idle;
     });
     fs::rename(first->session, folder.path / "away");
@@ -429,7 +430,9 @@ TEST_F(WorkerTest, APipeInAFolderIsNotWaitedFor) {
     const auto document = wait("the thumbnail", [](const Document& d) {
         return !d.folder.items.empty() && d.folder.items.back().thumbnail;
     });
-    EXPECT_EQ(document->folder.items.size(), 1u);
+    EXPECT_EQ(std::ranges::count(document->folder.items, editor::ShelfItem::Kind::photo,
+                                 &editor::ShelfItem::kind),
+              1);
     const std::uint64_t before = document->notice.number;
     worker->send(editor::OpenRequest{folder.path / "pipe.jpg", {}, false});
     const auto told = wait("a notice", [&](const Document& d) { return d.notice.number > before; });
