@@ -24,7 +24,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 7> blanks = 
     {"  ", " "},
 }};
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
+// Until none is left: what is put in is looked at again.
+void replace_while_there(std::string& text, std::string_view from, std::string_view to) {
     for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, at))
         text.replace(at, from.size(), to);
 }
@@ -32,7 +33,7 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 std::string without_strays(std::string text) {
     for (const std::string_view stray : strays) {
         while (text.starts_with(stray)) text.erase(0, stray.size());
-        replace_all(text, " " + std::string(stray), " ");
+        replace_while_there(text, " " + std::string(stray), " ");
     }
     return text;
 }
@@ -42,7 +43,7 @@ std::string without_strays(std::string text) {
 std::string tidy_caption(const std::string& caption, const std::string& prompt) {
     const bool begins = !prompt.empty() && caption.starts_with(prompt);
     std::string text = caption.substr(begins ? prompt.size() : 0) + " ";
-    for (const auto& [from, to] : blanks) replace_all(text, from, to);
+    for (const auto& [from, to] : blanks) replace_while_there(text, from, to);
     if (!begins) {
         text = without_strays(std::move(text));
         for (const std::string_view opening : openings)

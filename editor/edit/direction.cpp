@@ -9,6 +9,7 @@
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
@@ -48,7 +49,7 @@ std::string with(const std::string& text, const Exchanged& here, const std::stri
     for (const char* article : {" a ", " an "})
         if ((" " + before).ends_with(article)) {
             before.resize(before.size() - std::string(article).size() + 1);
-            before += std::string("aeiou").find(word.front()) == std::string::npos ? "a " : "an ";
+            (before += article_of(word)) += ' ';
             break;
         }
     return before + word + text.substr(here.place + here.word.size());

@@ -8,6 +8,7 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
@@ -15,12 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view spaces = " \t\r\n\v\f";
-
-std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(spaces);
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(spaces) - first + 1);
-}
 
 template <class Number>
 std::optional<Number> number_in(std::string_view text) {

@@ -7,6 +7,7 @@
 #include "editor/session/own_json.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
@@ -153,12 +154,7 @@ CaptionWords read_caption_words(const std::filesystem::path& model) {
 
 std::string filled_pattern(const std::string& pattern, const NamedWords& words) {
     std::string text = pattern;
-    for (const auto& [name, word] : words) {
-        const std::string place = "{" + name + "}";
-        for (std::size_t at = text.find(place); at != text.npos;
-             at = text.find(place, at + word.size()))
-            text.replace(at, place.size(), word);
-    }
+    for (const auto& [name, word] : words) replace_all(text, "{" + name + "}", word);
     return text;
 }
 

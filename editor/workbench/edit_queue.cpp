@@ -5,18 +5,12 @@
 
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
 
 using State = QueuedEdit::State;
-
-std::string trimmed(const std::string& text) {
-    constexpr const char* blank = " \t\r\n\v\f";
-    const std::size_t first = text.find_first_not_of(blank);
-    if (first == std::string::npos) return {};
-    return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
 
 bool is_unwritten(const QueuedEdit& edit) {
     return edit.state == State::waiting && edit.text.empty();
@@ -156,8 +150,8 @@ std::vector<std::string> lines_of(const std::string& field) {
     std::vector<std::string> lines;
     for (std::size_t at = 0; at <= field.size();) {
         const std::size_t end = std::min(field.find('\n', at), field.size());
-        std::string line = trimmed(field.substr(at, end - at));
-        if (!line.empty()) lines.push_back(std::move(line));
+        const std::string_view line = trimmed(std::string_view(field).substr(at, end - at));
+        if (!line.empty()) lines.emplace_back(line);
         at = end + 1;
     }
     return lines;

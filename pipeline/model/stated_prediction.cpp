@@ -1,18 +1,13 @@
 // What a checkpoint says of its prediction, in the ways that programs have of saying it.
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/text_parts.h"
 #include "pipeline/model/model_files.h"
 
 namespace keepsake::pipeline {
 namespace {
 
 using std::filesystem::path;
-
-std::string_view trimmed(std::string_view text, std::string_view what) {
-    const auto first = text.find_first_not_of(what);
-    if (first == text.npos) return {};
-    return text.substr(first, text.find_last_not_of(what) - first + 1);
-}
 
 // The value of `key` on the first line of a YAML file that has one, without quotes and comment.
 std::optional<std::string> yaml_value(std::string_view yaml, std::string_view key) {

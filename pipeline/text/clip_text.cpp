@@ -1,8 +1,6 @@
 #include "pipeline/text/clip_text.h"
 
-#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
-#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -10,7 +8,7 @@
 #include <cstdint>
 #include <iterator>
 
-#include "pipeline/error.h"
+#include "pipeline/text/unicode.h"
 
 namespace keepsake::pipeline {
 namespace {
@@ -63,10 +61,6 @@ int unicode_age(char32_t c) {
     return version[0];
 }
 
-bool has_category(char32_t c, std::uint32_t mask) {
-    return (U_GET_GC_MASK(static_cast<UChar32>(c)) & mask) != 0;
-}
-
 bool is_letter(char32_t c) {
     if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     if (find_range(kLettersOf16, c)) return true;
@@ -90,19 +84,6 @@ void append_lower(std::u32string& text, char32_t c) {
     }
 }
 
-void append_nfc(std::u32string& result, std::u32string_view run) {
-    if (run.empty()) return;
-    UErrorCode status = U_ZERO_ERROR;
-    const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
-    icu::UnicodeString source;
-    for (const char32_t c : run) source.append(static_cast<UChar32>(c));
-    const icu::UnicodeString normal =
-        U_SUCCESS(status) ? nfc->normalize(source, status) : icu::UnicodeString();
-    if (U_FAILURE(status)) throw Error("ICU's normal form C", u_errorName(status));
-    for (std::int32_t i = 0; i < normal.length(); i = normal.moveIndex32(i, 1))
-        result += static_cast<char32_t>(normal.char32At(i));
-}
-
 std::u32string nfc(std::u32string_view text) {
     // Nothing below U+0300 changes or composes.
     if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; }))
@@ -115,7 +96,7 @@ std::u32string nfc(std::u32string_view text) {
     result.reserve(text.size());
     for (auto begin = text.begin(); begin != text.end();) {
         const auto end = std::find_if_not(begin, text.end(), takes_part);
-        append_nfc(result, {begin, end});
+        if (begin != end) result += in_normal_form({begin, end}, NormalForm::C);
         begin = std::find_if(end, text.end(), takes_part);
         result.append(end, begin);
     }

@@ -1,8 +1,6 @@
 #include "pipeline/text/word_piece.h"
 
-#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
-#include <unicode/unistr.h>
 
 #include <algorithm>
 #include <array>
@@ -12,8 +10,10 @@
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/text_parts.h"
 #include "pipeline/text/bpe.h"
 #include "pipeline/text/clip_text.h"
+#include "pipeline/text/unicode.h"
 #include "pipeline/text/vocabulary_files.h"
 
 namespace keepsake::pipeline {
@@ -27,10 +27,6 @@ constexpr std::string_view continuation = "##";
 constexpr std::size_t longest_word = 100;          // characters; longer ones are unknown
 constexpr std::uintmax_t longest_file = 64 << 20;  // bytes; BERT's own has 232 kB
 constexpr std::size_t most_tokens = std::size_t{1} << 22;
-
-bool has_category(char32_t c, std::uint32_t mask) {
-    return (U_GET_GC_MASK(static_cast<UChar32>(c)) & mask) != 0;
-}
 
 // What the reference drops: controls, formats, surrogates, private use.
 bool is_dropped(char32_t c) {
@@ -50,20 +46,6 @@ bool is_sign(char32_t c) {
     return has_category(c, U_GC_P_MASK);
 }
 
-std::u32string decomposed(const std::u32string& text) {
-    UErrorCode status = U_ZERO_ERROR;
-    const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(status);
-    icu::UnicodeString source;
-    for (const char32_t c : text) source.append(static_cast<UChar32>(c));
-    const icu::UnicodeString normal =
-        U_SUCCESS(status) ? nfd->normalize(source, status) : icu::UnicodeString();
-    if (U_FAILURE(status)) throw Error("ICU's normal form D", u_errorName(status));
-    std::u32string result;
-    for (std::int32_t i = 0; i < normal.length(); i = normal.moveIndex32(i, 1))
-        result += static_cast<char32_t>(normal.char32At(i));
-    return result;
-}
-
 // BertNormalizer: clean, blanks around Chinese characters, no accents, lower case.
 std::u32string plain_text(std::u32string_view text) {
     std::u32string clean;
@@ -77,7 +59,7 @@ std::u32string plain_text(std::u32string_view text) {
             clean += c;
     }
     std::u32string result;
-    for (const char32_t c : decomposed(clean))
+    for (const char32_t c : in_normal_form(clean, NormalForm::D))
         if (!has_category(c, U_GC_MN_MASK))
             result += static_cast<char32_t>(u_tolower(static_cast<UChar32>(c)));
     return result;
@@ -95,11 +77,6 @@ std::vector<std::u32string_view> words_of(std::u32string_view text) {
         i = end;
     }
     return words;
-}
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-    for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-        text.replace(at, from.size(), to);
 }
 
 // The decoder's clean-up, which is done token by token.

@@ -17,6 +17,7 @@ namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
+using keepsake::testing::thrown_message;
 using keepsake::testing::write_bytes;
 using Ids = std::vector<std::int64_t>;
 
@@ -24,12 +25,7 @@ const fs::path golden_folder = fs::path(KEEPSAKE_GOLDENS) / "blip";
 constexpr std::int64_t pictures = 5;
 
 std::string why_not(const fs::path& folder) {
-    try {
-        load_captioner(folder);
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return {};
+    return thrown_message<Error>([&] { load_captioner(folder); });
 }
 
 void expect_contains(const std::string& text, const std::string& part) {

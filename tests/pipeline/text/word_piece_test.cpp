@@ -15,18 +15,14 @@ namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
+using keepsake::testing::thrown_message;
 using keepsake::testing::write_bytes;
 using Ids = std::vector<std::int64_t>;
 
 const fs::path golden_folder = fs::path(KEEPSAKE_GOLDENS) / "blip";
 
 std::string why_not(const fs::path& folder) {
-    try {
-        const WordPiece tokenizer(folder);
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return {};
+    return thrown_message<Error>([&] { const WordPiece tokenizer(folder); });
 }
 
 class WordPieceFiles : public ::testing::Test {
