@@ -6,7 +6,9 @@
 #include <cmath>
 #include <utility>
 
+#include "editor/photo/cut_out.h"
 #include "editor/photo/pixel_tensors.h"
+#include "pipeline/files/text_parts.h"
 #include "pipeline/model/generate.h"
 
 namespace keepsake::editor {
@@ -16,13 +18,7 @@ using at::Tensor;
 
 // The centred square at the model's size, as its latents.
 Tensor look_at(const pipeline::Model& model, const Pixels& pixels) {
-    const int side = std::min(pixels.width, pixels.height);
-    const int left = (pixels.width - side) / 2, top = (pixels.height - side) / 2;
-    Pixels square{side, side, {}};
-    for (int y = 0; y < side; ++y) {
-        const auto row = pixels.rgb.begin() + (std::ptrdiff_t(top + y) * pixels.width + left) * 3;
-        square.rgb.insert(square.rgb.end(), row, row + std::ptrdiff_t(side) * 3);
-    }
+    const Pixels square = cut_out(pixels, centred_square(pixels));
     const int native = static_cast<int>(model.native_size());
     return pipeline::encode_image(model, to_tensor(resize(square, native, native))).to(at::kFloat);
 }
@@ -82,8 +78,7 @@ std::vector<NamedWords> combinations(const CaptionWords& words) {
 // As people write it.
 std::string with_articles(std::string text) {
     for (std::size_t at = text.find(" a "); at != text.npos; at = text.find(" a ", at + 1))
-        if (at + 3 < text.size() && std::string("aeiou").find(text[at + 3]) != std::string::npos)
-            text.insert(at + 2, "n");
+        if (article_of(std::string_view(text).substr(at + 3)) == "an") text.insert(at + 2, "n");
     return text;
 }
 

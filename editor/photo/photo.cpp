@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "editor/photo/cut_out.h"
 #include "editor/photo/decode_photo.h"
 #include "editor/photo/png_exif.h"
 #include "editor/photo/raw_file.h"
@@ -156,8 +157,7 @@ Size fitted(const Size& size, int longest) {
 }
 
 Crop centred_square(const Photo& photo) {
-    const int side = std::min(photo.pixels.width, photo.pixels.height);
-    return {(photo.pixels.width - side) / 2, (photo.pixels.height - side) / 2, side, side};
+    return centred_square(photo.pixels);
 }
 
 Crop whole_crop(const Photo& photo) {
@@ -214,14 +214,7 @@ Size working_size(const Crop& crop, int side) {
 
 Pixels working_area(const Photo& photo, const Crop& crop, const Size& size) {
     check_crop(photo, crop);
-    Pixels area{crop.width, crop.height, {}};
-    const std::size_t row = std::size_t(crop.width) * 3;
-    area.rgb.resize(row * crop.height);
-    for (int y = 0; y < crop.height; ++y) {
-        const std::size_t from = (std::size_t(crop.y + y) * photo.pixels.width + crop.x) * 3;
-        std::memcpy(&area.rgb[y * row], &photo.pixels.rgb[from], row);
-    }
-    return resize(area, size.width, size.height);
+    return resize(cut_out(photo.pixels, crop), size.width, size.height);
 }
 
 }  // namespace keepsake::editor
