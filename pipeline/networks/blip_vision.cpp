@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "pipeline/error.h"
 #include "pipeline/files/config_fields.h"
 
 namespace keepsake::pipeline {
@@ -10,20 +9,9 @@ namespace keepsake::pipeline {
 BlipVisionConfig BlipVisionConfig::from_json(const nlohmann::json& json) {
     ConfigFields fields(json, "BLIP's vision config");
     BlipVisionConfig config;
-    config.image_size = fields.size("image_size", config.image_size);
-    config.patch_size = fields.size("patch_size", config.patch_size);
-    config.hidden_size = fields.size("hidden_size", config.hidden_size);
-    config.intermediate_size = fields.size("intermediate_size", config.intermediate_size);
-    config.num_hidden_layers = fields.size("num_hidden_layers", config.num_hidden_layers);
-    fields.at_most("num_hidden_layers", config.num_hidden_layers, most_encoder_layers);
-    config.num_attention_heads = fields.size("num_attention_heads", config.num_attention_heads);
-    config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);
+    config.read(fields);
     if (config.hidden_size % config.num_attention_heads != 0)
         fields.reject("num_attention_heads", "does not divide hidden_size");
-    constexpr std::int64_t most_pixels = 4096;
-    fields.at_most("image_size", config.image_size, most_pixels);
-    if (config.patch_size > config.image_size)
-        fields.reject("patch_size", "is larger than image_size");
     fields.only("hidden_act", "gelu");
     fields.only("model_type", "blip_vision_model");
     fields.finish();
@@ -60,10 +48,8 @@ BlipVision::BlipVision(BlipVisionConfig config, Weights weights) : config_(confi
 }
 
 Tensor BlipVision::operator()(const Tensor& pictures) const {
-    const std::int64_t side = config_.image_size, patch = config_.patch_size;
-    if (pictures.dim() != 4 || pictures.sizes().slice(1) != at::IntArrayRef({3, side, side}))
-        throw Error("pictures",
-                    "should be (B, 3, " + std::to_string(side) + ", " + std::to_string(side) + ")");
+    config_.check_pictures(pictures);
+    const std::int64_t patch = config_.patch_size;
     const at::ScalarType working = post_norm_.weight.scalar_type();
     const Tensor patches = at::conv2d(pictures.to(patch_bias_.device(), working),
                                       patch_weight_.to(working), patch_bias_, {patch, patch});

@@ -7,20 +7,13 @@
 #include <vector>
 
 #include "pipeline/networks/layers.h"
+#include "pipeline/networks/vision_sizes.h"
 
 namespace keepsake::pipeline {
 
 // Defaults: transformers' BlipVisionConfig, of which a config.json tells only what differs.
-struct BlipVisionConfig {
-    std::int64_t image_size = 384;  // pixels, of a square
-    std::int64_t patch_size = 16;
-    std::int64_t hidden_size = 768;
-    std::int64_t intermediate_size = 3072;
-    std::int64_t num_hidden_layers = 12;
-    std::int64_t num_attention_heads = 12;
-    double layer_norm_eps = 1e-5;
-
-    std::int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+struct BlipVisionConfig : VisionSizes {
+    BlipVisionConfig() { image_size = 384, patch_size = 16; }
     // From the `vision_config` of a transformers config.json. Throws Error naming every key that is
     // not supported.
     static BlipVisionConfig from_json(const nlohmann::json& config);

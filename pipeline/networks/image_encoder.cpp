@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "pipeline/error.h"
 #include "pipeline/files/config_fields.h"
 
 namespace keepsake::pipeline {
@@ -19,21 +18,10 @@ std::string without_prefix(const std::string& name) {
 ImageEncoderConfig ImageEncoderConfig::from_json(const nlohmann::json& json) {
     ConfigFields fields(json, "image encoder config");
     ImageEncoderConfig config;
-    config.image_size = fields.size("image_size", config.image_size);
-    config.patch_size = fields.size("patch_size", config.patch_size);
+    config.read(fields);
     config.num_channels = fields.size("num_channels", config.num_channels);
-    config.hidden_size = fields.size("hidden_size", config.hidden_size);
-    config.intermediate_size = fields.size("intermediate_size", config.intermediate_size);
-    config.num_hidden_layers = fields.size("num_hidden_layers", config.num_hidden_layers);
-    fields.at_most("num_hidden_layers", config.num_hidden_layers, most_encoder_layers);
-    config.num_attention_heads = fields.size("num_attention_heads", config.num_attention_heads);
-    config.layer_norm_eps = fields.number("layer_norm_eps", config.layer_norm_eps);
     config.hidden_act = fields.text("hidden_act", config.hidden_act);
     check_clip_layer(fields, config.hidden_act, config.hidden_size, config.num_attention_heads);
-    constexpr std::int64_t most_pixels = 4096;
-    fields.at_most("image_size", config.image_size, most_pixels);
-    if (config.patch_size > config.image_size)
-        fields.reject("patch_size", "is larger than image_size");
     fields.only("model_type", "clip_vision_model");
     fields.finish();
     return config;
@@ -64,11 +52,8 @@ ImageEncoder::ImageEncoder(ImageEncoderConfig config, Weights weights)
 }
 
 Tensor ImageEncoder::operator()(const Tensor& pictures) const {
-    const std::int64_t side = config_.image_size, patch = config_.patch_size;
-    if (pictures.dim() != 4 ||
-        pictures.sizes().slice(1) != at::IntArrayRef({config_.num_channels, side, side}))
-        throw Error("pictures", "should be (B, " + std::to_string(config_.num_channels) + ", " +
-                                    std::to_string(side) + ", " + std::to_string(side) + ")");
+    config_.check_pictures(pictures);
+    const std::int64_t patch = config_.patch_size;
     const at::ScalarType working = pre_norm_.weight.scalar_type();
     Tensor x = at::conv2d(pictures.to(class_embedding_.device(), working),
                           patch_embedding_.to(working), {}, {patch, patch});

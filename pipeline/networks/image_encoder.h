@@ -7,21 +7,13 @@
 #include <vector>
 
 #include "pipeline/networks/clip_layer.h"
+#include "pipeline/networks/vision_sizes.h"
 
 namespace keepsake::pipeline {
 
-struct ImageEncoderConfig {
-    std::int64_t image_size = 224;  // pixels, of a square
-    std::int64_t patch_size = 32;
-    std::int64_t num_channels = 3;
-    std::int64_t hidden_size = 768;
-    std::int64_t intermediate_size = 3072;
-    std::int64_t num_hidden_layers = 12;
-    std::int64_t num_attention_heads = 12;
-    double layer_norm_eps = 1e-5;
+struct ImageEncoderConfig : VisionSizes {
     std::string hidden_act = "quick_gelu";  // quick_gelu, gelu
 
-    std::int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
     // From the `vision_config` of a transformers config.json. Throws Error naming every key that is
     // missing or not supported.
     static ImageEncoderConfig from_json(const nlohmann::json& config);
