@@ -2,6 +2,8 @@
 // for.
 #pragma once
 
+#include <array>
+
 #include "gui/frame.h"
 
 namespace keepsake::gui {
@@ -50,6 +52,15 @@ void draw_delete_word(Frame& frame);
 // The room Queue: the edits that are worked off one after the other, and what to add to them.
 void draw_queue_room(Frame& frame, const Rect& place);
 void draw_queue_list(Frame& frame, const Rect& place);
+
+// The middle of a room in which nothing lies yet: what it is for, in a title and two lines, and a
+// button that adds photos. id: of the button, among those of the same label.
+struct RoomInvitation {
+    const char* title;
+    std::array<const char*, 2> lines;
+    const char* id;
+};
+void draw_room_invitation(Frame& frame, const Rect& place, const RoomInvitation& invitation);
 
 // A text field in which Tab or a click completes the words of My words, with what is proposed
 // below it.

@@ -17,23 +17,10 @@ using OfOne = QueueChangeRequest::OfOne;
 
 constexpr float row_height = 84;
 
-void invitation(Frame& frame, const Rect& place) {
-    const auto centred = [&](ImFont* font, const char* text, ImU32 tint) {
-        ImGui::PushFont(font);
-        ImGui::SetCursorPosX((place.width() - ImGui::CalcTextSize(text).x) / 2);
-        ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(tint), "%s", text);
-        ImGui::PopFont();
-    };
-    ImGui::Dummy({0, place.height() * 0.24F});
-    centred(frame.fonts.title, "Many at once", colour::text);
-    centred(frame.fonts.text, "Drop photos here, write one text or several,", colour::faint);
-    centred(frame.fonts.text, "and leave: they are edited one after the other.", colour::faint);
-    ImGui::Dummy({0, frame.px(6)});
-    const ImVec2 size{frame.px(190), frame.px(40)};
-    ImGui::SetCursorPosX((place.width() - size.x) / 2);
-    if (primary_button("Add photos\u2026##queue", size, true)) begin_add_photos(frame);
-    mark(frame, "Add photos");
-}
+constexpr RoomInvitation invitation = {"Many at once",
+                                       {"Drop photos here, write one text or several,",
+                                        "and leave: they are edited one after the other."},
+                                       "queue"};
 
 void picture_at(Frame& frame, const editor::Picture& picture, ImVec2 from, float side) {
     const Rect place{from, {from.x + side, from.y + side}};
@@ -179,7 +166,7 @@ void edit_row(Frame& frame, std::size_t index) {
 void draw_queue_list(Frame& frame, const Rect& place) {
     const Pane pane("##queue list", place, colour::canvas);
     const std::size_t count = frame.document.queue->edits.size();
-    if (count == 0) return invitation(frame, place);
+    if (count == 0) return draw_room_invitation(frame, place, invitation);
     ImGui::BeginChild("edits", {0, 0});
     ImGuiListClipper clipper;  // those that are seen: there may be hundreds
     clipper.Begin(static_cast<int>(count), frame.px(row_height));

@@ -32,23 +32,10 @@ void middle_switch(Frame& frame) {
         button("Pictures on the way", "show samples", true);
 }
 
-void invitation(Frame& frame, const Rect& place) {
-    const auto centred = [&](ImFont* font, const char* text, ImU32 tint) {
-        ImGui::PushFont(font);
-        ImGui::SetCursorPosX((place.width() - ImGui::CalcTextSize(text).x) / 2);
-        ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(tint), "%s", text);
-        ImGui::PopFont();
-    };
-    ImGui::Dummy({0, place.height() * 0.24F});
-    centred(frame.fonts.title, "Teach it something of yours", colour::text);
-    centred(frame.fonts.text, "Drop photos or a folder here, name what they show,", colour::faint);
-    centred(frame.fonts.text, "and use the word in every text.", colour::faint);
-    ImGui::Dummy({0, frame.px(6)});
-    const ImVec2 size{frame.px(190), frame.px(40)};
-    ImGui::SetCursorPosX((place.width() - size.x) / 2);
-    if (primary_button("Add photos\u2026##first", size, true)) begin_add_photos(frame);
-    mark(frame, "Add photos");
-}
+constexpr RoomInvitation invitation = {
+    "Teach it something of yours",
+    {"Drop photos or a folder here, name what they show,", "and use the word in every text."},
+    "first"};
 
 // Each of what was left out and why, one line.
 void remarks(Frame& frame) {
@@ -164,7 +151,7 @@ void draw_teach_photos(Frame& frame, const Rect& place) {
     if (room.draft.pictures.empty()) {
         remarks(frame);
         if (reading) faint_text(frame, "Reading: " + frame.document.teach.reading);
-        return invitation(frame, place);
+        return draw_room_invitation(frame, place, invitation);
     }
     middle_switch(frame);
     if (ImGui::Button("Remove all")) frame.state.teach.draft.pictures.clear();
