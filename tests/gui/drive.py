@@ -256,6 +256,24 @@ def unfiltered(kind, line, above):
     return line
 
 
+class Walk:
+    """Of a test with one display and one window after another: what play() asks for, and pictures
+    of the steps. pictures: their folder, or None."""
+    def __init__(self, folder, pictures):
+        self.display, self.folder = Display(1280, 720), pathlib.Path(folder)
+        self.pictures, self.window = pictures, None
+
+    def end(self):
+        if self.window:
+            self.window.kill()
+        self.display.close()
+
+    def look(self, name):
+        if self.pictures:
+            time.sleep(0.5)
+            self.window.picture(pathlib.Path(self.pictures, name + ".png"))
+
+
 def play(make, *programs, chosen=()):
     """The whole of a test that is called with KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]. make
     is called with these (the tree, a folder that is removed afterwards, the screenshots' folder or

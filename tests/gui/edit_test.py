@@ -18,28 +18,16 @@ STEPS = 6  # of each stage
 DRAWING_STEPS = 4
 
 
-class Journey:
+class Journey(drive.Walk):
     def __init__(self, program, command_line, source, folder, pictures):
+        super().__init__(folder, pictures)
         self.program, self.command_line, self.source = program, command_line, pathlib.Path(source)
-        self.display, self.folder = drive.Display(1280, 720), pathlib.Path(folder)
-        self.pictures = pictures
         self.photo = self.folder / "my daisy.jpg"
         self.photo.write_bytes((self.source / "assets/photos/daisy-19813618946.jpg").read_bytes())
-        self.window = None
-
-    def end(self):
-        if self.window:
-            self.window.kill()
-        self.display.close()
 
     def start(self, *arguments):
         self.window = Window(self.program, self.display, self.folder, *arguments)
         return self.window
-
-    def look(self, name):
-        if self.pictures:
-            time.sleep(0.4)
-            self.window.picture(pathlib.Path(self.pictures, name + ".png"))
 
     def invitation(self):
         window = self.start()

@@ -11,7 +11,6 @@ import os
 import pathlib
 import struct
 import subprocess
-import time
 
 import drive
 from drive import Window, expect
@@ -70,17 +69,11 @@ def tiff(width, height, samples):
     return b"II*\0\x08\0\0\0" + directory + b"\0\0\0\0" + data + samples
 
 
-class Trials:
+class Trials(drive.Walk):
     def __init__(self, program, command_line, source, folder, pictures):
+        super().__init__(folder, pictures)
         self.program, self.command_line = str(pathlib.Path(program).resolve()), command_line
         self.daisy = pathlib.Path(source) / "assets/photos/daisy-19813618946.jpg"
-        self.folder, self.pictures, self.window = pathlib.Path(folder), pictures, None
-        self.display = drive.Display(1280, 720)
-
-    def end(self):
-        if self.window:
-            self.window.kill()
-        self.display.close()
 
     def photo(self, name):
         """As a developer of raw photos writes it: 16 bits, a wide profile, the camera's name."""
@@ -96,11 +89,6 @@ class Trials:
         self.window.wait("the photo and the model", lambda state: state["photo"] and state["model"]
                          and state["activity"] == "idle")
         return self.window
-
-    def look(self, name):
-        if self.pictures:
-            time.sleep(0.5)
-            self.window.picture(pathlib.Path(self.pictures, f"{name}.png"))
 
     def edited(self, path):
         """A window with a finished edit of the file."""

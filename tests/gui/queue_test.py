@@ -9,7 +9,6 @@ With a fourth argument, pictures of the steps are written to that folder.
 import json
 import pathlib
 import shutil
-import time
 
 import drive
 from drive import Window, expect
@@ -19,11 +18,10 @@ PHOTOS = ["daisy-19813618946.jpg", "rose-394990940.jpg"]
 TEXTS = ["a photo of a red daisy", "a photo of a sunflower"]
 
 
-class Queue:
+class Queue(drive.Walk):
     def __init__(self, program, command_line, source, folder, pictures):
+        super().__init__(folder, pictures)
         self.program, self.source = program, pathlib.Path(source)
-        self.display, self.folder = drive.Display(1280, 720), pathlib.Path(folder)
-        self.pictures = pictures
         self.photos = [self.folder / name for name in PHOTOS]
         for photo in self.photos:
             photo.write_bytes((self.source / "assets/photos" / photo.name).read_bytes())
@@ -35,23 +33,12 @@ class Queue:
         (self.model / "keepsake.json").write_text(json.dumps(
             {"fast": {"embedding": stage, "finetune": {**stage, "learning_rate": 0.001}},
              "sample": {"steps": 2}}))
-        self.window = None
-
-    def end(self):
-        if self.window:
-            self.window.kill()
-        self.display.close()
 
     def start(self, *arguments):
         self.window = Window(self.program, self.display, self.folder, "--model", self.model,
                              *arguments)
         self.window.wait("the model", lambda state: state["model"] and state["activity"] == "idle")
         return self.window
-
-    def look(self, name):
-        if self.pictures:
-            time.sleep(0.4)
-            self.window.picture(pathlib.Path(self.pictures, name + ".png"))
 
     def wait(self, what, holds):
         return self.window.wait(what, lambda state: holds(state["queue"]))["queue"]

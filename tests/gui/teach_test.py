@@ -19,32 +19,20 @@ STEPS = 8
 PHOTOS = ["daisy-19813618946.jpg", "rose-394990940.jpg", "tulip-9048307967.jpg"]
 
 
-class Lesson:
+class Lesson(drive.Walk):
     def __init__(self, program, command_line, source, folder, pictures):
+        super().__init__(folder, pictures)
         self.program, self.command_line, self.source = program, command_line, pathlib.Path(source)
-        self.display, self.folder = drive.Display(1280, 720), pathlib.Path(folder)
-        self.pictures = pictures
         self.photos = self.folder / "photos"
         self.photos.mkdir()
         for name in PHOTOS:
             (self.photos / name).write_bytes((self.source / "assets/photos" / name).read_bytes())
         (self.photos / "broken.jpg").write_bytes(b"no picture")
         (self.photos / PHOTOS[1]).with_suffix(".txt").write_text("a <my-rose> in the garden")
-        self.window = None
-
-    def end(self):
-        if self.window:
-            self.window.kill()
-        self.display.close()
 
     def start(self, *arguments):
         self.window = Window(self.program, self.display, self.folder, *arguments)
         return self.window
-
-    def look(self, name):
-        if self.pictures:
-            time.sleep(0.4)
-            self.window.picture(pathlib.Path(self.pictures, name + ".png"))
 
     def wait(self, what, holds):
         return self.window.wait(what, lambda state: holds(state["teach"]))
