@@ -34,8 +34,9 @@ void find_direction(Bench& bench) {
 }
 
 std::optional<double> measured(Bench& bench, const std::string& key, const Picture& square) {
+    if (!square) return std::nullopt;
     find_direction(bench);
-    if (!square || !bench.direction.of) return std::nullopt;
+    if (!bench.direction.of) return std::nullopt;
     std::map<std::string, double>& found = bench.direction.found;
     if (!found.contains(key)) found[key] = directional_similarity(*bench.direction.of, *square);
     return found[key];
