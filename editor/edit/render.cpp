@@ -358,9 +358,9 @@ RenderedFiles render_images(RenderJob job, Monitor& monitor) {
     RenderedFiles files;
     if (direction) files.direction = {direction->clip->name, direction->source};
     if (job.judged && conditions.words) {
-        const Judgement judgement =
-            judge_words(job.model, job.tuning, *conditions.words,
-                        {job.square, conditions.photo_latents}, monitor, judge_options(job.recipe));
+        const Judgement judgement = judge_words(
+            job.model, job.tuning, *conditions.words, {job.square, conditions.photo_latents},
+            direction ? &*direction : nullptr, monitor, judge_options(job.recipe));
         files.chosen = judgement.strength;
         files.words_taken = judgement.taken;
         add_eta(job.etas, judgement.strength);

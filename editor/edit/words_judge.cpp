@@ -25,8 +25,19 @@ double between(double before, double after, double low, double high, double enou
     return before + (after - before) * std::clamp(share, 0.0, 1.0);
 }
 
-double in_steps(double strength) {
-    return std::ceil(strength * 20 - 1e-9) / 20;
+// The smallest strength at which what is measured reaches `enough`, in steps of 0.05. photo: what
+// it is at strength 0; none: nothing weaker than the first that was tried counts.
+std::optional<double> first_strength(std::optional<double> photo, const std::vector<double>& values,
+                                     double enough, const JudgeOptions& options) {
+    const auto first = std::ranges::find_if(values, [&](double at) { return at >= enough; });
+    if (first == values.end()) return std::nullopt;
+    const auto i = static_cast<std::size_t>(first - values.begin());
+    double exact = options.strengths[i];
+    if (i > 0)
+        exact = between(options.strengths[i - 1], exact, values[i - 1], *first, enough);
+    else if (photo)
+        exact = between(0, exact, *photo, *first, enough);
+    return std::ceil(exact * 20 - 1e-9) / 20;
 }
 
 // The edit at each strength, in few steps: (B, C, h, w).
@@ -81,6 +92,24 @@ ColourDensity drawn_colours(const pipeline::Model& model, const Tensor& text, co
 cv::Mat region_mat(const Mask& mask) {
     // OpenCV knows no const data; nobody writes to it.
     return {mask.height, mask.width, CV_8UC1, const_cast<std::uint8_t*>(mask.values.data())};
+}
+
+// By the colours of the pictures of the ladder (judge_odds).
+std::optional<Judgement> judge_colours(const pipeline::Model& model, const optimize::Tuning& tuning,
+                                       const WordsPull& words, const Pixels& photo,
+                                       const std::vector<Pixels>& ladder, const Tensor& none,
+                                       Monitor& monitor, const JudgeOptions& options) {
+    const cv::Mat region = words.region ? region_mat(*words.region) : cv::Mat();
+    const ColourDensity of_words =
+        drawn_colours(model, tuning.target_embedding, none, options, monitor);
+    const cv::Mat own = lab_mat(photo);
+    const ColourDensity others =
+        mixed(colour_density({own}, region), drawn_colours(model, none, Tensor(), options, monitor),
+              options.own);
+    std::vector<double> odds;
+    for (const Pixels& picture : ladder)
+        odds.push_back(colour_odds(lab_mat(picture), region, of_words, others));
+    return judge_odds(colour_odds(own, region, of_words, others), odds, options);
 }
 
 }  // namespace
@@ -139,48 +168,49 @@ std::optional<Judgement> judge_odds(double photo, const std::vector<double>& odd
     const double best = *std::ranges::max_element(odds);
     if (!(best - photo > options.least_way)) return std::nullopt;
     const double enough = std::min(options.odds, photo + options.way * (best - photo));
-    const auto first = std::ranges::find_if(odds, [&](double at) { return at >= enough; });
-    const auto i = static_cast<std::size_t>(first - odds.begin());
-    const double before = i == 0 ? 0 : options.strengths[i - 1];
-    const double exact =
-        between(before, options.strengths[i], i == 0 ? photo : odds[i - 1], *first, enough);
     // Below 0 the picture at its best still has the photo's colours rather than the words'.
-    return Judgement{in_steps(exact), best >= 0};
+    return Judgement{first_strength(photo, odds, enough, options).value(), best >= 0};
+}
+
+std::optional<double> judge_likeness(const std::vector<double>& similarities,
+                                     const JudgeOptions& options) {
+    const double best = *std::ranges::max_element(similarities);
+    if (!(best >= options.least_likeness)) return std::nullopt;
+    return first_strength(0, similarities, options.likeness * best, options);
 }
 
 Judgement judge_words(const pipeline::Model& model, const optimize::Tuning& tuning,
-                      const WordsPull& words, const EncodedSquare& square, Monitor& monitor,
+                      const WordsPull& words, const EncodedSquare& square,
+                      const EditDirection* direction, Monitor& monitor,
                       const JudgeOptions& options) {
     const Tensor none = pipeline::encode_text(model, "").to(at::kFloat);
     const pipeline::EditTask task =
         edit_task(model, tuning, words, pipeline::encode_text(model, options.negative_prompt),
                   {square.pixels.width, square.pixels.height});
     const Tensor latents = draw_ladder(model, tuning, task, square.latents, options, monitor);
-
-    const cv::Mat region = words.region ? region_mat(*words.region) : cv::Mat();
-    const ColourDensity of_words =
-        drawn_colours(model, tuning.target_embedding, none, options, monitor);
-    const cv::Mat own = lab_mat(square.pixels);
-    const ColourDensity others =
-        mixed(colour_density({own}, region), drawn_colours(model, none, Tensor(), options, monitor),
-              options.own);
-    std::vector<double> odds;
+    std::vector<Pixels> ladder;
     for (const Tensor& one : pipeline::decode_latents(model, latents).split(1))
-        odds.push_back(colour_odds(lab_mat(to_pixels(one)), region, of_words, others));
-    const double photo = colour_odds(own, region, of_words, others);
-    const std::optional<Judgement> colours = judge_odds(photo, odds, options);
-    if (colours && colours->taken) return *colours;
+        ladder.push_back(to_pixels(one));
 
-    const std::vector<double> advantage = words_advantage(
-        model, latents.to(at::kFloat), tuning.target_embedding, none, task.mask, options, monitor);
-    for (std::size_t i = 0; i < advantage.size(); ++i) {
-        if (advantage[i] < options.enough) continue;
-        const double exact = i == 0 ? options.strengths[0]
-                                    : between(options.strengths[i - 1], options.strengths[i],
-                                              advantage[i - 1], advantage[i], options.enough);
-        return colours ? Judgement{colours->strength, true} : Judgement{in_steps(exact), true};
+    const std::optional<Judgement> colours =
+        judge_colours(model, tuning, words, square.pixels, ladder, none, monitor, options);
+    Judgement judgement = colours.value_or(Judgement{});
+    if (!judgement.taken) {
+        const auto predicted =
+            first_strength(std::nullopt,
+                           words_advantage(model, latents.to(at::kFloat), tuning.target_embedding,
+                                           none, task.mask, options, monitor),
+                           options.enough, options);
+        judgement.taken = predicted.has_value();
+        if (predicted && !colours) judgement.strength = *predicted;
     }
-    return colours.value_or(Judgement{});
+    if (direction == nullptr) return judgement;
+    std::vector<double> similarities;
+    for (const Pixels& picture : ladder)
+        similarities.push_back(directional_similarity(*direction, picture));
+    judgement.strength =
+        std::max(judgement.strength, judge_likeness(similarities, options).value_or(0));
+    return judgement;
 }
 
 }  // namespace keepsake::editor

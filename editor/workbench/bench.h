@@ -116,6 +116,13 @@ void tune_session(Bench& bench, Monitor& monitor);
 void render_next(Bench& bench, Monitor& monitor);
 bool wants_render(const Bench& bench);
 
+// What pictures of the session are measured with, read when first asked for; null: nothing. A CLIP
+// that cannot be read is told once, and nothing is measured.
+const EditDirection* direction_of(Bench& bench);
+// The directional similarity of the render of `key`; none: not measured.
+std::optional<double> measured_direction(Bench& bench, const std::string& key,
+                                         const Picture& square);
+
 // What is rendered in which order, coarse first: 0 to 1.2, at each step the eta farthest from those
 // that are done, of equally far ones that nearest to `middle`.
 std::vector<double> strip_etas(double middle);

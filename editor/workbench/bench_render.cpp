@@ -17,37 +17,12 @@ bool has_render(const Bench& bench, double eta) {
     return exact_render(*bench.board.latest(), eta) != nullptr;
 }
 
-// A CLIP that cannot be read is told once, and nothing is measured.
-void find_direction(Bench& bench) {
-    if (bench.direction.known || !bench.model) return;
-    bench.direction.known = true;
-    try {
-        bench.direction.of =
-            edit_direction(bench.model->path, *bench.square, bench.session->recipe.prompt);
-    } catch (const Error& error) {
-        bench.board.tell(Notice::Kind::fault, error.what());
-    }
-    const std::optional<EditDirection>& of = bench.direction.of;
-    bench.board.change([&](Document& document) {
-        document.measured = of ? DirectionNote{of->clip->name, of->source} : DirectionNote{};
-    });
-}
-
-std::optional<double> measured(Bench& bench, const std::string& key, const Picture& square) {
-    if (!square) return std::nullopt;
-    find_direction(bench);
-    if (!bench.direction.of) return std::nullopt;
-    std::map<std::string, double>& found = bench.direction.found;
-    if (!found.contains(key)) found[key] = directional_similarity(*bench.direction.of, *square);
-    return found[key];
-}
-
 Render cached(Bench& bench, double eta, std::uint64_t seed) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     const std::string key = render_key(recipe, eta, seed);
     const Picture square = bench.cache.find(bench.session->folder, key);
     return {eta, seed, square, std::make_shared<const Recipe>(recipe),
-            measured(bench, key, square)};
+            measured_direction(bench, key, square)};
 }
 
 void insert_render(std::vector<Render>& renders, const Render& render) {
@@ -133,7 +108,7 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
             render.square = std::make_shared<const Pixels>(std::move(pictures[i]));
             const std::string key = render_key(recipe, render.eta, render.seed);
             bench.cache.add(bench.session->folder, key, render.square);
-            render.direction = measured(bench, key, render.square);
+            render.direction = measured_direction(bench, key, render.square);
         }
     }
     return renders;

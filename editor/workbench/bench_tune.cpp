@@ -117,7 +117,7 @@ void choose_strength(Bench& bench, Monitor& monitor) {
         encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
     const Judgement judgement = judge_words(*bench.model, *bench.tuning, *bench.conditions->words,
                                             {*bench.square, bench.conditions->photo_latents},
-                                            monitor, judge_options(recipe));
+                                            direction_of(bench), monitor, judge_options(recipe));
     bench.look.eta = judgement.strength;
     bench.board.change([&](Document& document) {
         document.chosen_eta.reset();

@@ -48,6 +48,19 @@ TEST(JudgeOdds, WordsThatAreNoColoursAreNotJudgedByThem) {
     EXPECT_FALSE(judged(-1, {-2, -2, -2, -2, -2}));
 }
 
+TEST(JudgeLikeness, TheFirstStrengthThatIsNearlyAsLikeTheWordsAsAnyOther) {
+    JudgeOptions options;
+    options.strengths = {0.2, 0.4, 0.6, 0.8};
+    options.likeness = 0.9;
+    // 0.9 of the best, 0.45, lies in the middle between those at 0.4 and 0.6.
+    EXPECT_DOUBLE_EQ(judge_likeness({0.1, 0.4, 0.5, 0.45}, options).value(), 0.5);
+    EXPECT_DOUBLE_EQ(judge_likeness({0.1, 0.39, 0.5, 0.45}, options).value(), 0.55);
+    // The photo itself has none.
+    EXPECT_DOUBLE_EQ(judge_likeness({0.5, 0.5, 0.5, 0.5}, options).value(), 0.2);
+    // Nothing that was drawn looks like the words.
+    EXPECT_FALSE(judge_likeness({-0.1, 0.1, 0.15, 0.1}, options));
+}
+
 // Two noises: a red rose's latents are predicted better with its words than with none, and worse
 // with those of another.
 TEST(WordsAdvantage, IsLargestForWhatThePictureShows) {
