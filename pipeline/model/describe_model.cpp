@@ -102,7 +102,8 @@ std::string describe(const ModelFiles& files) {
                            " layers of width " + std::to_string(encoder.hidden_size) + ", " +
                            std::to_string(encoder.max_position_embeddings) + " tokens");
     describe_component(text, "vae", files.vae,
-                       "widths " + widths(vae.block_out_channels) + ", " +
+                       (vae.tiny ? "tiny (TAESD), widths " : "widths ") +
+                           widths(vae.block_out_channels) + ", " +
                            std::to_string(vae.latent_channels) + " latent channels, 1/" +
                            std::to_string(vae.downscale()));
     describe_component(text, "unet", files.unet, "widths " + widths(unet.block_out_channels));

@@ -53,14 +53,16 @@ path other_vae(const path& model, const LoadOptions& options) {
 void replace_vae(ModelFiles& files, const path& vae) {
     const path place = file_of(vae);
     const auto file = std::make_shared<const SafetensorsFile>(place);
-    const bool diffusers = file->tensors().contains("encoder.conv_in.weight") &&
-                           (file->tensors().contains("decoder.mid_block.resnets.0.conv1.weight"));
+    const bool tiny = file->tensors().contains("decoder.layers.0.weight");
+    const bool diffusers =
+        tiny || (file->tensors().contains("encoder.conv_in.weight") &&
+                 file->tensors().contains("decoder.mid_block.resnets.0.conv1.weight"));
     files.vae = {place.string(), {}};
     if (diffusers)
         for (const auto& [name, info] : file->tensors()) files.vae.tensors[name] = {file, {name}};
     else
         files.vae.tensors = ldm_vae(file);
-    if (!files.vae.tensors.contains("decoder.conv_in.weight"))
+    if (!tiny && !files.vae.tensors.contains("decoder.conv_in.weight"))
         throw Error(place.string(), "is no VAE: it has no tensor decoder.conv_in.weight");
     const path config = place.parent_path() / "config.json";
     try {

@@ -31,6 +31,7 @@ std::string numbered(const std::string& prefix, std::size_t index) {
 }  // namespace
 
 Tensor LatentDistribution::sample(at::Generator generator) const {
+    if (!logvar.defined()) return mean;
     const Tensor noise =
         at::randn(mean.sizes(), generator, mean.options().device(generator.device()));
     return mean + at::exp(0.5 * logvar) * noise.to(mean.device());
@@ -112,14 +113,20 @@ Vae::Half Vae::take_decoder(Weights& weights) const {
 }
 
 Vae::Vae(VaeConfig config, Weights weights) : config_(std::move(config)) {
-    weights.rename(current_name);
     const std::int64_t latent = config_.latent_channels;
-    encoder_ = take_encoder(weights);
-    decoder_ = take_decoder(weights);
-    if (config_.use_quant_conv)
-        quant_conv_.emplace(weights, "quant_conv", 2 * latent, 2 * latent, 1);
-    if (config_.use_post_quant_conv)
-        post_quant_conv_.emplace(weights, "post_quant_conv", latent, latent, 1);
+    if (config_.tiny) {
+        tiny_.emplace(*config_.tiny,
+                      TinyVae::Channels{config_.in_channels, config_.out_channels, latent},
+                      weights);
+    } else {
+        weights.rename(current_name);
+        encoder_ = take_encoder(weights);
+        decoder_ = take_decoder(weights);
+        if (config_.use_quant_conv)
+            quant_conv_.emplace(weights, "quant_conv", 2 * latent, 2 * latent, 1);
+        if (config_.use_post_quant_conv)
+            post_quant_conv_.emplace(weights, "post_quant_conv", latent, latent, 1);
+    }
     weights.finish();
     parameters_ = weights.taken();
 }
@@ -132,6 +139,7 @@ LatentDistribution Vae::encode(const Tensor& image) const {
         throw Error("image", std::to_string(image.size(3)) + "x" + std::to_string(image.size(2)) +
                                  " pixels: width and height must be multiples of " +
                                  std::to_string(step));
+    if (tiny_) return {tiny_->encode(image).contiguous(), Tensor()};
     // In the dtype of a norm: a convolution may be kept in half precision.
     Tensor x = encoder_.conv_in(
         image.to(encoder_.norm_out.weight.options()).contiguous(at::MemoryFormat::ChannelsLast));
@@ -150,6 +158,7 @@ Tensor Vae::decode(const Tensor& z) const {
     if (z.dim() != 4 || z.size(1) != config_.latent_channels)
         throw Error("latents",
                     "should be (B, " + std::to_string(config_.latent_channels) + ", h, w)");
+    if (tiny_) return tiny_->decode(z).contiguous();
     Tensor x = z.to(decoder_.norm_out.weight.options()).contiguous(at::MemoryFormat::ChannelsLast);
     if (post_quant_conv_) x = (*post_quant_conv_)(x);
     x = decoder_.mid(decoder_.conv_in(x));

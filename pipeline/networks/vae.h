@@ -1,5 +1,5 @@
 // The autoencoder of latent diffusion (Rombach et al., arXiv 2112.10752) as diffusers'
-// AutoencoderKL computes it.
+// AutoencoderKL computes it, or the tiny one in its place (tiny_vae.h).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/networks/layers.h"
+#include "pipeline/networks/tiny_vae.h"
 
 namespace keepsake::pipeline {
 
@@ -22,17 +23,22 @@ struct VaeConfig {
     bool use_quant_conv = true;
     bool use_post_quant_conv = true;
     bool mid_block_add_attention = true;
+    // A tiny one: of the above only the channels, the widths, which are equal on all levels, and
+    // the scaling factor, usually 1, are its own.
+    std::optional<TinyVaeConfig> tiny = {};
 
     std::int64_t downscale() const { return std::int64_t{1} << (block_out_channels.size() - 1); }
     // From a diffusers config.json. Throws Error naming every key that is missing or not supported.
     static VaeConfig from_json(const nlohmann::json& config);
-    // From a checkpoint's tensors, names as in diffusers; the scaling factor is SD's 0.18215.
+    // From a checkpoint's tensors, names as in diffusers; the scaling factor is SD's 0.18215, and 1
+    // of a tiny one.
     // Throws Error naming a tensor that is needed to tell and is not there.
     static VaeConfig detect_from_weights(const Weights& weights);
 };
 
 // The diagonal Gaussian q(z|x). mean and logvar: (B, latent_channels, H/8, W/8) contiguous,
-// unscaled, working dtype; logvar is clamped to [-30, 20].
+// unscaled, working dtype; logvar is clamped to [-30, 20]; undefined: the mean is all there is (a
+// tiny VAE's), and nothing is drawn.
 struct LatentDistribution {
     Tensor mean, logvar;
     // mean + exp(logvar / 2) * noise; the noise is drawn on the generator's device in the working
@@ -87,6 +93,7 @@ class Vae {
     VaeConfig config_;
     Half encoder_, decoder_;
     std::optional<Conv2d> quant_conv_, post_quant_conv_;
+    std::optional<TinyVae> tiny_;  // in place of all of these
     TensorMap parameters_;
 };
 

@@ -19,9 +19,58 @@ void check_block_types(ConfigFields& fields, const std::string& key, const std::
                                " levels is supported");
 }
 
+// diffusers has a width for each level, but its blocks want the same on all.
+std::int64_t same_width(ConfigFields& fields, const std::string& key, std::size_t levels) {
+    return fields.same_on_every_level(key, levels, 64);
+}
+
+std::vector<std::int64_t> blocks(ConfigFields& fields, const nlohmann::json& json,
+                                 const std::string& key, std::vector<std::int64_t> fallback) {
+    if (!json.contains(key)) return fallback;
+    std::vector<std::int64_t> found = fields.sizes(key);
+    if (found.empty() || found.size() > most_levels) fields.reject(key, "too few or many levels");
+    for (const std::int64_t count : found) fields.at_most(key, count, most_layers);
+    return found;
+}
+
+// Of diffusers' AutoencoderTiny.
+VaeConfig tiny_from_json(const nlohmann::json& json) {
+    ConfigFields fields(json, "VAE config");
+    VaeConfig config;
+    config.in_channels = fields.size("in_channels", config.in_channels);
+    config.out_channels = fields.size("out_channels", config.out_channels);
+    config.latent_channels = fields.size("latent_channels", config.latent_channels);
+    config.scaling_factor = fields.number("scaling_factor", 1);
+    if (!(config.scaling_factor > 0)) fields.reject("scaling_factor", "should be above 0");
+    TinyVaeConfig tiny;
+    tiny.encoder_blocks = blocks(fields, json, "num_encoder_blocks", tiny.encoder_blocks);
+    tiny.decoder_blocks = blocks(fields, json, "num_decoder_blocks", tiny.decoder_blocks);
+    if (tiny.encoder_blocks.size() != tiny.decoder_blocks.size())
+        fields.reject("num_decoder_blocks", "has not as many levels as num_encoder_blocks");
+    tiny.encoder_width =
+        same_width(fields, "encoder_block_out_channels", tiny.encoder_blocks.size());
+    tiny.decoder_width =
+        same_width(fields, "decoder_block_out_channels", tiny.decoder_blocks.size());
+    fields.only("act_fn", "relu");
+    fields.only("upsample_fn", "nearest");
+    fields.only("upsampling_scaling_factor", 2);
+    if (json.contains("shift_factor")) fields.only("shift_factor", 0.0);
+    fields.finish();
+    config.block_out_channels.assign(tiny.decoder_blocks.size(), tiny.decoder_width);
+    config.use_quant_conv = config.use_post_quant_conv = config.mid_block_add_attention = false;
+    config.tiny = tiny;
+    return config;
+}
+
+bool is_tiny(const nlohmann::json& json) {
+    return json.is_object() && (json.value("_class_name", nlohmann::json()) == "AutoencoderTiny" ||
+                                json.contains("num_decoder_blocks"));
+}
+
 }  // namespace
 
 VaeConfig VaeConfig::from_json(const nlohmann::json& json) {
+    if (is_tiny(json)) return tiny_from_json(json);
     ConfigFields fields(json, "VAE config");
     VaeConfig config;
     config.in_channels = fields.size("in_channels", config.in_channels);
@@ -61,6 +110,14 @@ VaeConfig VaeConfig::detect_from_weights(const Weights& weights) {
                                              : name + " should have four dimensions");
         return shape;
     };
+    // TAESD without its config: the number of layers is diffusers' default.
+    if (weights.contains("decoder.layers.0.weight")) {
+        nlohmann::json json;
+        json["encoder_block_out_channels"] = convolution("encoder.layers.0.weight")[0];
+        json["decoder_block_out_channels"] = convolution("decoder.layers.0.weight")[0];
+        json["latent_channels"] = convolution("decoder.layers.0.weight")[1];
+        return tiny_from_json(json);
+    }
     const auto resnet = [](std::size_t level, std::int64_t index) {
         return "encoder.down_blocks." + std::to_string(level) + ".resnets." +
                std::to_string(index) + ".conv1.weight";

@@ -20,7 +20,8 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, LatentConsistencyModelPipeline, UNet2DConditionModel
+from diffusers import (AutoencoderKL, AutoencoderTiny, LatentConsistencyModelPipeline,
+                       UNet2DConditionModel)
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -111,6 +112,17 @@ def vae(name, seed, height, width, **settings):
     save(name, {**weights_of(model), **values, **gradients_of(model)}, config_of(model))
 
 
+def tiny_vae(name, seed, height, width, **settings):
+    model = randomise(AutoencoderTiny(**settings), seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    image = torch.rand((2, 3, height, width), generator=generator) * 2 - 1
+    latents = model.encode(image).latents
+    z = 2 * torch.randn(latents.shape, generator=generator)
+    decoded = model.decode(z).sample
+    save(name, {**weights_of(model), "image": image, "mean": latents, "z": z, "decoded": decoded},
+         config_of(model))
+
+
 def unet(name, seed, height, width, **settings):
     model = randomise(UNet2DConditionModel(**settings), seed)
     generator = torch.Generator().manual_seed(seed + 1)
@@ -193,6 +205,12 @@ def main():
     vae("vae_plain", 50, 12, 8, block_out_channels=(8, 12, 12), layers_per_block=1,
         norm_num_groups=2, latent_channels=3, use_quant_conv=False, use_post_quant_conv=False,
         mid_block_add_attention=False)
+
+    tiny_vae("vae_tiny", 55, 48, 32, encoder_block_out_channels=(16,) * 4,
+             decoder_block_out_channels=(16,) * 4)
+    tiny_vae("vae_tiny_odd", 57, 20, 28, encoder_block_out_channels=(24, 24, 24),
+             decoder_block_out_channels=(20, 20, 20), num_encoder_blocks=(2, 1, 1),
+             num_decoder_blocks=(1, 2, 1), latent_channels=5)
 
     unet("unet_sd1", 60, 11, 13, block_out_channels=(16, 16, 24, 24), layers_per_block=2,
          cross_attention_dim=20, norm_num_groups=8, attention_head_dim=8, sample_size=16)

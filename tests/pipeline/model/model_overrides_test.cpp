@@ -96,6 +96,39 @@ TEST(ModelOverrides, AnotherVae) {
                     "v.safetensors: is no VAE");
 }
 
+// As diffusers' AutoencoderTiny writes it, a folder; its latents have to be the model's.
+TEST(ModelOverrides, ATinyVae) {
+    const TemporaryFolder folder;
+    const auto put = [&](int latents) {
+        const std::string config = R"({"_class_name": "AutoencoderTiny", "latent_channels": )" +
+                                   std::to_string(latents) +
+                                   R"(, "encoder_block_out_channels": [16, 16, 16],
+                                         "decoder_block_out_channels": [16, 16, 16],
+                                         "num_encoder_blocks": [1, 1, 1],
+                                         "num_decoder_blocks": [1, 1, 1]})";
+        write_file_atomically(folder.path / "config.json", config);
+        TensorMap tensors;
+        at::Generator generator = make_generator(7);
+        Weights fresh = Weights::fresh([&](const std::string& name, at::IntArrayRef shape) {
+            return tensors[name] = randn(shape, generator) * 0.1;
+        });
+        const Vae vae(VaeConfig::from_json(nlohmann::json::parse(config)), std::move(fresh));
+        write_safetensors(folder.path / "diffusion_pytorch_model.safetensors", tensors, {});
+        return vae.decode(at::ones({1, latents, 4, 4}));
+    };
+    const auto latents = flowers().vae.config().latent_channels;
+    const Tensor expected = put(static_cast<int>(latents));
+    const Model with = load_model(bundled_model(), {.vae = folder.path});
+    EXPECT_TRUE(with.vae.config().tiny.has_value());
+    EXPECT_LT(relative_error(with.vae.decode(at::ones({1, latents, 4, 4})), expected), 1e-6);
+    // Half of the latents do not make the model one of instructions.
+    for (const auto other : {latents + 1, latents / 2}) {
+        put(static_cast<int>(other));
+        EXPECT_CONTAINS(error_of([&] { load_model(bundled_model(), {.vae = folder.path}); }),
+                        "the VAE has " + std::to_string(other));
+    }
+}
+
 // As people store them for small cards: weights of eight bits, everything else as it was.
 TEST(ModelOverrides, WeightsOfEightBitsOpen) {
     const at::NoGradGuard no_grad;

@@ -38,6 +38,44 @@ TEST_P(VaeGolden, EncodeSampleDecodeAndGradients) {
 INSTANTIATE_TEST_SUITE_P(Styles, VaeGolden, testing::Values("vae_sd", "vae_bundled", "vae_plain"),
                          [](const auto& info) { return std::string(info.param); });
 
+class TinyVaeGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(TinyVaeGolden, EncodeAndDecode) {
+    const at::NoGradGuard no_grad;
+    const NetworkGolden golden(GetParam());
+    const Vae vae = vae_of(golden);
+    const LatentDistribution latents = vae.encode(golden["image"]);
+    EXPECT_LE(relative_error(latents.mean, golden["mean"]), tolerance);
+    EXPECT_LE(relative_error(vae.decode(golden["z"]), golden["decoded"]), tolerance);
+    EXPECT_EQ(vae.config().scaling_factor, 1);
+    EXPECT_EQ(vae.config().downscale(), golden["image"].size(2) / golden["mean"].size(2));
+    // As diffusers has it the latents are not drawn: the generator is as it was.
+    at::Generator generator = at::detail::createCPUGenerator(1234);
+    EXPECT_TRUE(at::equal(latents.sample(generator), latents.mean));
+    EXPECT_TRUE(
+        at::equal(at::randn({4}, generator, at::TensorOptions()),
+                  at::randn({4}, at::detail::createCPUGenerator(1234), at::TensorOptions())));
+}
+
+INSTANTIATE_TEST_SUITE_P(Styles, TinyVaeGolden, testing::Values("vae_tiny", "vae_tiny_odd"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(TinyVae, RefusesWhatDiffusersHasBesideIt) {
+    NetworkGolden golden("vae_tiny_odd");
+    golden.config["act_fn"] = "gelu";
+    golden.config["encoder_block_out_channels"] = {24, 24, 32};
+    EXPECT_CONTAINS(error_of([&] { vae_of(golden); }), "act_fn");
+    EXPECT_CONTAINS(error_of([&] { vae_of(golden); }), "encoder_block_out_channels");
+}
+
+TEST(TinyVae, AFileWithoutItsConfigIsStableDiffusions) {
+    const at::NoGradGuard no_grad;
+    const NetworkGolden golden("vae_tiny");
+    const Weights weights = Weights::from_tensors(golden.weights);
+    const Vae vae(VaeConfig::detect_from_weights(weights), weights);
+    EXPECT_LE(relative_error(vae.decode(golden["z"]), golden["decoded"]), tolerance);
+}
+
 TEST(Vae, TakesTheAttentionNamesOfOlderFiles) {
     const NetworkGolden golden("vae_sd");
     const std::pair<std::string, std::string> renamings[] = {{".to_q.", ".query."},
