@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "editor/session/is_session.h"
+#include "editor/workbench/queue_settings.h"
 #include "gui/panels.h"
 
 namespace keepsake::gui {
@@ -57,11 +58,18 @@ void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths)
     frame.send(editor::OpenRequest{path, {}, false});
 }
 
+std::optional<editor::QueueSettings> queue_settings(const Frame& frame, bool of_open_photo) {
+    if (frame.document.defaults.empty()) return std::nullopt;
+    editor::EditDraft draft = frame.state.draft;
+    if (!of_open_photo) draft.tuning.crop = {};
+    return editor::settings_of(frame.document.model->path, draft, frame.state.seed);
+}
+
 void queue_photos(Frame& frame, const std::vector<std::filesystem::path>& photos) {
     frame.state.open.showing = frame.state.exporting.showing = false;
     frame.state.room = Room::queue;
     close_notice(frame);
-    frame.send(editor::QueueAddRequest{photos, {}, {}});
+    frame.send(editor::QueueAddRequest{photos, {}, queue_settings(frame, false)});
 }
 
 bool can_queue_texts(const Frame& frame) {
@@ -75,12 +83,14 @@ void queue_texts(Frame& frame) {
     QueueRoom& room = frame.state.queue;
     const std::vector<std::string> texts = editor::lines_of(room.texts);
     if (editor::count_of(*frame.document.queue).unwritten > 0) {
-        frame.send(editor::QueueTextsRequest{texts, room.mode});
+        frame.send(editor::QueueTextsRequest{texts, queue_settings(frame, false)});
     } else {
         const editor::PhotoView& photo = *frame.document.photo;
         std::error_code code;
-        frame.send(editor::QueueAddRequest{
-            {std::filesystem::absolute(photo.file->path, code)}, texts, room.mode, photo.name});
+        frame.send(editor::QueueAddRequest{{std::filesystem::absolute(photo.file->path, code)},
+                                           texts,
+                                           queue_settings(frame, true),
+                                           photo.name});
     }
     room.texts.clear();
 }

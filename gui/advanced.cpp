@@ -119,7 +119,7 @@ void picture_settings(Frame& frame) {
 void tuning_settings(Frame& frame) {
     editor::TuningDraft& tuning = frame.state.draft.tuning;
     ImGui::TextUnformatted("How the photo is learned");
-    faint_text(frame, "These need Apply again.");
+    if (frame.state.room == Room::edit) faint_text(frame, "These need Apply again.");
     mode(frame);
     whole_number(frame, "Word steps", tuning.embedding_steps,
                  "First stage: fits the words to your photo. More: the edit keeps more of the "
@@ -160,7 +160,11 @@ void model_choice(Frame& frame) {
 }  // namespace
 
 void draw_advanced(Frame& frame) {
-    if (!frame.document.model) return;
+    ImGui::SetNextItemOpen(frame.state.advanced);
+    frame.state.advanced = ImGui::CollapsingHeader("Advanced");
+    mark(frame, "Advanced");
+    tooltip(frame, "Negative text, steps, rates, guidance, sampler, seed, model (Ctrl+D)");
+    if (!frame.state.advanced || !frame.document.model) return;
     ImGui::Dummy({0, frame.px(2)});
     picture_settings(frame);
     ImGui::Separator();

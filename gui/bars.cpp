@@ -205,6 +205,13 @@ void right_buttons(Frame& frame, const Rect& place, const BarRoom& room) {
 
 }  // namespace
 
+std::string text_of(const editor::Notice& notice) {
+    if (notice.kind != editor::Notice::Kind::stopped) return notice.text;
+    return notice.text +
+           ". Mend that (make room, or remove a damaged file), then press Apply or Go on; what was "
+           "saved before is kept.";
+}
+
 void draw_top_bar(Frame& frame, const Rect& place) {
     const Pane pane("##top", place, colour::panel);
     const float height = ImGui::GetFrameHeight();
@@ -225,14 +232,15 @@ void draw_top_bar(Frame& frame, const Rect& place) {
 
 bool shows_fault(const Frame& frame) {
     const editor::Notice& notice = frame.document.notice;
-    return notice.number > frame.state.notice_closed && notice.kind == editor::Notice::Kind::fault;
+    return notice.number > frame.state.notice_closed && notice.kind != editor::Notice::Kind::note;
 }
 
 float fault_bar_height(const Frame& frame, float width) {
     if (!shows_fault(frame)) return 0;
-    const char* text = frame.document.notice.text.c_str();
+    const std::string text = text_of(frame.document.notice);
     const float wrap = width - frame.px(140);
-    return std::max(ImGui::CalcTextSize(text, nullptr, false, wrap).y, frame.px(20)) + frame.px(24);
+    return std::max(ImGui::CalcTextSize(text.c_str(), nullptr, false, wrap).y, frame.px(20)) +
+           frame.px(24);
 }
 
 void draw_fault_bar(Frame& frame, const Rect& place) {
@@ -240,7 +248,7 @@ void draw_fault_bar(Frame& frame, const Rect& place) {
     const editor::Notice& notice = frame.document.notice;
     const Pane pane("##fault", place, IM_COL32(84, 34, 28, 255));
     ImGui::PushTextWrapPos(place.width() - frame.px(126));
-    ImGui::TextUnformatted(notice.text.c_str());
+    ImGui::TextUnformatted(text_of(notice).c_str());
     ImGui::PopTextWrapPos();
     ImGui::SetCursorPos({place.width() - frame.px(104), frame.px(8)});
     if (ImGui::Button("Dismiss", {frame.px(90), 0})) frame.state.notice_closed = notice.number;

@@ -94,11 +94,7 @@ void draw_edit_panel(Frame& frame, const Rect& place) {
     apply_button(frame);
     draw_progress(frame);
     ImGui::Dummy({0, frame.px(2)});
-    ImGui::SetNextItemOpen(frame.state.advanced);
-    frame.state.advanced = ImGui::CollapsingHeader("Advanced");
-    mark(frame, "Advanced");
-    tooltip(frame, "Negative text, steps, rates, guidance, sampler, seed, model (Ctrl+D)");
-    if (frame.state.advanced) draw_advanced(frame);
+    draw_advanced(frame);
     draw_history(frame);
 }
 

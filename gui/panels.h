@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <optional>
+#include <string>
 
 #include "gui/frame.h"
 
@@ -14,6 +16,8 @@ void draw_window(Frame& frame);
 void handle_shortcuts(Frame& frame);
 void draw_top_bar(Frame& frame, const Rect& place);
 void draw_status_bar(Frame& frame, const Rect& place);
+// With what to do about it.
+std::string text_of(const editor::Notice& notice);
 // An error, until it is dismissed. Its height is 0 while there is none.
 float fault_bar_height(const Frame& frame, float width);
 void draw_fault_bar(Frame& frame, const Rect& place);
@@ -29,7 +33,7 @@ void draw_variations(Frame& frame, const Rect& place);
 void draw_edit_panel(Frame& frame, const Rect& place);
 // In its place in the view Mask.
 void draw_mask_panel(Frame& frame, const Rect& place);
-void draw_advanced(Frame& frame);
+void draw_advanced(Frame& frame);  // with its header
 void draw_progress(Frame& frame);
 void draw_history(Frame& frame);
 // The renders from 0 to 1.2 and the slider below them.
@@ -86,6 +90,8 @@ void begin_add_photos(Frame& frame);
 // that is open.
 void queue_texts(Frame& frame);
 bool can_queue_texts(const Frame& frame);
+// What the fields say; of the open photo with its crop. None while there is no model.
+std::optional<editor::QueueSettings> queue_settings(const Frame& frame, bool of_open_photo);
 // Adds photos, and shows them.
 void queue_photos(Frame& frame, const std::vector<std::filesystem::path>& photos);
 // Of the room Teach: learns what the fields say, or goes on with the run that they are of.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "editor/workbench/queue_settings.h"
 #include "gui/pane.h"
 #include "gui/panels.h"
 
@@ -79,6 +80,11 @@ void text_of(Frame& frame, const QueuedEdit& edit, const std::string& number, fl
     if (!typing && text != edit.text) frame.send(QueueChangeRequest{OfOne::write, edit.id, text});
 }
 
+std::string name_and_settings(const Frame& frame, const QueuedEdit& edit) {
+    if (!edit.settings || !frame.document.model) return edit.name;
+    return edit.name + ": " + editor::line_of(*edit.settings, frame.document.model->path);
+}
+
 void state_line(Frame& frame, const QueuedEdit& edit, float width) {
     const editor::QueueProgress& progress = frame.document.queue_progress;
     std::string line;
@@ -97,7 +103,7 @@ void state_line(Frame& frame, const QueuedEdit& edit, float width) {
             line = edit.remark.empty() ? "Done" : "Done. " + edit.remark;
             break;
         case QueuedEdit::State::failed:
-            line = edit.remark;
+            line = edit.remark + ". When that is mended, press Try again.";
             tint = colour::fault;
             break;
     }
@@ -148,8 +154,10 @@ void edit_row(Frame& frame, std::size_t index) {
     ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {frame.px(8), frame.px(4)});
     text_of(frame, edit, number, width);
     ImGui::PushFont(frame.fonts.small);
+    const std::string of = name_and_settings(frame, edit);
     ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s",
-                       shortened(edit.name, width).c_str());
+                       shortened(of, width).c_str());
+    tooltip(frame, of.c_str());
     ImGui::PopFont();
     state_line(frame, edit, width);
     ImGui::PopStyleVar();

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <string>
 
+#include "editor/workbench/queue_settings.h"
+#include "editor/workbench/queue_time.h"
+#include "gui/curves.h"
 #include "gui/pane.h"
 #include "gui/panels.h"
 
@@ -26,26 +29,13 @@ void texts_field(Frame& frame) {
     faint_text(frame, "One text a line: each is an edit of its own.");
 }
 
-void mode_choice(Frame& frame) {
-    const auto& model = frame.document.model;
-    if (!model || model->modes.empty()) return;
-    std::string& chosen = frame.state.queue.mode;
-    if (chosen.empty()) chosen = model->modes.front();
-    ImGui::AlignTextToFramePadding();
-    ImGui::TextUnformatted("Mode");
-    ImGui::SameLine();
-    ImGui::SetNextItemWidth(frame.px(120));
-    if (ImGui::BeginCombo("##queue mode", chosen.c_str())) {
-        for (const std::string& mode : model->modes) {
-            if (ImGui::Selectable(mode.c_str(), mode == chosen)) chosen = mode;
-            mark(frame, "queue mode " + mode);
-        }
-        ImGui::EndCombo();
-    }
-    mark(frame, "queue mode");
-    tooltip(frame,
-            "How each photo is learned; the rest is as the model's makers set it. paper: as the "
-            "Imagic paper does it. fast: quicker, a little less exact. quick: not at all.");
+// What is added now is made with these, whatever the fields say later.
+void settings(Frame& frame) {
+    draw_advanced(frame);
+    const auto settings = queue_settings(frame, false);
+    if (!settings) return;
+    faint_text(frame, "With " + editor::line_of(*settings, frame.document.model->path) + ".");
+    mark(frame, "queue settings");
 }
 
 // What the button below does, and with how many.
@@ -89,6 +79,11 @@ void run_buttons(Frame& frame) {
     if (queue.edits.empty()) return;
     ImGui::Dummy({0, frame.px(8)});
     ImGui::TextUnformatted(summary(count).c_str());
+    if (const auto left = editor::seconds_left(queue, frame.document.queue_progress)) {
+        faint_text(frame, "About " + time_text(*left) + (queue.paused ? " to go." : " left."));
+        mark(frame, "queue time");
+        tooltip(frame, "By how long the edits took that are finished.");
+    }
     if (count.waiting > 0) {
         const ImVec2 size{frame.px(110), 0};
         if (queue.paused ? primary_button("Go on##queue", size, true)
@@ -124,7 +119,7 @@ void draw_queue_room(Frame& frame, const Rect& place) {
         const Pane pane("##queue panel", {{right, place.min.y}, place.max}, colour::panel,
                         ImGuiWindowFlags_AlwaysVerticalScrollbar);
         texts_field(frame);
-        mode_choice(frame);
+        settings(frame);
         add_button(frame);
         run_buttons(frame);
     }

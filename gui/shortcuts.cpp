@@ -29,6 +29,7 @@ void in_queue_room(Frame& frame) {
     const ImGuiIO& io = ImGui::GetIO();
     if (io.KeyCtrl && pressed('O')) begin_add_photos(frame);
     if (io.KeyCtrl && pressed('Q')) frame.state.quit = true;
+    if (io.KeyCtrl && pressed('D')) frame.state.advanced = !frame.state.advanced;
     if (io.KeyCtrl && (pressed(GLFW_KEY_ENTER) || pressed(GLFW_KEY_KP_ENTER))) queue_texts(frame);
     if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput && editor::is_wanted(*frame.document.queue))
         frame.send(editor::QueueRunRequest{editor::QueueRunRequest::What::pause});

@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "gui/panels.h"
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::gui {
@@ -54,7 +55,7 @@ json document_state(const editor::Document& document) {
                                         [](const auto& variation) { return variation.square; });
     state["history"] = document.history.size();
     state["history_at"] = document.history_at ? json(*document.history_at) : json();
-    state["notice"] = document.notice.text;
+    state["notice"] = text_of(document.notice);
     state["exported"] = {name_of(exports, document.exported.kind), document.exported.path.string(),
                          document.exported.fault};
     state["recent"] = document.recent.size();
@@ -109,6 +110,7 @@ json queue_state(const editor::Document& document) {
                                   {"state", name_of(queue_states, edit.state)},
                                   {"remark", edit.remark},
                                   {"session", edit.session.string()},
+                                  {"sampler", edit.settings ? edit.settings->sample.sampler : ""},
                                   {"pictures", {edit.before != nullptr, edit.after != nullptr}}});
     }
     return state;

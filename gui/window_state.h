@@ -84,7 +84,6 @@ struct TeachRoom {
 
 struct QueueRoom {
     std::string texts;                             // one a line
-    std::string mode;                              // empty: the model's own
     std::map<std::uint64_t, std::string> written;  // the fields of the edits that wait, by their id
 };
 

@@ -28,7 +28,7 @@ Picture view_of(const Photo& photo) {
 }
 
 // One draft for each mode that is offered.
-std::vector<EditDraft> default_drafts(const Bench& bench, const Photo& photo) {
+std::vector<EditDraft> drafts_for(const Bench& bench, const Photo& photo) {
     std::vector<EditDraft> drafts;
     if (!bench.model) return drafts;
     for (const std::string& mode : offered_modes()) {
@@ -37,6 +37,24 @@ std::vector<EditDraft> default_drafts(const Bench& bench, const Photo& photo) {
         drafts.push_back(draft_of(make_recipe(request, photo, *bench.model, bench.defaults)));
     }
     return drafts;
+}
+
+// While no photo is open: for the queue. Their crop is nothing.
+std::vector<EditDraft> drafts_for_none(const Bench& bench) {
+    if (!bench.model) return {};
+    Photo any;
+    any.pixels.width = any.pixels.height = static_cast<int>(bench.model->native_size());
+    try {
+        std::vector<EditDraft> drafts = drafts_for(bench, any);
+        for (EditDraft& draft : drafts) draft.tuning.crop = {};
+        return drafts;
+    } catch (const Error&) {
+        return {};  // the model edits no photos, as the first one says that is opened
+    }
+}
+
+std::vector<EditDraft> default_drafts(const Bench& bench) {
+    return bench.photo ? drafts_for(bench, *bench.photo->file) : drafts_for_none(bench);
 }
 
 // loaded: null where there is none.
@@ -79,7 +97,7 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
 // The photo as nothing was tuned of it yet, with the model's default settings. Returns them.
 EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
                       const std::string& prompt) {
-    const std::vector<EditDraft> defaults = default_drafts(bench, *photo->file);
+    const std::vector<EditDraft> defaults = drafts_for(bench, *photo->file);
     forget_session(bench);
     bench.history.clear();
     bench.photo = std::move(photo);
@@ -88,6 +106,13 @@ EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
     bench.look = {draft.sample, first_eta(), 0};
     show_photo(bench, draft);
     return draft;
+}
+
+void show_none(Bench& bench) {
+    const std::vector<EditDraft> defaults = drafts_for_none(bench);
+    const EditDraft draft = defaults.empty() ? EditDraft{} : defaults.front();
+    bench.look = {draft.sample, first_eta(), 0};
+    show_photo(bench, draft);
 }
 
 void open_photo(Bench& bench, const OpenRequest& request) {
@@ -131,7 +156,7 @@ void show_photo(Bench& bench, const EditDraft& draft) {
         fresh.draft = draft;
         fresh.eta = bench.look.eta;
         fresh.seed = bench.look.seed;
-        if (bench.photo) fresh.defaults = default_drafts(bench, *bench.photo->file);
+        fresh.defaults = default_drafts(bench);
         document = std::move(fresh);
     });
 }
@@ -180,14 +205,17 @@ void use_model(Bench& bench, const fs::path& path) {
 
 void change_model(Bench& bench, const fs::path& path) {
     use_model(bench, path);
-    if (bench.photo) begin_photo(bench, bench.photo, bench.board.latest()->draft.prompt);
+    if (bench.photo)
+        begin_photo(bench, bench.photo, bench.board.latest()->draft.prompt);
+    else
+        show_none(bench);
 }
 
 void close_photo(Bench& bench) {
     forget_session(bench);
     bench.history.clear();
     bench.photo.reset();
-    show_photo(bench, {});
+    show_none(bench);
 }
 
 void open_path(Bench& bench, const OpenRequest& request) {

@@ -37,8 +37,8 @@ optimize::Tuning load_finished(const Bench& bench) {
         return load_tuning(*bench.session, *bench.model);
     } catch (const Error& error) {
         throw Error(error.what(),
-                    "remove that file and open the session again; what it held is learned anew "
-                    "when you press Go on");
+                    "remove that file and open the session again: what it held can then be "
+                    "learned anew");
     }
 }
 

@@ -158,11 +158,9 @@ void tune_session(Bench& bench, Monitor& monitor) {
     previews.first_look();
     try {
         bench.tuning.emplace(tune(*bench.session, *bench.model, *bench.square, controls, seconds));
-    } catch (const Error& error) {
-        show_session(bench);
-        throw Error(error.what(),
-                    "mend that (make room, or remove a damaged file), then press Apply or Go on; "
-                    "what was saved before is kept");
+    } catch (const Error&) {
+        show_session(bench);  // with what was saved before
+        throw;
     }
     bench.conditions.reset();
     bench.wants_tuning = false;

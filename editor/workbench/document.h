@@ -124,7 +124,8 @@ struct HistoryItem {
 };
 
 struct Notice {
-    enum class Kind { note, fault };
+    // stopped: the open photo's edit ended in a fault, which Apply or Go on continues.
+    enum class Kind { note, fault, stopped };
     std::uint64_t number = 0;  // rises with each notice
     Kind kind = Kind::note;
     std::string text;
@@ -165,7 +166,7 @@ struct Document {
     double eta = 0;
     std::uint64_t seed = 0;
     std::uint64_t draft_revision = 0;
-    std::vector<EditDraft> defaults;  // of each mode, for this photo
+    std::vector<EditDraft> defaults;  // of each mode, for this photo; without one, for any
 
     Tuned tuned = Tuned::nothing;
     EditDraft tuned_draft;  // with `tuned`: what the session holds

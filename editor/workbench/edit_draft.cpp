@@ -17,15 +17,9 @@ void require_rate(double rate, const char* field) {
 }
 
 void check(const EditDraft& draft) {
-    const TuningDraft& tuning = draft.tuning;
     require(draft.prompt.find_first_not_of(" \t\r\n\v\f") != std::string::npos, "the text",
             "is empty; say what the photo should show");
-    require(tuning.embedding_steps >= 0, "embedding steps", "less than 0");
-    require(tuning.finetune_steps >= 0, "photo steps", "less than 0");
-    require_rate(tuning.embedding_rate, "embedding rate");
-    require_rate(tuning.finetune_rate, "photo rate");
-    require(tuning.size >= 64 && tuning.size <= 2048 && tuning.size % 8 == 0, "working size",
-            std::to_string(tuning.size) + " is no multiple of 8 from 64 to 2048");
+    check_tuning(draft.tuning);
     check_sample(draft.sample);
 }
 
@@ -85,6 +79,18 @@ EditRequest request_of(const EditDraft& draft) {
                              sample.negative_prompt, sample.ddim_eta, sample.noise_share,
                              sample.tcd_eta,         sample.spacing,  sample.schedule};
     return request;
+}
+
+void check_tuning(const TuningDraft& tuning) {
+    parse_mode(tuning.mode);
+    require(tuning.embedding_steps >= 0, "embedding steps", "less than 0");
+    require(tuning.finetune_steps >= 0, "photo steps", "less than 0");
+    require_rate(tuning.embedding_rate, "embedding rate");
+    require_rate(tuning.finetune_rate, "photo rate");
+    require(tuning.size >= 64 && tuning.size <= most_working_size && tuning.size % 8 == 0,
+            "working size",
+            std::to_string(tuning.size) + " is no multiple of 8 from 64 to " +
+                std::to_string(most_working_size));
 }
 
 void check_sample(const SampleDraft& draft) {

@@ -64,6 +64,11 @@ std::vector<std::string> offered_samplers();
 // Error naming the field that is out of range, e.g. "sampling steps: 0 is less than 1".
 EditRequest request_of(const EditDraft& draft);
 
+constexpr int most_working_size = 2048;
+
+// Throws Error naming the field that is out of range, or a mode that there is not.
+void check_tuning(const TuningDraft& tuning);
+
 // Throws Error naming the field that is out of range, or a sampler that there is not.
 void check_sample(const SampleDraft& draft);
 

@@ -54,7 +54,7 @@ EditQueue changed(EditQueue queue, const QueueAddRequest& request) {
             edit.name = request.name;
             if (edit.name.empty()) edit.name = checked_utf8(photo.filename().string());
             if (!request.texts.empty()) edit.text = trimmed(request.texts[i]);
-            edit.mode = request.mode;
+            edit.settings = request.settings;
             queue.edits.push_back(std::move(edit));
         }
     }
@@ -76,7 +76,7 @@ EditQueue changed(EditQueue queue, const QueueTextsRequest& request) {
             edits.push_back(edit);
             edits.back().id = queue.next_id++;
             edits.back().text = trimmed(text);
-            edits.back().mode = request.mode;
+            edits.back().settings = request.settings;
         }
     }
     queue.edits = std::move(edits);

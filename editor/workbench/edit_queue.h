@@ -4,21 +4,33 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "editor/workbench/edit_draft.h"
 #include "editor/workbench/picture.h"
 
 namespace keepsake::editor {
+
+// How an edit is made: what the window's fields said when it was added.
+struct QueueSettings {
+    std::filesystem::path model;
+    TuningDraft tuning;  // a crop of nothing: as the photo has it by default
+    SampleDraft sample;
+    std::uint64_t seed = 0;  // of the pictures
+    bool operator==(const QueueSettings&) const = default;
+};
 
 struct QueuedEdit {
     enum class State { waiting, working, done, failed };
     std::uint64_t id = 0;  // no other edit of the list has it
     std::filesystem::path photo;
-    std::string name;  // the photo's, for the person
-    std::string text;  // empty: not written yet; the edit is passed over
-    std::string mode;  // of offered_modes(); empty: the model's own
+    std::string name;                       // the photo's, for the person
+    std::string text;                       // empty: not written yet; the edit is passed over
+    std::optional<QueueSettings> settings;  // none: the model's own
     State state = State::waiting;
+    double seconds = 0;             // that it was worked on so far
     std::filesystem::path session;  // of one that is done
     std::string remark;             // why it failed, or what is to be said of it
     Picture before, after;          // small; null where they are not read or cannot be
@@ -37,6 +49,7 @@ struct QueueProgress {
     std::uint64_t id = 0;  // 0: there is none
     std::string stage;     // of WorkProgress, or "render"
     double fraction = 0;   // of the whole edit
+    double seconds = 0;    // that it was worked on, at other times, too
     Picture preview;       // may be null
 };
 
@@ -47,14 +60,14 @@ constexpr std::size_t most_queued = 1000;
 struct QueueAddRequest {
     std::vector<std::filesystem::path> photos;
     std::vector<std::string> texts;
-    std::string mode;
+    std::optional<QueueSettings> settings;
     std::string name = {};  // of the photo where it is one; empty: its file's
 };
 
 // Each edit whose text is not written yet becomes one of each of these texts, in its place.
 struct QueueTextsRequest {
     std::vector<std::string> texts;
-    std::string mode;
+    std::optional<QueueSettings> settings;
 };
 
 struct QueueChangeRequest {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "editor/session/own_json.h"
-#include "editor/session/recipe.h"
+#include "editor/workbench/draft_json.h"
 #include "pipeline/error.h"
 #include "pipeline/files/own_folder.h"
 
@@ -20,7 +20,6 @@ bool same_result(const HistoryItem& a, const HistoryItem& b) {
 
 constexpr const char* history_file = "history.json";
 constexpr OwnKind kind = {"keepsake history", 2};
-constexpr int most_steps = 100'000;
 constexpr double most_eta = 1e6;  // far beyond what anybody can see
 
 fs::path history_path(const fs::path& session) {
@@ -36,35 +35,15 @@ HistoryItem read_item(const json& entry, const fs::path& session) {
     // nlohmann takes a negative or too large number without a word.
     if (!entry.at("seed").is_number_unsigned()) throw Error("seed", "is no whole number from 0 up");
     item.seed = entry.at("seed").get<std::uint64_t>();
-    SampleDraft& sample = item.draft.sample;
-    sample.sampler = entry.at("sampler").get<std::string>();
-    const json& steps = entry.at("steps");
-    if (!steps.is_number_unsigned() || steps > most_steps) throw Error("steps", "is out of range");
-    sample.steps = steps.get<int>();
-    sample.guidance = entry.at("guidance").get<double>();
-    sample.negative = entry.at("negative").get<std::string>();
-    sample.ddim_eta = entry.at("ddim_eta").get<double>();
-    sample.noise_share = entry.value("noise_share", sample.noise_share);
-    sample.tcd_eta = entry.value("tcd_eta", pipeline::SampleOptions{}.tcd_eta);
-    sample.spacing = entry.value("spacing", sample.spacing);
-    sample.schedule = entry.value("schedule", sample.schedule);
-    check_sample(sample);
+    item.draft.sample = sample_from(entry);
     return item;
 }
 
 json entry_of(const HistoryItem& item) {
-    const SampleDraft& sample = item.draft.sample;
-    return {{"eta", item.eta},
-            {"seed", item.seed},
-            {"sampler", sample.sampler},
-            {"steps", sample.steps},
-            {"guidance", sample.guidance},
-            {"negative", checked_utf8(sample.negative)},
-            {"ddim_eta", sample.ddim_eta},
-            {"noise_share", sample.noise_share},
-            {"tcd_eta", sample.tcd_eta},
-            {"spacing", sample.spacing},
-            {"schedule", sample.schedule}};
+    json entry = json_of(item.draft.sample);
+    entry["eta"] = item.eta;
+    entry["seed"] = item.seed;
+    return entry;
 }
 
 bool has_unknown_field(const json& results) {

@@ -12,6 +12,7 @@
 #include "editor/session/own_json.h"
 #include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
+#include "editor/workbench/draft_json.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using State = QueuedEdit::State;
 
-constexpr OwnKind kind = {"keepsake queue", 1};
+constexpr OwnKind kind = {"keepsake queue", 2};
 
 fs::path list_path(const fs::path& library) {
     return library / "queue.json";
@@ -39,12 +40,25 @@ State state_of(const std::string& name) {
     return name == "failed" ? State::failed : State::waiting;
 }
 
+json json_of(const QueueSettings& settings) {
+    return {{"model", settings.model.string()},
+            {"learn", json_of(settings.tuning)},
+            {"draw", json_of(settings.sample)},
+            {"seed", settings.seed}};
+}
+
+QueueSettings settings_from(const json& fields) {
+    return {fields.at("model").get<std::string>(), tuning_from(fields.at("learn")),
+            sample_from(fields.at("draw")), fields.at("seed").get<std::uint64_t>()};
+}
+
 json entry_of(const QueuedEdit& edit, const fs::path& library) {
     json entry = {{"photo", edit.photo.string()},
                   {"name", edit.name},
                   {"text", edit.text},
-                  {"mode", edit.mode},
-                  {"state", name_of(edit.state)}};
+                  {"state", name_of(edit.state)},
+                  {"seconds", edit.seconds}};
+    if (edit.settings) entry["settings"] = json_of(*edit.settings);
     if (!edit.session.empty()) entry["session"] = place_in(library, edit.session).string();
     if (!edit.remark.empty()) entry["remark"] = edit.remark;
     return entry;
@@ -56,7 +70,8 @@ std::optional<QueuedEdit> edit_of(const json& entry, const fs::path& library) {
         edit.photo = entry.at("photo").get<std::string>();
         edit.name = entry.value("name", checked_utf8(edit.photo.filename().string()));
         edit.text = entry.value("text", "");
-        edit.mode = entry.value("mode", "");
+        if (entry.contains("settings")) edit.settings = settings_from(entry.at("settings"));
+        edit.seconds = entry.value("seconds", 0.0);
         edit.state = state_of(entry.value("state", "waiting"));
         edit.remark = entry.value("remark", "");
         const std::string session = entry.value("session", "");
@@ -65,6 +80,8 @@ std::optional<QueuedEdit> edit_of(const json& entry, const fs::path& library) {
         if (edit.photo.empty() || gone) return std::nullopt;
         return edit;
     } catch (const json::exception&) {
+        return std::nullopt;
+    } catch (const Error&) {
         return std::nullopt;
     }
 }

@@ -5,6 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "editor/edit/clock.h"
+#include "editor/workbench/queue_settings.h"
+
 namespace keepsake::editor {
 namespace {
 
@@ -15,15 +18,24 @@ constexpr double render_share = 0.15;
 
 // What became of an edit.
 struct Made {
-    std::filesystem::path session;
-    std::string remark;
+    std::filesystem::path session = {};
+    std::string remark = {};
 };
 
-void set_state(DocumentBoard& board, std::uint64_t id, State state, Made made = {}) {
+// How long it is worked on now, and was before.
+struct Time {
+    Clock::time_point begin = Clock::now();
+    double before = 0;
+    double seconds() const { return before + seconds_since(begin); }
+};
+
+void set_state(DocumentBoard& board, std::uint64_t id, State state, double seconds,
+               Made made = {}) {
     change_queue(board, [&](EditQueue queue) {
         for (QueuedEdit& edit : queue.edits) {
             if (edit.id != id) continue;
             edit.state = state;
+            edit.seconds = seconds;
             edit.session = made.session;
             edit.remark = made.remark;
         }
@@ -32,11 +44,13 @@ void set_state(DocumentBoard& board, std::uint64_t id, State state, Made made = 
 }
 
 // Of the bench that the edit is made on.
-QueueProgress progress_of(const Document& document, std::uint64_t id, std::size_t strip) {
+QueueProgress progress_of(const Document& document, std::uint64_t id, double seconds) {
     if (document.tuned == Tuned::fully) {
-        const double rendered = double(document.renders.size()) / double(strip);
-        return {id, "render", 1 - render_share * (1 - std::min(rendered, 1.0)),
-                document.shown.after};
+        const double strip = double(strip_etas(first_eta()).size());
+        const double rendered = std::min(double(document.renders.size()) / strip, 1.0);
+        const bool learns = document.tuned_draft.tuning.mode != mode_name(Mode::quick);
+        const double share = learns ? render_share : 1;
+        return {id, "render", 1 - share * (1 - rendered), seconds, document.shown.after};
     }
     const TuningDraft& tuning = document.tuned_draft.tuning;
     const std::string& stage = document.progress.stage;
@@ -46,7 +60,7 @@ QueueProgress progress_of(const Document& document, std::uint64_t id, std::size_
     if (stage == "rate") done = double(tuning.embedding_steps);
     if (stage == "finetune") done = double(tuning.embedding_steps + document.progress.done);
     const double fraction = all > 0 ? std::min(done / all, 1.0) * (1 - render_share) : 0;
-    return {id, stage, fraction, document.preview.square};
+    return {id, stage, fraction, seconds, document.preview.square};
 }
 
 bool looks_the_same(const QueueProgress& a, const QueueProgress& b) {
@@ -55,22 +69,28 @@ bool looks_the_same(const QueueProgress& a, const QueueProgress& b) {
            std::abs(a.fraction - b.fraction) < visible;
 }
 
-// The draft of the open photo in the edit's mode, with its text.
-EditDraft draft_for(const Document& document, const QueuedEdit& edit) {
-    EditDraft draft = document.draft;
-    const auto chosen = std::ranges::find_if(document.defaults, [&](const EditDraft& defaults) {
-        return defaults.tuning.mode == edit.mode;
-    });
-    if (chosen != document.defaults.end()) draft = *chosen;
+// The draft of the open photo with the edit's settings and its text.
+EditDraft draft_for(const EditDraft& defaults, const QueuedEdit& edit) {
+    EditDraft draft = defaults;
     draft.prompt = edit.text;
+    if (!edit.settings) return draft;
+    draft.tuning = edit.settings->tuning;
+    if (draft.tuning.crop == Crop{}) draft.tuning.crop = defaults.tuning.crop;
+    draft.sample = edit.settings->sample;
     return draft;
 }
 
-Made make(Bench& bench, const QueuedEdit& edit, Monitor& monitor) {
-    const std::size_t strip = strip_etas(first_eta()).size();
+// The one that the edit was added with.
+LoadedModel model_of(const Bench& bench, const QueuedEdit& edit) {
+    if (edit.settings && !is_of_model(*edit.settings, bench.model->path))
+        return read_model(bench.compute, edit.settings->model, nullptr);
+    return {*bench.model, bench.defaults, bench.board.latest()->model};
+}
+
+Made make(Bench& bench, const QueuedEdit& edit, const Time& time, Monitor& monitor) {
     DocumentBoard* own = nullptr;
     DocumentBoard board([&] {
-        const QueueProgress now = progress_of(*own->latest(), edit.id, strip);
+        const QueueProgress now = progress_of(*own->latest(), edit.id, time.seconds());
         if (looks_the_same(now, bench.board.latest()->queue_progress)) return;
         bench.board.change([&](Document& document) { document.queue_progress = now; });
     });
@@ -78,13 +98,14 @@ Made make(Bench& bench, const QueuedEdit& edit, Monitor& monitor) {
     Bench apart{board};
     apart.library = bench.library;
     apart.compute = bench.compute;
-    take_model(apart, {*bench.model, bench.defaults, bench.board.latest()->model});
+    take_model(apart, model_of(bench, edit));
     if (is_session(edit.photo)) throw Error(edit.photo.string(), "is a session, not a photo");
     open_path(apart, {edit.photo, edit.text});
     PhotoView named = *apart.photo;
     named.name = edit.name;  // of a session's photo the name that it came with
     apart.photo = std::make_shared<const PhotoView>(std::move(named));
-    apply_edit(apart, draft_for(*board.latest(), edit));
+    if (edit.settings) apart.look.seed = edit.settings->seed;
+    apply_edit(apart, draft_for(board.latest()->draft, edit));
     while (apart.wants_tuning || wants_render(apart)) {
         if (monitor.stop().stop_requested()) throw Cancelled();
         apart.wants_preview = false;  // nobody looks at it
@@ -121,13 +142,14 @@ void work_on_queue(Bench& bench, Monitor& monitor) {
     const auto queue = bench.board.latest()->queue;
     const QueuedEdit* next = next_edit(*queue);
     if (!next) return;
+    const Time time{.before = next->seconds};
     const auto end = [&](State state, Made made) {
         bench.board.change([](Document& document) { document.queue_progress = {}; });
-        set_state(bench.board, next->id, state, std::move(made));
+        set_state(bench.board, next->id, state, time.seconds(), std::move(made));
     };
-    set_state(bench.board, next->id, State::working);
+    set_state(bench.board, next->id, State::working, next->seconds);
     try {
-        end(State::done, make(bench, *next, monitor));
+        end(State::done, make(bench, *next, time, monitor));
     } catch (const Cancelled&) {
         end(State::waiting, {});
         throw;

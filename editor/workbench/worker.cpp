@@ -88,14 +88,15 @@ EditQueue changed_by(EditQueue queue, const Request& request) {
 }
 
 // What a request or a piece of work throws becomes a line for the person.
-void guarded(Bench& bench, const std::function<void()>& work) {
+void guarded(Bench& bench, const std::function<void()>& work,
+             Notice::Kind fault = Notice::Kind::fault) {
     try {
         work();
     } catch (const Cancelled&) {
         if (bench.session) show_session(bench);
     } catch (const std::exception& error) {
         want_nothing(bench);
-        bench.board.tell(Notice::Kind::fault, error.what());
+        bench.board.tell(fault, error.what());
     }
 }
 
@@ -170,7 +171,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
                 bench_->compute.device = find_device(options.device, "device cuda");
                 bench_->compute.arithmetic = find_arithmetic(
                     options.precision, bench_->compute.device, "precision bfloat16");
-                use_model(*bench_, options.model);
+                change_model(*bench_, options.model);
             });
             run_bench(stop);
         });
@@ -347,7 +348,8 @@ void Worker::run_bench(std::stop_token stop) {
         } else if (bench.wants_tuning) {
             Monitor monitor([this](const Progress&) { take_looks(); }, start(Running::tuning));
             set_activity(board_, Activity::tuning);
-            guarded(bench, [&] { tune_session(bench, monitor); });
+            guarded(
+                bench, [&] { tune_session(bench, monitor); }, Notice::Kind::stopped);
         } else if (wants_render(bench)) {
             Monitor monitor({}, start(Running::rendering));
             set_activity(board_, Activity::rendering);

@@ -34,9 +34,9 @@ class Queue(drive.Walk):
             {"fast": {"embedding": stage, "finetune": {**stage, "learning_rate": 0.001}},
              "sample": {"steps": 2}}))
 
-    def start(self, *arguments):
+    def start(self, *arguments, **options):
         self.window = Window(self.program, self.display, self.folder, "--model", self.model,
-                             *arguments)
+                             *arguments, **options)
         self.window.wait("the model", lambda state: state["model"] and state["activity"] == "idle")
         return self.window
 
@@ -73,6 +73,7 @@ class Queue(drive.Walk):
             window.type(text)
             window.key("Return")
         self.look("queue-texts")
+        self.choose_euler()
         window.click("queue add")
         queue = self.wait("an edit under way", lambda queue: len(queue["edits"]) == 5 and
                           queue["edits"][0]["state"] == "working" and queue["fraction"] > 0.1)
@@ -80,7 +81,19 @@ class Queue(drive.Walk):
                                ("broken.jpg", "for the broken one"),
                                (PHOTOS[1], TEXTS[0]), (PHOTOS[1], TEXTS[1])],
                f"the queue is {self.rows()}")
+        expect([edit["sampler"] for edit in queue["edits"]] == ["euler", "euler", "pndm", "euler", "euler"],
+               f"the settings are {queue['edits']}")
         self.look("queue-working")
+
+    def choose_euler(self):
+        """Under Advanced, as in the room Edit; what was added before stays as it was."""
+        window = self.window
+        window.key("ctrl+d")
+        window.scroll_to("Sampler", 600)
+        self.look("queue-advanced")
+        window.click("Sampler")
+        window.click("Sampler euler")
+        window.key("ctrl+d")
 
     def pause_and_order(self):
         window = self.window
@@ -102,6 +115,8 @@ class Queue(drive.Walk):
         self.look("queue-waits")
         window.click("queue waits")
         window.click("queue go on")
+        window.wait("what is left", lambda state: "queue time" in state["widgets"])
+        self.look("queue-time")
         self.wait("the end", lambda queue: [edit["state"] for edit in queue["edits"]] ==
                   ["done", "done", "failed", "done"] and
                   all(queue["edits"][i]["pictures"][1] for i in (0, 1, 3)))
@@ -133,7 +148,25 @@ class Queue(drive.Walk):
                           queue["edits"][0]["state"] == "done")
         expect(queue["edits"][0]["name"] == PHOTOS[1], f"it is of {queue['edits'][0]['name']}")
         expect(self.window.state()["photo"] == PHOTOS[1], "the open photo was closed")
+        expect("queue time" not in self.window.state()["widgets"], "time is left of nothing")
+        self.narrow()
         window.close()
+
+    def narrow(self):
+        """At the smallest width the bar's buttons lie beside each other and none is cut off."""
+        self.window.close()
+        window = self.start(self.photos[0], size=(900, 600))
+        window.wait("the photo", lambda state: state["photo"])
+        self.look("queue-narrow")
+        names = ["room Teach", "room Queue", "Open\u2026", "Home", "view Crop", "view Mask",
+                 "view Edited", "view Wipe", "view Side by side", "view Difference",
+                 "view Variations", "Export\u2026"]
+        right = 0
+        for name in names:
+            x, _, width, _ = window.place(name)
+            expect(x >= right, f"{name} begins at {x}, where another ends at {right}")
+            right = x + width
+        expect(right <= 900, f"the bar ends at {right}")
 
     STEPS = [photos_come, texts, pause_and_order, next_window, open, of_the_open_photo]
 

@@ -10,6 +10,8 @@
 
 #include "editor/session/session.h"
 #include "editor/workbench/queue_file.h"
+#include "editor/workbench/queue_settings.h"
+#include "editor/workbench/queue_time.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "tests/editor/workbench/test_worker.h"
@@ -20,10 +22,12 @@ namespace {
 namespace fs = std::filesystem;
 using editor::Document;
 using editor::EditQueue;
+using editor::Notice;
 using editor::QueueAddRequest;
 using editor::QueueChangeRequest;
 using editor::QueuedEdit;
 using editor::QueueRunRequest;
+using editor::QueueSettings;
 using editor::QueueTextsRequest;
 using OfOne = QueueChangeRequest::OfOne;
 using State = QueuedEdit::State;
@@ -40,6 +44,16 @@ EditQueue queue_of(const Texts& texts) {
     return changed({}, QueueAddRequest{{"/photos/a.png"}, texts, {}});
 }
 
+// In quick mode, of a size of its own.
+QueueSettings quick(int size = 64) {
+    QueueSettings settings;
+    settings.model = fs::absolute(flowers);
+    settings.tuning = {"quick", {}, size, 3, 0, 0.001, 0, 0.002};
+    settings.sample = {"euler", 3, 2.5, "blurry", 0, 0.5, 0.3, "", "karras"};
+    settings.seed = 5;
+    return settings;
+}
+
 EditQueue moved(EditQueue queue, std::uint64_t id, OfOne where) {
     return changed(std::move(queue), QueueChangeRequest{where, id, {}});
 }
@@ -50,11 +64,11 @@ TEST(EditQueue, EachPhotoWithEachText) {
     queue = changed(queue, QueueAddRequest{{"/p/c.png", "/p/d.png"}, {}, {}});
     EXPECT_EQ(editor::count_of(queue).unwritten, 2u);
     queue = changed(queue, QueueChangeRequest{OfOne::write, queue.edits[5].id, "my own\n"});
-    queue = changed(queue, QueueTextsRequest{{"one", "two"}, "paper"});
+    queue = changed(queue, QueueTextsRequest{{"one", "two"}, quick()});
     EXPECT_EQ(shown(queue), (Texts{"a.png: red", "a.png: blue", "b.png: red", "b.png: blue",
                                    "c.png: one", "c.png: two", "d.png: my own"}));
-    EXPECT_EQ(queue.edits[5].mode, "paper");
-    EXPECT_EQ(queue.edits[6].mode, "");
+    EXPECT_EQ(queue.edits[5].settings, quick());
+    EXPECT_EQ(queue.edits[6].settings, std::nullopt);
     std::set<std::uint64_t> ids;
     for (const QueuedEdit& edit : queue.edits) ids.insert(edit.id);
     EXPECT_EQ(ids.size(), 7u);
@@ -106,6 +120,43 @@ TEST(EditQueue, RefusesMoreThanItTakes) {
     EXPECT_THROW(changed(queue, QueueTextsRequest{{"one", "two"}, {}}), Error);
 }
 
+TEST(EditQueue, SettingsInALine) {
+    const fs::path model = fs::absolute(flowers);
+    QueueSettings settings = quick();
+    EXPECT_EQ(line_of(settings, model), "quick; euler karras, 3 steps, guidance 2.5; not: blurry");
+    settings.tuning.embedding_steps = 60;
+    settings.tuning.finetune_steps = 20;
+    settings.sample.negative.clear();
+    EXPECT_EQ(line_of(settings, "/models/other"),
+              "quick, 60 + 20 steps; euler karras, 3 steps, guidance 2.5; flowers");
+    EXPECT_TRUE(is_of_model(editor::settings_of("models/x", {}, 0), fs::absolute("models/x")));
+}
+
+TEST(QueueTime, ByThoseThatAreDoneAndTheirSort) {
+    EditQueue queue = queue_of({"1", "2", "3"});
+    EXPECT_EQ(seconds_left(queue, {}), std::nullopt);
+    for (QueuedEdit& edit : queue.edits) edit.settings = quick();
+    // Of one under way alone, by how far it is.
+    queue.edits[0].state = State::working;
+    EXPECT_EQ(seconds_left(queue, {queue.edits[0].id, "", 0.05, 3, nullptr}), std::nullopt);
+    EXPECT_NEAR(*seconds_left(queue, {queue.edits[0].id, "", 0.25, 5, nullptr}), 15 + 2 * 20, 1e-9);
+    // Of one that is done, with another text and seed, as long as that.
+    queue.edits[0].state = State::done;
+    queue.edits[0].seconds = 30;
+    queue.edits[0].settings->seed = 77;
+    queue.edits[1].state = State::working;
+    EXPECT_NEAR(*seconds_left(queue, {queue.edits[1].id, "", 0.5, 99, nullptr}), 15 + 30, 1e-9);
+    queue.edits[1].state = State::waiting;
+    queue.edits[1].seconds = 10;  // paused
+    EXPECT_NEAR(*seconds_left(queue, {}), 20 + 30, 1e-9);
+    // Twice the side is four times the work; without a text it is not worked on.
+    queue.edits[1].settings = quick(128);
+    queue.edits[2].text.clear();
+    EXPECT_NEAR(*seconds_left(queue, {}), 4 * 30 - 10, 1e-9);
+    queue.edits[1].state = State::failed;
+    EXPECT_EQ(seconds_left(queue, {}), std::nullopt);
+}
+
 TEST(QueueFile, KeepsTheListForTheNextWindow) {
     const TemporaryFolder folder;
     EditQueue queue = queue_of({"1", "2", "3", "4"});
@@ -114,7 +165,11 @@ TEST(QueueFile, KeepsTheListForTheNextWindow) {
     queue.edits[1].state = State::failed;
     queue.edits[1].remark = "it was so";
     queue.edits[2].state = State::working;
-    queue.edits[2].mode = "paper";
+    queue.edits[2].settings = quick();
+    queue.edits[2].settings->tuning.crop = {1, 2, 80, 90};
+    queue.edits[2].seconds = 12.5;
+    queue.edits[3].settings = quick();
+    queue.edits[3].settings->tuning.size = 65;  // not what any window can show
     queue.edits[2].name = "holiday.jpg";
     {
         const editor::QueueFile file(folder.path);
@@ -128,12 +183,14 @@ TEST(QueueFile, KeepsTheListForTheNextWindow) {
     }
     const editor::QueueFile file(folder.path);
     const EditQueue read = file.load();
-    EXPECT_EQ(shown(read), (Texts{"a.png: 2", "holiday.jpg: 3", "a.png: 4"}));
+    EXPECT_EQ(shown(read), (Texts{"a.png: 2", "holiday.jpg: 3"}));
     EXPECT_TRUE(read.paused);
     EXPECT_EQ(read.edits[0].state, State::failed);
     EXPECT_EQ(read.edits[0].remark, "it was so");
     EXPECT_EQ(read.edits[1].state, State::waiting);
-    EXPECT_EQ(read.edits[1].mode, "paper");
+    EXPECT_EQ(read.edits[0].settings, std::nullopt);
+    EXPECT_EQ(read.edits[1].settings, queue.edits[2].settings);
+    EXPECT_EQ(read.edits[1].seconds, 12.5);
     EXPECT_EQ(read.edits[1].photo, "/photos/a.png");
 }
 
@@ -187,7 +244,9 @@ class QueueWork : public WorkerTest {
 TEST_F(QueueWork, OneBadPhotoStopsNothingAndEachIsASession) {
     write_bytes(folder.path / "bad.jpg", "no picture");
     worker->send(QueueAddRequest{{photo, folder.path / "bad.jpg"}, {"a red rose"}, {}});
-    worker->send(QueueAddRequest{{second_photo()}, {"a daisy"}, "quick"});
+    QueueSettings settings = quick();
+    settings.tuning.crop = {0, 10, 80, 80};
+    worker->send(QueueAddRequest{{second_photo()}, {"a daisy"}, settings});
     wait_for(State::done, 1);
     wait_for(State::done, 2);
     const auto document = wait("the pictures", [](const Document& d) {
@@ -211,8 +270,37 @@ TEST_F(QueueWork, OneBadPhotoStopsNothingAndEachIsASession) {
         EXPECT_TRUE(editor::exact_render(*opened, tenth / 10.0)) << tenth;
     EXPECT_EQ(opened->history.size(), 1u);
     EXPECT_EQ(opened->queue->edits.size(), 3u);
-    EXPECT_EQ(editor::load_recipe(edits[2].session / "recipe.json").mode, editor::Mode::quick);
-    EXPECT_EQ(editor::load_recipe(edits[2].session / "recipe.json").prompt, "a daisy");
+    EXPECT_GT(edits[0].seconds, 0);
+    editor::EditDraft made = draft_of(editor::load_recipe(edits[2].session / "recipe.json"));
+    EXPECT_EQ(made.prompt, "a daisy");
+    EXPECT_EQ(made.tuning, settings.tuning);
+    EXPECT_EQ(made.sample, settings.sample);
+    worker->send(editor::OpenRequest{edits[2].session, {}, false});
+    EXPECT_EQ(wait("the other",
+                   [](const Document& d) { return d.draft.prompt == "a daisy" && d.shown.after; })
+                  ->seed,
+              settings.seed);
+}
+
+// What to press stands where the fault is shown, which differs from room to room.
+TEST_F(QueueWork, AFaultSaysNothingOfButtons) {
+    const editor::EditDraft draft = open(1);
+    const auto before = apply(draft);
+    const fs::path file = before->session / "losses.json";
+    for (const char* name : {"losses.json", "embeddings.safetensors", "lora.safetensors"})
+        fs::remove(before->session / name);
+    fs::create_directory(file);
+    worker->send(editor::CloseRequest{});
+    open(1);
+    worker->send(editor::ApplyRequest{draft});
+    const auto stopped =
+        wait("a notice", [](const Document& d) { return d.notice.kind == Notice::Kind::stopped; });
+    EXPECT_NE(stopped->notice.text.find(file.string()), std::string::npos) << stopped->notice.text;
+    EXPECT_EQ(stopped->notice.text.find("Apply"), std::string::npos) << stopped->notice.text;
+    worker->send(editor::CloseRequest{});
+    worker->send(QueueAddRequest{{photo}, {draft.prompt}, settings_of(model, draft, 0)});
+    const auto failed = wait_for(State::failed, 1);
+    EXPECT_EQ(failed->queue->edits[0].remark, stopped->notice.text);
 }
 
 TEST_F(QueueWork, PausesGoesOnAndIsThereForTheNextWindow) {
