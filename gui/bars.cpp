@@ -103,11 +103,16 @@ std::string activity_text(const editor::Document& document) {
            std::to_string(pixels.height) + " pixels";
 }
 
+// Which of the bar's buttons have room: what the keyboard has, too, gives way.
+struct BarRoom {
+    bool all_rooms = true, keys = true, undo = true, home = true;
+};
+
 // Where the photo came from, and back.
-void file_buttons(Frame& frame) {
+void file_buttons(Frame& frame, bool has_home) {
     bar_button(frame, "Open\u2026", "Open a photo or a session (Ctrl+O), or drop one here", true,
                [&] { begin_open(frame); });
-    if (!frame.document.photo) return;
+    if (!frame.document.photo || !has_home) return;
     bar_button(frame, "Home", "Close this photo; everything is saved (Ctrl+W)", true,
                [&] { frame.send(editor::CloseRequest{}); });
 }
@@ -165,20 +170,15 @@ void room_switch(Frame& frame, bool is_narrow) {
     ImGui::SameLine(0, frame.px(10));
 }
 
-void left_buttons(Frame& frame, bool is_narrow) {
+void left_buttons(Frame& frame, const BarRoom& room) {
     if (!frame.state.external.path.empty()) return external_buttons(frame);
-    room_switch(frame, is_narrow);
-    if (frame.state.room == Room::edit) return file_buttons(frame);
+    room_switch(frame, !room.all_rooms);
+    if (frame.state.room == Room::edit) return file_buttons(frame, room.home);
     const char* hint = frame.state.room == Room::teach
                            ? "Photos to learn from, or folders of them (Ctrl+O); or drop them here"
                            : "Photos to edit (Ctrl+O); or drop them here";
     bar_button(frame, "Add photos\u2026", hint, true, [&] { begin_add_photos(frame); });
 }
-
-// Which of the bar's buttons have room: what the keyboard has, too, gives way.
-struct BarRoom {
-    bool keys = true, undo = true;
-};
 
 void right_buttons(Frame& frame, const Rect& place, const BarRoom& room) {
     const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
@@ -218,14 +218,16 @@ void draw_top_bar(Frame& frame, const Rect& place) {
     ImGui::SetCursorPosY((place.height() - height) / 2);
     const bool open = frame.document.photo != nullptr && frame.state.room == Room::edit;
     const auto narrower = [&](float units) { return open && place.width() < frame.px(units); };
-    left_buttons(frame, narrower(1155));
+    // The way to the queue is there in a narrow window where the queue has something.
+    const float queue = frame.document.queue->edits.empty() ? 0 : 80;
+    const BarRoom room{!narrower(1155), !narrower(1020 + queue), !narrower(985 + queue),
+                       !narrower(880 + queue)};
+    left_buttons(frame, room);
     if (open) {
         view_switch(frame);
         ImGui::SameLine();
     }
-    // The way to the queue is there in a narrow window where the queue has something.
-    const float queue = frame.document.queue->edits.empty() ? 0 : 80;
-    right_buttons(frame, place, {!narrower(1020 + queue), !narrower(985 + queue)});
+    right_buttons(frame, place, room);
     ImGui::GetWindowDrawList()->AddLine({place.min.x, place.max.y - 1},
                                         {place.max.x, place.max.y - 1}, colour::line);
 }

@@ -158,7 +158,7 @@ class Queue(drive.Walk):
         window = self.start(self.photos[0], size=(900, 600))
         window.wait("the photo", lambda state: state["photo"])
         self.look("queue-narrow")
-        names = ["room Teach", "room Queue", "Open\u2026", "Home", "view Crop", "view Mask",
+        names = ["room Teach", "room Queue", "Open\u2026", "view Crop", "view Mask",
                  "view Edited", "view Wipe", "view Side by side", "view Difference",
                  "view Variations", "Export\u2026"]
         right = 0
