@@ -13,6 +13,8 @@ namespace {
 struct VaeArguments {
     TrainArguments train;
     std::optional<double> structure, kl;
+    double discriminator = 0;
+    std::int64_t discriminator_from = 0;
     double held_out = TrainVaeRequest{}.held_out;
 };
 
@@ -43,6 +45,13 @@ void add_options(CLI::App& command, VaeArguments& arguments) {
                        "Weight of the divergence from the standard normal, as a sum beside a sum "
                        "over pixels; default " +
                            number_text(defaults.kl) + " (latent-diffusion)");
+    command.add_option("--discriminator", arguments.discriminator,
+                       "Weight of what a discriminator says of each patch (PatchGAN, hinge loss), "
+                       "which learns beside the autoencoder: texture in place of blur; "
+                       "latent-diffusion: 0.5; default 0, none");
+    command.add_option("--discriminator-from", arguments.discriminator_from,
+                       "The step from which on it counts and learns; latent-diffusion: 50000; "
+                       "default 0");
     command.add_option("--held-out", arguments.held_out,
                        "Percent of the pictures that are not learned from, to measure by; "
                        "default " +
@@ -68,6 +77,12 @@ TrainVaeRequest request_of(const VaeArguments& arguments) {
     require(options.structure >= 0 && options.structure <= 1000, "--structure",
             "is not between 0 and 1000");
     require(options.kl >= 0 && options.kl <= 1000, "--kl", "is not between 0 and 1000");
+    require(arguments.discriminator >= 0 && arguments.discriminator <= 1000, "--discriminator",
+            "is not between 0 and 1000");
+    require(arguments.discriminator_from >= 0, "--discriminator-from", "is below 0");
+    require(arguments.discriminator_from == 0 || arguments.discriminator > 0,
+            "--discriminator-from", "is for --discriminator, which has no weight");
+    options.adversarial = {arguments.discriminator, arguments.discriminator_from};
     require(arguments.held_out >= 0 && arguments.held_out <= 50, "--held-out",
             "is not between 0 and 50");
     request.held_out = arguments.held_out;

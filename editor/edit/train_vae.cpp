@@ -110,6 +110,10 @@ RunRecipe recipe_of(const TrainVaeRequest& request, const PictureSet& set, const
     s["gradient_norm"] = options.max_gradient_norm;
     s["structure"] = options.structure;
     s["kl"] = options.kl;
+    if (options.adversarial.weight > 0) {
+        s["discriminator"] = options.adversarial.weight;
+        s["discriminator_from"] = options.adversarial.begins;
+    }
     s["ema"] = options.ema ? options.ema->decay : 0.0;
     recipe.hints["name"] = request.name;
     return recipe;
@@ -120,6 +124,9 @@ void check(const TrainVaeRequest& request, const Vae& vae) {
     if (request.size % unit != 0)
         throw Error("--size", std::to_string(request.size) + " is no multiple of " +
                                   std::to_string(unit) + ", to which this autoencoder halves");
+    if (vae.config().tiny)
+        throw Error(request.from ? "--from" : "--config",
+                    "is a tiny autoencoder (TAESD), which is not made to learn");
     if (vae.config().in_channels != 3 || vae.config().out_channels != 3)
         throw Error("--config", "is of an autoencoder whose pictures have not 3 channels");
 }
@@ -168,6 +175,9 @@ TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
                              const optimize::Ranks& ranks) {
     optimize::LearnedVae learned{begin(request), 0, {}, {}, {}, {}};
     check(request, learned.vae);
+    if (request.options.adversarial.weight > 0)
+        learned.discriminator =
+            optimize::Discriminator::fresh(request.seed).on(request.compute.device);
     const PictureSet set = read_picture_set(request.pictures, monitor);
     tell(set.remarks, warn);
     std::vector<std::string> remarks;
@@ -183,7 +193,7 @@ TrainVaeResult train_vae_run(const TrainVaeRequest& request, Monitor& monitor,
     const optimize::VaeTask task{pictures, rows(~apart),
                                  pictures.index_select(0, rows(apart).slice(0, 0, measured)),
                                  request.mirror, request.seed};
-    const TrainingPlace place{learned.steps, learned.vae.parameters(), learned.optimiser,
+    const TrainingPlace place{learned.steps, optimize::learning(learned), learned.optimiser,
                               learned.averages, learned.losses};
     if (is_first(ranks)) {
         restore(folder, place);

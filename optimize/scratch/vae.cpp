@@ -72,13 +72,29 @@ Batch draw_batch(const VaeTask& task, const std::vector<std::int64_t>& which,
     return batch;
 }
 
-TrainingRecipe recipe_of(const VaeTask& task, const VaeOptions& options, const Vae& vae) {
+Tensor last_weight(const Vae& vae) {
+    return vae.parameters().at("decoder.conv_out.weight");
+}
+
+// 0, of which the discriminator's gradients are 0, too.
+Tensor nothing_of(const Discriminator& discriminator) {
+    Tensor sum = at::zeros({});
+    for (const auto& [name, weight] : discriminator.parameters())
+        sum = sum.to(weight.device()) + 0 * weight.sum();
+    return sum;
+}
+
+TrainingRecipe recipe_of(const VaeTask& task, const VaeOptions& options,
+                         const LearnedVae& learned) {
+    const Vae& vae = learned.vae;
     TrainingRecipe recipe;
     recipe.name = "vae";
-    recipe.learns = vae.parameters();
+    recipe.learns = learning(learned);
     recipe.samples_at_once = pictures_at_once(task.pictures);
     recipe.rate = [&options](std::int64_t step) { return rate_of(options, step); };
     recipe.weight_decay = options.weight_decay;
+    if (learned.discriminator)
+        recipe.decays = [](const std::string& name) { return !name.starts_with("discriminator."); };
     recipe.max_gradient_norm = options.max_gradient_norm;
     PictureGroup all(static_cast<std::size_t>(task.rows.numel()));
     std::iota(all.begin(), all.end(), 0);
@@ -90,12 +106,19 @@ TrainingRecipe recipe_of(const VaeTask& task, const VaeOptions& options, const V
         Batch batch = draw_batch(task, which, latent_shape(vae, task.pictures), step);
         batch.pictures = batch.pictures.to(device);
         batch.noise = batch.noise.to(device);
+        const bool judged = learned.discriminator && step >= options.adversarial.begins;
         return StepSamples{static_cast<std::int64_t>(which.size()),
-                           [&, batch](std::int64_t begin, std::int64_t end, auto) {
+                           [&, batch, judged](std::int64_t begin, std::int64_t end, auto) {
                                const Tensor pictures = batch.pictures.slice(0, begin, end);
                                const LatentDistribution latents = vae.encode(pictures);
                                const Tensor z = sampled(latents, batch.noise.slice(0, begin, end));
-                               return vae_loss(pictures, vae.decode(z), latents, options);
+                               const Tensor decoded = vae.decode(z);
+                               const Tensor loss = vae_loss(pictures, decoded, latents, options);
+                               if (!learned.discriminator) return loss;
+                               if (!judged) return loss + nothing_of(*learned.discriminator);
+                               return loss + adversarial_terms(*learned.discriminator, pictures,
+                                                               decoded, loss, last_weight(vae),
+                                                               options.adversarial.weight);
                            }};
     };
     return recipe;
@@ -134,6 +157,14 @@ Tensor vae_loss(const Tensor& pictures, const Tensor& decoded, const LatentDistr
     return loss + options.structure * (1 - similarity_at_scales(pictures, decoded, range).mean());
 }
 
+TensorMap learning(const LearnedVae& learned) {
+    TensorMap all = learned.vae.parameters();
+    if (learned.discriminator)
+        for (const auto& [name, tensor] : learned.discriminator->parameters())
+            all["discriminator." + name] = tensor;
+    return all;
+}
+
 pipeline::Vae averaged(const LearnedVae& learned) {
     if (learned.averages.empty()) return learned.vae;
     return Vae(learned.vae.config(), pipeline::Weights::from_tensors(learned.averages));
@@ -142,6 +173,8 @@ pipeline::Vae averaged(const LearnedVae& learned) {
 void train_vae(const VaeTask& task, const VaeOptions& options, LearnedVae& learned,
                const VaeControls& controls) {
     check(task, learned.vae);
+    if (options.adversarial.weight > 0 && !learned.discriminator)
+        throw Error("discriminator", "is not there");
     std::optional<Ema> ema;
     if (options.ema && is_first(controls.ranks)) {
         ema.emplace(learned.vae.parameters(), *options.ema);
@@ -164,7 +197,7 @@ void train_vae(const VaeTask& task, const VaeOptions& options, LearnedVae& learn
         if (due || learned.steps == options.stage.steps) evaluate();
         if (controls.after_step) controls.after_step();
     };
-    train(recipe_of(task, options, learned.vae), options.stage,
+    train(recipe_of(task, options, learned), options.stage,
           {learned.steps, learned.optimiser, learned.losses}, training);
 }
 

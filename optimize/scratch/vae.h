@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "optimize/scratch/discriminator.h"
 #include "optimize/training/checkpointing.h"
 #include "optimize/training/ema.h"
 #include "optimize/training/loop.h"
@@ -25,6 +26,7 @@ struct VaeOptions {
     // Of the Kullback-Leibler divergence from the standard normal, both as sums over a picture
     // (latent-diffusion's configs): latents keep near to 0 without being drowned in noise.
     double kl = 1e-6;
+    AdversarialOptions adversarial;
     std::optional<EmaOptions> ema = EmaOptions{};
 };
 // For small autoencoders on some thousand pictures; a start, not from long runs: 5000 steps of 16,
@@ -64,7 +66,11 @@ struct LearnedVae {
     TensorMap averages;  // of ema, by the autoencoder's names
     StageLosses losses;
     std::vector<VaeQuality> evaluations;
+    std::optional<Discriminator> discriminator = {};  // where options.adversarial has a weight
 };
+
+// All that learns: the autoencoder's tensors, and the discriminator's as "discriminator.NAME".
+TensorMap learning(const LearnedVae& learned);
 
 // The autoencoder to use: of the averages where they are kept.
 pipeline::Vae averaged(const LearnedVae& learned);
@@ -77,8 +83,9 @@ struct VaeControls {
     Ranks ranks;  // as TrainingControls has them: rank 0 alone keeps averages and measures
 };
 
-// Runs what is left of options.stage.steps. On Cancelled, `learned` holds the last finished step.
-// Throws Error as train() does, and naming pictures that do not fit.
+// Runs what is left of options.stage.steps. A step's adaptive share (discriminator.h) is of the
+// part of it that is computed at once. On Cancelled, `learned` holds the last finished step. Throws
+// Error as train() does, and naming pictures that do not fit.
 void train_vae(const VaeTask& task, const VaeOptions& options, LearnedVae& learned,
                const VaeControls& controls = {});
 

@@ -1,10 +1,12 @@
 """Numbers that networks from nothing are compared with.
 
-    python make_scratch_goldens.py [vae | clip | pil]
+    python make_scratch_goldens.py [vae | discriminator | clip | pil]
 
 vae.safetensors: structural similarity by scikit-image; and three AdamW steps of diffusers' AutoencoderKL from
 fresh weights (PyTorch's own start, drawn as Keepsake draws it) with l1, structural term and KL, its EMA by
 diffusers' EMAModel, and the PSNR and SSIM of what was held out.
+discriminator.safetensors: taming-transformers' NLayerDiscriminator (with pix2pix's other norm) on two pictures,
+the hinge loss and its gradients, and the adaptive share of a small decoder's adversarial term.
 clip.safetensors: features, logits, loss and every gradient of tiny random CLIPs with both activations by
 transformers' CLIPModel, and the weights of one after three AdamW steps.
 pil.safetensors: pictures resized by PIL, and cut in the middle by both rules, as transformers and torchvision have
@@ -154,6 +156,40 @@ def vae():
     save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "vae.safetensors")
 
 
+def discriminator():
+    from torch import nn
+    norm = lambda width: nn.InstanceNorm2d(width, affine=True)
+    model = nn.Module()
+    model.main = nn.Sequential(
+        nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2),
+        nn.Conv2d(64, 128, 4, 2, 1, bias=False), norm(128), nn.LeakyReLU(0.2),
+        nn.Conv2d(128, 256, 4, 2, 1, bias=False), norm(256), nn.LeakyReLU(0.2),
+        nn.Conv2d(256, 512, 4, 1, 1, bias=False), norm(512), nn.LeakyReLU(0.2),
+        nn.Conv2d(512, 1, 4, 1, 1))
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if tensor.dim() == 4:
+                tensor.copy_(torch.randn(tensor.shape, generator=generator_of(74, fnv(name) >> 1)) * 0.02)
+            else:
+                tensor.fill_(1 if name.endswith(".weight") else 0)
+    torch.manual_seed(19)
+    x = pictures(2, 40).float() / 127.5 - 1
+    hidden, last = torch.randn(2, 8, 40, 40), (0.1 * torch.randn(3, 8, 3, 3)).requires_grad_()
+    decoded = torch.tanh(F.conv2d(hidden, last, padding=1))
+    real, fake = model.main(x), model.main(decoded.detach())
+    hinge = 0.5 * (F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean())
+    hinge.backward()
+    out = {"pictures": x, "hidden": hidden, "last": last, "real": real, "fake": fake, "hinge": hinge}
+    out |= {f"gradient.{k}": v.grad.flatten()[:64].clone() for k, v in model.named_parameters()}
+    # calculate_adaptive_weight and the generator's part of LPIPSWithDiscriminator.forward.
+    nll, g_loss = (decoded - x).abs().mean(), -model.main(decoded).mean()
+    size = lambda loss: torch.autograd.grad(loss, last, retain_graph=True)[0].norm()
+    share = torch.clamp(size(nll) / (size(g_loss) + 1e-4), 0.0, 1e4).detach()
+    out |= {"nll": nll, "g_loss": g_loss, "share": share,
+            "last_gradient": torch.autograd.grad(nll + 0.5 * share * g_loss, last)[0]}
+    save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "discriminator.safetensors")
+
+
 def tiny_clip(activation, eos):
     from transformers import CLIPConfig, CLIPModel
     model = CLIPModel(CLIPConfig(
@@ -244,5 +280,5 @@ def pil():
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["vae", "clip", "pil"]:
+    for name in sys.argv[1:] or ["vae", "discriminator", "clip", "pil"]:
         globals()[name]()

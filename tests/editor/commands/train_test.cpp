@@ -2,12 +2,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "editor/edit/network_configs.h"
 #include "editor/photo/photo.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/safetensors.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -98,6 +100,25 @@ TEST_F(Train, AnAutoencoderFromPictures) {
         run_program({"train", "vae", photos.string(), "--from", (out / "vae").string(), "--out",
                      more.string(), "--size", "64", "--tune", "1", "--quiet", "--threads", "1"});
     EXPECT_EQ(on.status, 0) << on.err;
+}
+
+TEST_F(Train, ADiscriminatorLearnsBesideTheAutoencoder) {
+    const fs::path plain = folder.path / "plain";
+    ASSERT_EQ(run_program(vae({"--out", plain.string()})).status, 0);
+    ASSERT_EQ(run_program(vae({"--discriminator", "0.5", "--discriminator-from", "1"})).status, 0);
+    const auto saved = pipeline::read_safetensors(out / "checkpoint.safetensors");
+    EXPECT_TRUE(std::ranges::any_of(saved, [](const auto& item) {
+        return item.first.find("discriminator.main.0.weight") != std::string::npos;
+    }));
+    const std::string weights = "vae/diffusion_pytorch_model.safetensors";
+    EXPECT_FALSE(read_file(plain / weights) == read_file(out / weights));
+    // It is no part of what diffusers opens.
+    for (const auto& [name, tensor] : pipeline::read_safetensors(out / weights))
+        EXPECT_EQ(name.find("discriminator"), std::string::npos);
+    expect_refused(vae({"--discriminator-from", "1"}), 2, "--discriminator-from");
+    // A tiny one is not made to learn.
+    write_bytes(config, R"({"_class_name": "AutoencoderTiny", "latent_channels": 8})");
+    expect_refused(vae({"--restart"}), 1, "tiny");
 }
 
 TEST_F(Train, AKilledAutoencoderGoesOnWithTheSameNumbers) {
