@@ -51,8 +51,13 @@ std::vector<SetPicture> all_pictures(const CaptionRequest& request,
     std::vector<std::string> remarks;
     std::vector<SetPicture> pictures;
     for (const fs::path& place : request.places)
-        for (SetPicture& picture : find_pictures(place, remarks))
+        for (SetPicture& picture : find_pictures(place, remarks)) {
+            if (picture.in_shard && request.write)
+                throw Error(place.string(),
+                            "holds its pictures in a tar file, into which no captions are "
+                            "written: unpack it");
             pictures.push_back(std::move(picture));
+        }
     for (const std::string& remark : remarks) controls.warn(remark);
     tell_lists(request.places, controls);
     return pictures;

@@ -8,6 +8,7 @@
 #include "editor/session/find_pictures.h"
 #include "editor/session/picture_captions.h"
 #include "editor/session/recipe.h"
+#include "editor/session/shards.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
 #include "pipeline/files/own_folder.h"
@@ -170,6 +171,16 @@ void find_in_list(const fs::path& list, Found& found) {
                                                    "out");
 }
 
+void find_in_shard(const fs::path& shard, Found& found) {
+    const std::size_t before = found.pictures.size();
+    find_in_list(unpacked_shard(shard, shard_cache()) / "metadata.jsonl", found);
+    for (std::size_t i = before; i < found.pictures.size(); ++i) {
+        SetPicture& picture = found.pictures[i];
+        picture.in_shard = true;
+        picture.name = text_of(shard.filename()) + "/" + picture.name;
+    }
+}
+
 // A folder that the user names.
 void find_in_place(const fs::path& folder, Found& found) {
     for (const char* list : {"metadata.jsonl", "metadata.csv"}) {
@@ -178,6 +189,14 @@ void find_in_place(const fs::path& folder, Found& found) {
     }
     const std::size_t before = found.pictures.size();
     find_in_folder(folder, "", {}, found);
+    for (const fs::directory_entry& entry : entries_of(folder)) {
+        std::error_code error;
+        if (!is_shard(entry.path())) continue;
+        if (entry.symlink_status(error).type() == fs::file_type::regular)
+            find_in_shard(entry.path(), found);
+        else
+            found.remark(text_of(entry.path().filename()), "is no regular file; left out");
+    }
     std::string others;
     for (const fs::directory_entry& entry : entries_of(folder)) {
         std::error_code error;
@@ -205,6 +224,9 @@ void find_at(const fs::path& place, Found& found) {
             break;
     }
     if (is_list(place)) return find_in_list(place, found);
+    if (is_shard(place)) return find_in_shard(place, found);
+    if (is_compressed_shard(place))
+        throw Error(place.string(), "is compressed: unpack it to a .tar, or to a folder");
     SetPicture picture;
     picture.file = place;
     picture.name = text_of(place.filename());

@@ -5,6 +5,9 @@
 //   folder/metadata.jsonl       ... or in a list (also metadata.csv): then those that it names
 //   folder/10_sks dog/          kohya's: taken 10 times a round, "sks dog" where a picture has no
 //                               caption of its own
+//   00000.tar, or a folder of     webdataset's and img2dataset's shards, unpacked once into the
+//   user's
+//     them                      cache (shards.h)
 //   list.jsonl, list.csv        a list by itself; its names are relative to its folder
 //
 // Pictures are upright and in sRGB (the photo room sees to EXIF's orientation and the profile). One
@@ -28,6 +31,7 @@ struct SetPicture {
     std::int64_t repeats = 1;           // how often it is taken in a round
     int width = 0, height = 0;          // upright
     std::string fingerprint;            // of the file's bytes
+    bool in_shard = false;              // `file` is a copy of what a tar file holds
 };
 
 struct PictureSet {

@@ -20,6 +20,7 @@
 #include "editor/photo/xmp.h"
 #include "editor/photo/xmp_packet.h"
 #include "editor/session/recipe.h"
+#include "editor/session/shards.h"
 #include "editor/transfer/export_photo.h"
 #include "editor/workbench/history.h"
 #include "pipeline/error.h"
@@ -156,6 +157,34 @@ void feed_history(const std::string& bytes) {
             "the history changes when it is written");
 }
 
+// Every block's checksum as if it were a header: else nothing that is changed would be looked at.
+std::string with_checksums(std::string tar) {
+    for (std::size_t at = 0; at + 512 <= tar.size(); at += 512) {
+        if (tar.compare(at + 257, 5, "ustar") != 0) continue;
+        tar.replace(at + 148, 8, "        ");
+        unsigned sum = 0;
+        for (std::size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[at + i]);
+        char digits[8];
+        std::snprintf(digits, sizeof digits, "%06o", sum);
+        tar.replace(at + 148, 7, std::string(digits) + '\0');
+    }
+    return tar;
+}
+
+// A tar file of pictures; nothing comes of it outside of its folder.
+void feed_tar(const std::string& bytes) {
+    write_input(with_checksums(bytes));
+    const fs::path cache = input_folder("cache");
+    fs::remove_all(cache);
+    const fs::path folder = editor::unpacked_shard(input_file(), cache);
+    require(folder.parent_path() == cache && fs::exists(folder / "metadata.jsonl"),
+            "the shard's folder is not where it should be");
+    std::size_t folders = 0;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(cache))
+        folders += entry.is_directory();
+    require(folders == 1, "there is more than the shard's own folder");
+}
+
 const std::function<void(const std::string&)>& target() {
     static const std::function<void(const std::string&)> chosen = [] {
         const std::map<std::string, std::function<void(const std::string&)>> targets = {
@@ -166,6 +195,7 @@ const std::function<void(const std::string&)>& target() {
             {"safetensors", feed_safetensors},
             {"recipe", feed_recipe},
             {"history", feed_history},
+            {"tar", feed_tar},
             {"config", feed_config},
             {"tokenizer", feed_tokenizer},
             {"lora", feed_lora},

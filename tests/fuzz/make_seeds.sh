@@ -3,7 +3,7 @@
 # photos and goldens; needs ImageMagick and exiftool)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe,history,config,tokenizer,lora,checkpoint}
+mkdir -p "$1"/{photo,exif,xmp,tiff,safetensors,recipe,history,config,tokenizer,lora,checkpoint,tar}
 photo=$1/photo
 source=$root/assets/photos/daisy-19813618946.jpg
 tags=(-q -m -overwrite_original -EXIF:Make=Canon -EXIF:Orientation#=6 -EXIF:GPSLatitude=48.5
@@ -34,6 +34,14 @@ for order in lsb msb; do
 done
 convert -size 16x16 xc:red xc:blue "$photo/pages.tif"
 cp "$photo/tagged.jpg" "$photo/iptc.jpg"
+echo "a daisy" >"$1/tar/plain.txt"
+cp "$photo/plain.png" "$1/tar/"
+cp "$photo/plain.png" "$1/tar/$(printf 'n%.0s' {1..120}).png"
+for kind in ustar gnu pax; do
+    tar -C "$1/tar" --format=$kind -cf "$1/$kind.tar" --exclude="*.tar" .
+done
+rm "$1"/tar/*
+mv "$1"/{ustar,gnu,pax}.tar "$1/tar/"
 exiftool "${more[@]}" "$photo/iptc.jpg"
 exiftool -b -exif "$photo/iptc.jpg" >"$1/tiff/block"
 exiftool -b -iptc "$photo/iptc.jpg" >"$1/tiff/iptc"

@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-150}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(photo exif xmp tiff safetensors recipe history \
+[ ${#targets[@]} -gt 0 ] || targets=(photo exif xmp tiff safetensors recipe history tar \
     config tokenizer lora checkpoint)
 out=$root/build/fuzz
 mkdir -p "$out/objects"
@@ -45,7 +45,7 @@ for source in "$root"/editor/photo/*.cpp; do
 done
 for name in transfer/export_photo transfer/apply_change transfer/change_model transfer/colour_grid \
     transfer/region_strength transfer/full_resolution session/recipe \
-    session/recipe_ranges session/option_overrides workbench/history workbench/edit_draft; do
+    session/recipe_ranges session/shards session/option_overrides workbench/history workbench/edit_draft; do
     sources+=("editor/$name.cpp")
 done
 # Whether a source, or one of our headers that it includes, is newer than its object.
