@@ -77,7 +77,7 @@ read -ra libraries <<<"$(pkg-config --libs vips libwebp libwebpmux libjpeg libti
     -L"$torch/lib" -Wl,-rpath,"$torch/lib" -ltorch_cpu -lc10 -lgomp "${libraries[@]}" \
     -lopencv_imgproc -lopencv_core -licuuc -licui18n -o fuzz_loaders
 
-[ -d seeds/checkpoint ] || "$root/tests/fuzz/make_seeds.sh" seeds
+[ -d seeds/tar ] || "$root/tests/fuzz/make_seeds.sh" seeds
 # LibTorch and the decoders' own start-up never end: leaks are not looked for.
 export VIPS_CONCURRENCY=1 OPENCV_FOR_THREADS_NUM=1
 export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1
