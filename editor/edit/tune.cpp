@@ -116,8 +116,10 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
         const pipeline::UNet started =
             start.loras.empty() ? model.unet : pipeline::apply_loras(model.unet, start.loras);
         // Not from the new text's, as a first text's: LoRA and e_opt give the photo together.
-        if (start.optimised_embedding.defined() && !tuning.optimised_embedding.defined())
+        if (start.optimised_embedding.defined() && !tuning.optimised_embedding.defined()) {
             tuning.optimised_embedding = start.optimised_embedding.clone();
+            if (recipe.as_word.empty()) tuning.embedding_losses.before = start.loss;
+        }
         const optimize::TuningTask from_start{started, model.schedule, latents, recipe.seed};
         seconds.embedding =
             run_stage(session, Stage::embedding, tuning, controls, [&](const auto& stage) {

@@ -28,6 +28,7 @@ constexpr const char* unet_file = "unet.safetensors";
 constexpr const char* lora_file = "lora.safetensors";
 constexpr const char* start_file = "start.safetensors";
 constexpr const char* start_embeddings_file = "start-embeddings.safetensors";
+constexpr const char* start_losses_file = "start-losses.json";
 constexpr const char* words_file = "words.safetensors";
 constexpr const char* lock_file = "lock";
 constexpr const char* temporary = ".keepsake-tmp-";  // what is being written; see atomic_file.h
@@ -99,7 +100,8 @@ void check_replaceable(const fs::path& folder) {
         const std::string name = entry.path().filename().string();
         const bool ours = name == lock_file || name == "renders" || name.starts_with(temporary) ||
                           (begun && (name.starts_with("photo.") || name == start_file ||
-                                     name == start_embeddings_file || name == words_file));
+                                     name == start_embeddings_file || name == start_losses_file ||
+                                     name == words_file));
         if (ours) continue;
         throw Error(noun(folder),
                     "is a folder with other things in it ('" + name + "'); give another --session");
@@ -128,6 +130,9 @@ fs::path stage(const fs::path& folder, const Recipe& recipe, const Photo& photo,
         write_file_atomically(own_file(staging, start_file), read_file(start->folder / lora_file));
         write_file_atomically(own_file(staging, start_embeddings_file),
                               read_file(start->folder / embeddings_file));
+        if (is_there(start->folder / losses_file))
+            write_file_atomically(own_file(staging, start_losses_file),
+                                  read_file(start->folder / losses_file));
     }
     save_recipe(own_file(staging, recipe_file), recipe);
     return staging;
@@ -145,13 +150,15 @@ void take_place(const fs::path& folder, const fs::path& staging, const Photo& ph
     remove_file(folder / recipe_file);
     remove_file(folder / start_file);
     remove_file(folder / start_embeddings_file);
+    remove_file(folder / start_losses_file);
     remove_file(folder / words_file);
     remove_region(folder);
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
-    for (const std::string& name : {std::string(start_file), std::string(start_embeddings_file),
-                                    std::string(words_file), "photo." + photo.extension}) {
+    for (const std::string& name :
+         {std::string(start_file), std::string(start_embeddings_file),
+          std::string(start_losses_file), std::string(words_file), "photo." + photo.extension}) {
         if (is_there(staging / name)) move_file(staging / name, folder / name);
     }
     move_file(staging / recipe_file, folder / recipe_file);  // last: now it is a session
@@ -301,6 +308,10 @@ TuningStart load_start(const Session& session, const pipeline::Model& model) {
     Tuning earlier;
     read_embeddings(embeddings, session.recipe.start, model, earlier);
     start.optimised_embedding = earlier.optimised_embedding;
+    if (is_there(session.folder / start_losses_file)) {
+        read_losses(session.folder / start_losses_file, earlier);
+        start.loss = earlier.finetune_losses.after;
+    }
     return start;
 }
 

@@ -7,7 +7,9 @@
 //   lora.safetensors        after stage B of a fast tuning: the LoRA, as diffusers and the common
 //                           web interfaces load it
 //   unet.safetensors        after stage B of a paper tuning: the tuned weights by diffusers name
-//   start.safetensors       where the tuning started from another session: that one's LoRA
+//   start.safetensors       where the tuning started from another session: that one's LoRA;
+//                           start-embeddings.safetensors its embeddings, start-losses.json its
+//                           losses
 //   words.safetensors       the vectors of recipe.words, by their fingerprints
 //   losses.json             of the stages that are done
 //   mask.json, mask.png     the edit region that was set in the window (session_region.h)
@@ -86,6 +88,8 @@ struct TuningStart {
     // (1, T, D): the other text's e_opt, with which they were learned; undefined in sessions of
     // before it was kept.
     at::Tensor optimised_embedding;
+    // Of both on the evaluation pairs; none: not known.
+    std::optional<double> loss = {};
 };
 // Throws Error naming the file when one is damaged.
 TuningStart load_start(const Session& session, const pipeline::Model& model);
