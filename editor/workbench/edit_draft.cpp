@@ -53,8 +53,9 @@ std::vector<std::string> offered_modes() {
 std::vector<std::string> offered_samplers() {
     std::vector<pipeline::Sampler> samplers = pipeline::all_samplers();
     // The one that needs the fewest steps first.
-    std::ranges::stable_partition(
-        samplers, [](pipeline::Sampler s) { return s == pipeline::Sampler::dpmpp_2m; });
+    // Not that of std::ranges: clang 14, which the fuzzer is built with, cannot read GCC 12's.
+    std::stable_partition(samplers.begin(), samplers.end(),
+                          [](pipeline::Sampler s) { return s == pipeline::Sampler::dpmpp_2m; });
     std::vector<std::string> names;
     for (const pipeline::Sampler sampler : samplers) {
         names.emplace_back(pipeline::sampler_name(sampler));
