@@ -1,12 +1,11 @@
 // keepsake learn word
 #include <map>
 #include <memory>
-#include <sstream>
 
 #include "editor/commands/commands_learn.h"
 #include "editor/commands/learn_options.h"
 #include "editor/commands/run_places.h"
-#include "pipeline/files/atomic_file.h"
+#include "editor/session/line_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -56,17 +55,9 @@ void add_options(CLI::App& command, WordArguments& arguments) {
 }
 
 std::vector<std::string> read_templates(const std::filesystem::path& path) {
-    constexpr std::size_t most = 1000;
-    const std::string text = checked_utf8(read_file(path));
+    const LineFileLimits limits{"text with {} for the word", "texts", 1000, 1 << 20};
     std::vector<std::string> templates;
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
-        if (line.empty() || line.starts_with('#')) continue;
-        templates.push_back(line);
-        if (templates.size() > most) throw Error(path.string(), "holds more than 1000 lines");
-    }
-    if (templates.empty()) throw Error(path.string(), "holds no line with {} for the word");
+    for (FileLine& line : read_line_file(path, limits)) templates.push_back(std::move(line.text));
     return templates;
 }
 

@@ -1,8 +1,8 @@
 #include "editor/edit/distil_plan.h"
 
 #include <algorithm>
-#include <sstream>
 
+#include "editor/session/line_file.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
@@ -25,23 +25,10 @@ std::string range_text(const GuidanceRange& range) {
            (range.low == range.high ? "" : " to " + number_text(range.high));
 }
 
-// A prompt a line, without empty ones and comments.
 std::vector<std::string> read_prompts(const fs::path& path) {
-    std::error_code code;
-    if (const auto size = fs::file_size(path, code); !code && size > (64u << 20))
-        throw Error(path.string(), "is longer than 64 MiB; it is to hold a prompt a line");
-    std::istringstream text(read_file(path));
     std::vector<std::string> prompts;
-    for (std::string line; std::getline(text, line);) {
-        const std::size_t begin = line.find_first_not_of(" \t\r");
-        if (begin == line.npos || line[begin] == '#') continue;
-        prompts.push_back(
-            checked_utf8(line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin)));
-        if (prompts.size() > most_prompts)
-            throw Error(path.string(),
-                        "holds more than " + std::to_string(most_prompts) + " prompts");
-    }
-    if (prompts.empty()) throw Error(path.string(), "holds no prompt");
+    for (FileLine& line : read_line_file(path, {"prompt", "prompts", most_prompts, 64 << 20}))
+        prompts.push_back(std::move(line.text));
     return prompts;
 }
 

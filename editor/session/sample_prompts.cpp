@@ -2,20 +2,14 @@
 
 #include <charconv>
 #include <cmath>
-#include <sstream>
 
+#include "editor/session/line_file.h"
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
-#include "pipeline/files/atomic_file.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
-
-std::string stripped(const std::string& text) {
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == text.npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
 
 template <class Number>
 Number number_of(const std::string& text, const std::string& option, const std::string& source) {
@@ -38,7 +32,7 @@ void read_option(const std::string& text, const std::string& source, SamplePromp
                  std::vector<std::string>& remarks) {
     const std::size_t space = text.find(' ');
     const std::string option = text.substr(0, space);
-    const std::string value = space == text.npos ? "" : stripped(text.substr(space));
+    const std::string value(trimmed(std::string_view(text).substr(option.size())));
     if (option == "w") {
         prompt.width = side_of(value, option, source);
     } else if (option == "h") {
@@ -72,35 +66,24 @@ SamplePrompt parse_sample_prompt(const std::string& line, const std::string& sou
                                  std::vector<std::string>& remarks) {
     SamplePrompt prompt;
     std::size_t end = line.find(" --");
-    prompt.prompt = checked_utf8(stripped(line.substr(0, end)));
+    prompt.prompt = checked_utf8(std::string(trimmed(std::string_view(line).substr(0, end))));
     if (prompt.prompt.empty()) throw Error(source, "has no prompt before its options");
     while (end != line.npos) {
         const std::size_t begin = end + 3;
         end = line.find(" --", begin);
-        read_option(stripped(line.substr(begin, end == line.npos ? end : end - begin)), source,
-                    prompt, remarks);
+        const std::string_view option = std::string_view(line).substr(begin, end - begin);
+        read_option(std::string(trimmed(option)), source, prompt, remarks);
     }
     return prompt;
 }
 
 std::vector<SamplePrompt> read_sample_prompts(const std::filesystem::path& path,
                                               std::vector<std::string>& remarks) {
-    constexpr std::size_t most = 64;
-    std::error_code error;
-    if (const auto size = std::filesystem::file_size(path, error); !error && size > (1u << 20))
-        throw Error(path.string(), "is longer than 1 MiB; it is to hold a prompt a line");
-    std::istringstream text(read_file(path));
     std::vector<SamplePrompt> prompts;
-    int number = 0;
-    for (std::string line; std::getline(text, line);) {
-        ++number;
-        line = stripped(line);
-        if (line.empty() || line.starts_with("#")) continue;
-        prompts.push_back(
-            parse_sample_prompt(line, path.string() + " line " + std::to_string(number), remarks));
-        if (prompts.size() > most) throw Error(path.string(), "holds more than 64 prompts");
+    for (const FileLine& line : read_line_file(path, {"prompt", "prompts", 64, 1 << 20})) {
+        const std::string source = path.string() + " line " + std::to_string(line.number);
+        prompts.push_back(parse_sample_prompt(line.text, source, remarks));
     }
-    if (prompts.empty()) throw Error(path.string(), "holds no prompt");
     return prompts;
 }
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "pipeline/compute/control_groups.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::pipeline {
 
@@ -26,13 +27,6 @@ std::string text_of(const fs::path& file) {
     std::ostringstream text;
     text << stream.rdbuf();
     return std::move(text).str();
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view spaces = " \t\n";
-    const std::size_t first = text.find_first_not_of(spaces);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(spaces) - first + 1);
 }
 
 // A whole number from 0 up, and nothing else.
