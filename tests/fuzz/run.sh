@@ -45,7 +45,8 @@ for source in "$root"/editor/photo/*.cpp; do
 done
 for name in transfer/export_photo transfer/apply_change transfer/change_model transfer/colour_grid \
     transfer/region_strength transfer/full_resolution session/recipe \
-    session/recipe_ranges session/shards session/option_overrides workbench/history workbench/edit_draft; do
+    session/recipe_ranges session/json_fields session/shards session/option_overrides \
+    workbench/history workbench/edit_draft; do
     sources+=("editor/$name.cpp")
 done
 # Whether a source, or one of our headers that it includes, is newer than its object.
