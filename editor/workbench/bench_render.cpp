@@ -1,12 +1,11 @@
-// Rendering: the exact picture, the film strip around it, variations; undo and redo.
+// Rendering: the exact picture, the film strip around it, variations.
 #include <algorithm>
 #include <cmath>
 
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/preview.h"
-#include "editor/session/session_region.h"
-#include "editor/transfer/auto_mask.h"
 #include "editor/workbench/bench.h"
+#include "editor/workbench/bench_region.h"
 
 namespace keepsake::editor {
 namespace {
@@ -40,40 +39,6 @@ optimize::Tuning load_finished(const Bench& bench) {
                     "remove that file and open the session again: what it held can then be "
                     "learned anew");
     }
-}
-
-// A mask as a picture of the cache, and back.
-Picture grey_picture(const Mask& mask) {
-    Pixels grey{mask.width, mask.height, {}};
-    for (const std::uint8_t value : mask.values) grey.rgb.insert(grey.rgb.end(), 3, value);
-    return std::make_shared<const Pixels>(std::move(grey));
-}
-
-SharedMask mask_of(const Picture& grey) {
-    if (!grey) return nullptr;
-    Mask mask{grey->width, grey->height, {}};
-    for (std::size_t i = 0; i < grey->rgb.size(); i += 3) mask.values.push_back(grey->rgb[i]);
-    return std::make_shared<const Mask>(std::move(mask));
-}
-
-std::string mask_key(const Recipe& recipe) {
-    return R"({"mask":"auto","tuning":")" + tuning_tag(recipe) + "\"}";
-}
-
-std::string words_key(const Recipe& recipe) {
-    return R"({"mask":"words","tuning":")" + tuning_tag(recipe) + "\"}";
-}
-
-// Shows the region and keeps it beside the renders, so that one who opens the session again and
-// renders nothing exports the same.
-void keep_words_region(Bench& bench) {
-    const WordsPull& words = *bench.conditions->words;
-    if (!words.region) return;
-    bench.cache.add(bench.session->folder, words_key(bench.session->recipe),
-                    grey_picture(*words.region));
-    bench.board.change([&](Document& document) {
-        document.region.words = std::make_shared<const Mask>(*words.region);
-    });
 }
 
 // Reads the tuning and finds what its renders share, each where it is first needed.
@@ -205,21 +170,6 @@ void render_variations(Bench& bench, Monitor& monitor) {
     });
 }
 
-bool can_find_mask(const Bench& bench) {
-    return bench.wants_mask && bench.session && next_stage(*bench.session) == Stage::done;
-}
-
-void find_mask(Bench& bench, Monitor& monitor) {
-    if (!bench.tuning) bench.tuning.emplace(load_tuning(*bench.session, *bench.model));
-    const Mask mask = auto_mask(*bench.model, *bench.tuning, *bench.square, {}, monitor);
-    bench.cache.add(bench.session->folder, mask_key(bench.session->recipe), grey_picture(mask));
-    bench.wants_mask = false;
-    bench.board.change([&](Document& document) {
-        document.region.automatic = std::make_shared<const Mask>(mask);
-        document.region.finding = false;
-    });
-}
-
 // One by one: each makes the slider finer at once, and whoever moves it again, which stops the
 // render under way, finds all but that one.
 void render_strip(Bench& bench, Monitor& monitor) {
@@ -230,22 +180,6 @@ void render_strip(Bench& bench, Monitor& monitor) {
         return;
     }
     bench.wants_strip = false;
-}
-
-// Shows the present item of `history` again, in the session that it belongs to, and with it the
-// history; a failure leaves that where it was.
-void restore(Bench& bench, History history) {
-    const HistoryItem item = history.items()[*history.at()];
-    if (!bench.session || bench.session->folder != item.session) {
-        open_session_folder(bench, item.session, std::move(history));
-    } else {
-        bench.history = std::move(history);
-    }
-    bench.board.change([&](Document& document) {
-        document.draft = item.draft;
-        ++document.draft_revision;
-    });
-    look_at(bench, {item.draft.sample, item.eta, item.seed});
 }
 
 }  // namespace
@@ -335,28 +269,6 @@ void begin_variations(Bench& bench, const VariationsRequest& request) {
     });
 }
 
-void show_region(Bench& bench) {
-    const Recipe& recipe = bench.session->recipe;
-    SavedRegion saved = load_region(bench.session->folder, *bench.photo->file, recipe.crop);
-    RegionView region;
-    region.settings = saved.settings;
-    region.painted = saved.painted;
-    region.automatic = mask_of(bench.cache.find(bench.session->folder, mask_key(recipe)));
-    if (recipe.way == Way::words) {
-        region.words = mask_of(bench.cache.find(bench.session->folder, words_key(recipe)));
-    }
-    bench.board.change([&](Document& document) { document.region = region; });
-    if (region.settings.mode == RegionMode::automatic) want_mask(bench);
-    if (!saved.fault.empty()) bench.board.tell(Notice::Kind::fault, saved.fault);
-}
-
-void want_mask(Bench& bench) {
-    const RegionView region = bench.board.latest()->region;
-    bench.wants_mask = bench.session && !region.automatic;
-    if (!bench.wants_mask || region.finding) return;
-    bench.board.change([](Document& document) { document.region.finding = true; });
-}
-
 void want_nothing(Bench& bench) {
     bench.wants_tuning = bench.wants_preview = bench.wants_exact = bench.wants_strip = false;
     bench.wants_seeds.clear();
@@ -392,26 +304,6 @@ void render_next(Bench& bench, Monitor& monitor) {
     } else {
         render_strip(bench, monitor);
     }
-}
-
-void undo(Bench& bench) {
-    // A tuning that has no result yet is undone by going back to what was shown before it.
-    History history = bench.history;
-    const auto at = history.at();
-    const bool elsewhere =
-        at && bench.session && history.items()[*at].session != bench.session->folder;
-    if (elsewhere || history.undo()) restore(bench, std::move(history));
-}
-
-void redo(Bench& bench) {
-    History history = bench.history;
-    if (history.redo()) restore(bench, std::move(history));
-}
-
-void go_to(Bench& bench, std::size_t index) {
-    History history = bench.history;
-    history.go_to(index);
-    if (history.at()) restore(bench, std::move(history));
 }
 
 }  // namespace keepsake::editor
