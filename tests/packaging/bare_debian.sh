@@ -25,7 +25,25 @@ cd /
 keepsake --version
 keepsake info /usr/share/keepsake/models/flowers
 keepsake generate "a photo of a red rose" --steps 2 --quiet --out /opt/rose.png
+photo=/usr/share/keepsake/photos/rose-394990940.jpg
+keepsake edit "$photo" "a photo of a yellow rose" --embedding-steps 2 --finetune-steps 2 --steps 2 \
+    --eta 1 --session /opt/rose.keepsake --out /opt/yellow.jpg --quiet
+keepsake info /opt/yellow.jpg | grep -q "yellow rose"
 keepsake-gui --version
+# The window on a display without a graphics card: it draws the photo, and ends when it is told to.
+apt-get install -q -y --no-install-recommends xvfb >/opt/log 2>&1 || { tail -20 /opt/log; exit 1; }
+Xvfb :9 -screen 0 1280x800x24 >/opt/xvfb.log 2>&1 &
+screen=$!
+DISPLAY=:9 keepsake-gui "$photo" --state-file /opt/state.json >/opt/gui.log 2>&1 &
+window=$!
+for ((second = 0; second < 60; second++)); do
+    sleep 1
+    grep -q rose-394990940 /opt/state.json 2>/dev/null && break
+done
+grep -q rose-394990940 /opt/state.json || { cat /opt/gui.log; exit 1; }
+kill -TERM "$window"
+wait "$window"
+kill "$screen"
 INSIDE
 # Its own mounts go with it.
 unshare --mount chroot "$root" /bin/bash /opt/try.sh
