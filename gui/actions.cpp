@@ -62,7 +62,7 @@ std::optional<editor::QueueSettings> queue_settings(const Frame& frame, bool of_
     if (frame.document.defaults.empty()) return std::nullopt;
     editor::EditDraft draft = frame.state.draft;
     if (!of_open_photo) draft.tuning.crop = {};
-    return editor::settings_of(frame.document.model->path, draft, frame.state.seed);
+    return editor::settings_of(frame.document.model->choice, draft, frame.state.seed);
 }
 
 void queue_photos(Frame& frame, const std::vector<std::filesystem::path>& photos) {

@@ -1,6 +1,5 @@
 // The settings that one seldom needs, each with what moving it does to the picture.
 #include <imgui.h>
-#include <imgui_stdlib.h>
 
 #include <algorithm>
 #include <array>
@@ -54,9 +53,12 @@ void choice(Frame& frame, const char* name, const std::vector<std::string>& choi
             std::string& value, const char* text) {
     label(frame, name);
     const std::string id = std::string("##") + name;
-    if (ImGui::BeginCombo(id.c_str(), value.c_str())) {
+    const auto shown = [](const std::string& item) {
+        return item.empty() ? "the model's own" : item.c_str();
+    };
+    if (ImGui::BeginCombo(id.c_str(), shown(value))) {
         for (const std::string& item : choices) {
-            if (ImGui::Selectable(item.c_str(), item == value)) value = item;
+            if (ImGui::Selectable(shown(item), item == value)) value = item;
             mark(frame, std::string(name) + " " + item);
         }
         ImGui::EndCombo();
@@ -105,6 +107,12 @@ void picture_settings(Frame& frame) {
     choice(frame, "Sampler", frame.document.model->samplers, sample.sampler,
            "The method that draws the picture. They differ in small details; dpmpp_2m needs the "
            "fewest steps.");
+    const std::vector<std::string> schedules = editor::offered_schedules(sample.sampler);
+    if (std::ranges::find(schedules, sample.schedule) == schedules.end()) sample.schedule.clear();
+    choice(frame, "Schedule", schedules, sample.schedule,
+           "How the steps are laid out between noise and picture. karras and exponential take more "
+           "of them near the picture, where detail comes; samplers without noise levels of their "
+           "own (ddim, pndm, lcm, tcd) have fewer choices.");
     std::int64_t steps = sample.steps;
     whole_number(frame, "Drawing steps", steps,
                  "More steps: finer detail, slower. Beyond 30 little changes.");
@@ -142,21 +150,6 @@ void tuning_settings(Frame& frame) {
                 "Another number learns in another random order; the result differs slightly.");
 }
 
-void model_choice(Frame& frame) {
-    ImGui::TextUnformatted("Model");
-    faint_text(frame, frame.document.model->path.string());
-    ImGui::SetNextItemWidth(-1);
-    const bool entered =
-        ImGui::InputTextWithHint("##model", "folder or .safetensors file", &frame.state.model_path,
-                                 ImGuiInputTextFlags_EnterReturnsTrue);
-    explained(frame, "Model",
-              "A Stable Diffusion 1.x or 2.x model: a diffusers folder or a .safetensors file. "
-              "Enter loads it; an open photo is then edited anew.");
-    if (entered && !frame.state.model_path.empty()) {
-        frame.send(editor::ModelRequest{frame.state.model_path, false});
-    }
-}
-
 }  // namespace
 
 void draw_advanced(Frame& frame) {
@@ -170,7 +163,7 @@ void draw_advanced(Frame& frame) {
     ImGui::Separator();
     tuning_settings(frame);
     ImGui::Separator();
-    model_choice(frame);
+    draw_model_fields(frame);
 }
 
 }  // namespace keepsake::gui

@@ -93,6 +93,9 @@ std::string activity_text(const editor::Document& document) {
             return "Learning \u201c" + document.teach.run.draft.token +
                    "\u201d: " + std::to_string(document.teach.run.progress.done) + " of " +
                    std::to_string(document.teach.run.steps) + " steps";
+        case editor::Activity::captioning:
+            return "Captioning: " + std::to_string(document.teach.captions.done) + " of " +
+                   std::to_string(document.teach.captions.total) + " photos";
         case editor::Activity::idle:
             break;
     }

@@ -78,7 +78,7 @@ Shown what_is_shown(const Frame& frame) {
         shown.after.square = document.preview.square;
         const editor::Preview& preview = document.preview;
         shown.caption = preview.stage == "nothing"
-                            ? "a first look, before the photo is learned"
+                            ? "a quick look, before the photo is learned"
                             : "preview at step " + std::to_string(preview.step) + " of part " +
                                   (preview.stage == "embedding" ? "1" : "2");
         shown.caption += ", strength " + number(preview.eta);

@@ -61,7 +61,9 @@ void draw_panels(Frame& frame, ImVec2 size) {
         return;
     }
     const float right = size.x - side;
-    const float strip = frame.document.tuned == editor::Tuned::fully ? frame.px(134) : 0;
+    const bool has_strip =
+        frame.document.tuned == editor::Tuned::fully || !frame.document.quick_looks.empty();
+    const float strip = has_strip ? frame.px(134) : 0;
     const Rect panel{{right, bar}, {size.x, low}};
     if (frame.state.view == View::mask) {
         draw_mask_panel(frame, panel);

@@ -54,6 +54,30 @@ void draw_direction(const Frame& frame, const editor::Render& render, const Rect
     ImGui::PopFont();
 }
 
+// The one that stands for this tenth until the learned picture is there.
+const editor::Render* quick_look(const Frame& frame, int tenth) {
+    for (const editor::Render& render : frame.document.quick_looks)
+        if (std::lround(render.eta * 10) == tenth) return &render;
+    return nullptr;
+}
+
+// In words, across the thumbnail: nobody shall take it for the edit.
+void draw_quick_look(Frame& frame, const editor::Render& render, const Rect& rect) {
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    draw_filling(frame, list, render.square, rect);
+    ImGui::PushFont(frame.fonts.small);
+    const char* label = "quick look";
+    if (ImGui::CalcTextSize(label).x > rect.width()) label = "quick";
+    const ImVec2 size = ImGui::CalcTextSize(label);
+    const float top = rect.max.y - size.y - frame.px(4);
+    list.AddRectFilled({rect.min.x, top}, rect.max, IM_COL32(20, 20, 21, 200));
+    list.AddText({rect.centre().x - size.x / 2, top + frame.px(2)}, colour::text, label);
+    ImGui::PopFont();
+    tooltip(frame,
+            "A quick look, drawn before the photo was learned: it keeps less of it. The learned "
+            "picture comes in its place.");
+}
+
 void explain_direction(Frame& frame, const editor::Render* render) {
     if (!render || !render->direction) return;
     const editor::DirectionNote& by = frame.document.measured;
@@ -85,9 +109,14 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
         mark(frame, "strip " + std::to_string(tenth));
         const bool hovered = ImGui::IsItemHovered();
         const editor::Render* render = editor::exact_render(frame.document, eta);
+        const editor::Render* quick = render ? nullptr : quick_look(frame, tenth);
         explain_direction(frame, render);
         list.AddRectFilled(rect.min, rect.max, IM_COL32(40, 40, 42, 255));
         if (render) draw_filling(frame, list, render->square, rect);
+        if (quick) {
+            draw_quick_look(frame, *quick, rect);
+            mark(frame, "quick look " + std::to_string(tenth), rect);
+        }
         const bool useful = eta >= range.first - 1e-9 && eta <= range.last + 1e-9;
         if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
         if (render) draw_direction(frame, *render, rect);

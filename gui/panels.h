@@ -33,7 +33,8 @@ void draw_variations(Frame& frame, const Rect& place);
 void draw_edit_panel(Frame& frame, const Rect& place);
 // In its place in the view Mask.
 void draw_mask_panel(Frame& frame, const Rect& place);
-void draw_advanced(Frame& frame);  // with its header
+void draw_advanced(Frame& frame);      // with its header
+void draw_model_fields(Frame& frame);  // a part of that
 void draw_progress(Frame& frame);
 void draw_history(Frame& frame);
 // The renders from 0 to 1.2 and the slider below them.
@@ -49,6 +50,9 @@ void draw_teach_room(Frame& frame, const Rect& place);
 void draw_teach_photos(Frame& frame, const Rect& place);
 void draw_teach_samples(Frame& frame, const Rect& place);
 void draw_teach_fields(Frame& frame);
+// In the line above the photos: has them captioned.
+void draw_teach_captions(Frame& frame);
+void take_over_captions(Frame& frame);
 void draw_teach_progress(Frame& frame);
 void draw_my_words(Frame& frame);
 void draw_delete_word(Frame& frame);
@@ -68,6 +72,12 @@ void draw_room_invitation(Frame& frame, const Rect& place, const RoomInvitation&
 
 // A text field in which Tab or a click completes the words of My words, with what is proposed
 // below it.
+struct FieldText {
+    const char *id, *hint, *proposal;  // proposal: what the names are
+};
+// Likewise of any names. Returns whether Enter was pressed, with that flag.
+bool completing_field(Frame& frame, const FieldText& of, std::string& text,
+                      const std::vector<std::string>& names, ImGuiInputTextFlags flags = 0);
 void word_field(Frame& frame, const char* id, const char* hint, std::string& text,
                 ImGuiInputTextFlags flags = 0);
 

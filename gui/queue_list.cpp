@@ -82,7 +82,7 @@ void text_of(Frame& frame, const QueuedEdit& edit, const std::string& number, fl
 
 std::string name_and_settings(const Frame& frame, const QueuedEdit& edit) {
     if (!edit.settings || !frame.document.model) return edit.name;
-    return edit.name + ": " + editor::line_of(*edit.settings, frame.document.model->path);
+    return edit.name + ": " + editor::line_of(*edit.settings, frame.document.model->choice);
 }
 
 void state_line(Frame& frame, const QueuedEdit& edit, float width) {

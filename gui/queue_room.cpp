@@ -34,7 +34,7 @@ void settings(Frame& frame) {
     draw_advanced(frame);
     const auto settings = queue_settings(frame, false);
     if (!settings) return;
-    faint_text(frame, "With " + editor::line_of(*settings, frame.document.model->path) + ".");
+    faint_text(frame, "With " + editor::line_of(*settings, frame.document.model->choice) + ".");
     mark(frame, "queue settings");
 }
 

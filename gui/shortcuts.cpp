@@ -135,6 +135,7 @@ void handle_shortcuts(Frame& frame) {
     if (pressed(GLFW_KEY_ESCAPE) && !io.WantTextInput &&
         frame.document.activity != editor::Activity::idle &&
         frame.document.activity != editor::Activity::queue &&
+        frame.document.activity != editor::Activity::captioning &&
         frame.document.activity != editor::Activity::teaching) {
         frame.send(editor::StopRequest{});
     }

@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array activities = {"idle", "loading", "tuning", "rendering", "queue", "teaching"};
+constexpr std::array activities = {"idle",  "loading",  "tuning",    "rendering",
+                                   "queue", "teaching", "captioning"};
 constexpr std::array rooms = {"edit", "teach", "queue"};
 constexpr std::array queue_states = {"waiting", "working", "done", "failed"};
 constexpr std::array kinds = {"word", "subject", "captions"};
@@ -50,6 +51,8 @@ json document_state(const editor::Document& document) {
     state["shown"] = document.shown.after ? json{document.shown.eta, document.shown.seed} : json();
     json& etas = state["renders"] = json::array();
     for (const editor::Render& render : document.renders) etas.push_back(render.eta);
+    json& quick = state["quick_looks"] = json::array();
+    for (const editor::Render& render : document.quick_looks) quick.push_back(render.eta);
     state["live"] = document.live.size();
     state["variations"] = std::count_if(document.variations.begin(), document.variations.end(),
                                         [](const auto& variation) { return variation.square; });
@@ -59,7 +62,10 @@ json document_state(const editor::Document& document) {
     state["exported"] = {name_of(exports, document.exported.kind), document.exported.path.string(),
                          document.exported.fault};
     state["recent"] = document.recent.size();
-    state["model"] = document.model ? document.model->path.string() : "";
+    state["model"] = document.model ? document.model->choice.path.string() : "";
+    state["model_parts"] = document.model
+                               ? json{document.model->choice.vae, document.model->choice.loras}
+                               : json::array();
     state["model_fault"] = document.model ? document.model->fault : "";
     const editor::RegionView& region = document.region;
     state["region"] = {name_of(region_modes, region.settings.mode), region.settings.threshold,
@@ -96,6 +102,7 @@ json teach_state(const editor::TeachView& teach, const TeachRoom& room) {
     state["captions"] = json::array();
     for (const editor::TeachPicture& picture : room.draft.pictures)
         state["captions"].push_back(picture.caption);
+    state["captioning"] = {teach.captions.running, teach.captions.done, teach.captions.total};
     state["on_the_way"] = room.on_the_way;
     return state;
 }

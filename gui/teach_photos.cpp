@@ -156,6 +156,8 @@ void draw_teach_photos(Frame& frame, const Rect& place) {
     middle_switch(frame);
     if (ImGui::Button("Remove all")) frame.state.teach.draft.pictures.clear();
     mark(frame, "remove all");
+    ImGui::SameLine(0, frame.px(16));
+    draw_teach_captions(frame);
     if (reading) faint_text(frame, "Reading: " + frame.document.teach.reading);
     remarks(frame);
     photo_rows(frame);

@@ -185,6 +185,7 @@ void take_over_offers(Frame& frame) {
         if (!offer.pictures.empty()) room.on_the_way = false;
         if (offer.run) room.had_samples = false;
     }
+    take_over_captions(frame);
     // The first pictures on the way are what one waits for.
     if (view.run.samples.empty()) {
         room.had_samples = room.on_the_way = false;

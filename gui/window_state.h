@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "editor/transfer/brush.h"
 #include "editor/transfer/edit_region.h"
+#include "editor/workbench/document.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/export_picture.h"
 #include "editor/workbench/teach_draft.h"
@@ -74,6 +76,9 @@ struct WordField {
 struct TeachRoom {
     editor::TeachDraft draft;
     std::size_t taken = 0;             // of TeachView::offers
+    std::size_t captions_taken = 0;    // of CaptionBoard::said
+    bool captions_anew = false;        // over those that are there, too
+    std::string captioner;             // its folder; empty: the model itself
     std::vector<std::string> remarks;  // on what was added, until they are read
     bool on_the_way = false;           // the middle shows the run's pictures, not the photos
     bool had_samples = false;
@@ -131,6 +136,8 @@ struct WindowState {
     bool focus_text = false;
     std::uint64_t notice_closed = 0;  // number of the notice that was read
     std::string model_path;
+    std::string vae, loras;  // of the model; taken over from the Document where that has another
+    std::shared_ptr<const editor::ModelView> parts_of;
     OpenDialog open;
     ExportDialog exporting;
     ExternalFile external;

@@ -1,9 +1,10 @@
 #include "editor/session/files_root.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdlib>
-#include <vector>
+#include <functional>
 
+#include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {
@@ -38,6 +39,22 @@ bool is_named(const fs::path& file, const fs::path& folder, const std::string& n
     return false;
 }
 
+// Until `wants` says no.
+void for_each_file(FileKind kind,
+                   const std::function<bool(const fs::path& file, const fs::path& folder)>& wants) {
+    const std::optional<fs::path> root = files_root();
+    if (!root) return;
+    constexpr int most = 100'000;  // entries, in a root that is not one
+    int seen = 0;
+    for (const fs::path& folder : folders_of(kind, *root)) {
+        std::error_code code;
+        for (fs::recursive_directory_iterator entry(
+                 folder, fs::directory_options::skip_permission_denied, code);
+             !code && entry != fs::recursive_directory_iterator(); entry.increment(code))
+            if (++seen > most || !wants(entry->path(), folder)) return;
+    }
+}
+
 }  // namespace
 
 std::optional<fs::path> files_root() {
@@ -47,20 +64,27 @@ std::optional<fs::path> files_root() {
 
 std::optional<fs::path> find_file(FileKind kind, const std::string& name) {
     if (is_there(name)) return name;
-    const std::optional<fs::path> root = files_root();
-    if (!root || name.empty()) return std::nullopt;
-    constexpr int most = 100'000;  // entries, in a root that is not one
-    int seen = 0;
-    for (const fs::path& folder : folders_of(kind, *root)) {
-        std::error_code code;
-        for (fs::recursive_directory_iterator entry(
-                 folder, fs::directory_options::skip_permission_denied, code);
-             !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
-            if (++seen > most) return std::nullopt;
-            if (is_named(entry->path(), folder, name)) return entry->path();
-        }
-    }
-    return std::nullopt;
+    std::optional<fs::path> found;
+    if (name.empty()) return found;
+    for_each_file(kind, [&](const fs::path& file, const fs::path& folder) {
+        if (is_named(file, folder, name)) found = file;
+        return !found;
+    });
+    return found;
+}
+
+std::vector<std::string> file_names(FileKind kind) {
+    std::vector<std::string> names;
+    for_each_file(kind, [&](const fs::path& file, const fs::path& folder) {
+        if (file.extension() != ".safetensors") return true;
+        const std::string name = file.lexically_relative(folder).replace_extension().string();
+        if (checked_utf8(name) == name) names.push_back(name);
+        return true;
+    });
+    std::ranges::sort(names);
+    const auto doubled = std::ranges::unique(names);
+    names.erase(doubled.begin(), doubled.end());
+    return names;
 }
 
 }  // namespace keepsake::editor

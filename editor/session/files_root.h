@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace keepsake::editor {
 
@@ -17,5 +18,9 @@ std::optional<std::filesystem::path> files_root();
 // `name` itself where there is such a file or folder; else the .safetensors file of that name, with
 // its folders or without them, in the root's folders for this kind; none where there is none.
 std::optional<std::filesystem::path> find_file(FileKind kind, const std::string& name);
+
+// The names by which find_file finds those of this kind, with their folders, sorted. Empty without
+// a root. Names that are no UTF-8 are left out.
+std::vector<std::string> file_names(FileKind kind);
 
 }  // namespace keepsake::editor

@@ -15,6 +15,7 @@
 #include "editor/workbench/history.h"
 #include "editor/workbench/render_cache.h"
 #include "editor/workbench/requests.h"
+#include "editor/workbench/teach_caption.h"
 #include "editor/workbench/teach_run.h"
 #include "editor/workbench/worker.h"
 
@@ -53,7 +54,8 @@ struct Bench {
     RenderCache cache = RenderCache();
     History history;
 
-    std::optional<TeachJob> teaching;  // of the room Teach
+    std::optional<TeachJob> teaching;    // of the room Teach
+    std::optional<CaptionJob> captions;  // likewise
 };
 
 // A model that was read and is not used yet.
@@ -78,9 +80,9 @@ std::shared_ptr<const PhotoView> view_photo(const std::filesystem::path& path,
 std::optional<LoadedModel> model_for(const Bench& bench, const EditDraft& draft);
 
 // Reads a model in place of the present one. A failure is noted in Document::model and thrown.
-void use_model(Bench& bench, const std::filesystem::path& path);
+void use_model(Bench& bench, const ModelChoice& choice);
 // Likewise, and the open photo is then to be edited anew with it.
-void change_model(Bench& bench, const std::filesystem::path& path);
+void change_model(Bench& bench, const ModelChoice& choice);
 
 // The requests. They throw Error, after which the bench is as it was (house rule 8).
 void open_path(Bench& bench, const OpenRequest& request);

@@ -60,7 +60,7 @@ std::vector<EditDraft> default_drafts(const Bench& bench) {
 // loaded: null where there is none.
 std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedModel* loaded) {
     ModelView view;
-    view.path = path;
+    view.choice.path = path;
     view.name =
         path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
     std::error_code code;
@@ -71,6 +71,7 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
     view.modes = offered_modes();
     view.samplers = offered_samplers();
     if (!loaded) return std::make_shared<const ModelView>(view);
+    view.choice = choice_of(path, loaded->model.loaded_with);
     view.useful_first = words_strip.first + 0.2;
     view.useful_last = words_strip.last;
     view.count_tokens = [tokenizer = loaded->model.tokenizer](const std::string& text) {
@@ -147,6 +148,7 @@ void show_photo(Bench& bench, const EditDraft& draft) {
         fresh.samples = document.samples;
         fresh.recent = document.recent;
         fresh.folder = document.folder;
+        fresh.files = document.files;
         fresh.queue = document.queue;
         fresh.queue_progress = document.queue_progress;
         fresh.teach = document.teach;
@@ -188,10 +190,10 @@ void take_model(Bench& bench, LoadedModel loaded) {
     bench.board.change([&](Document& document) { document.model = loaded.view; });
 }
 
-void use_model(Bench& bench, const fs::path& path) {
-    const fs::path chosen = path.empty() ? default_model() : path;
+void use_model(Bench& bench, const ModelChoice& choice) {
+    const fs::path chosen = choice.path.empty() ? default_model() : place_of(choice);
     try {
-        take_model(bench, read_model(bench.compute, chosen, nullptr));
+        take_model(bench, read_model(with_parts(bench.compute, choice), chosen, nullptr));
     } catch (const std::exception& error) {
         bench.board.change([&](Document& document) {
             ModelView view = document.model ? *document.model : ModelView{};
@@ -203,8 +205,8 @@ void use_model(Bench& bench, const fs::path& path) {
     }
 }
 
-void change_model(Bench& bench, const fs::path& path) {
-    use_model(bench, path);
+void change_model(Bench& bench, const ModelChoice& choice) {
+    use_model(bench, choice);
     if (bench.photo)
         begin_photo(bench, bench.photo, bench.board.latest()->draft.prompt);
     else

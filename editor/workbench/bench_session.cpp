@@ -213,6 +213,7 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         document.renders.clear();
         document.variations.clear();
         document.previews.clear();
+        document.quick_looks.clear();
         document.live.clear();
         document.shown = {};
         document.detail = {};

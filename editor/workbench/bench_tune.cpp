@@ -43,7 +43,11 @@ class Previews {
             recipe.way = Way::words;
             recipe.mode = Mode::quick;
             const double eta = bench_.look.eta > 0 ? bench_.look.eta : usual_strength;
-            show(draw(nothing, recipe, eta), eta, "nothing", 0);
+            const Picture square = draw(nothing, recipe, eta);
+            const Render look{eta, bench_.look.seed, square,
+                              std::make_shared<const Recipe>(std::move(recipe)), std::nullopt};
+            bench_.board.change([&](Document& document) { document.quick_looks = {look}; });
+            show(square, eta, "nothing", 0);
         });
         last_ = Clock::now();
     }

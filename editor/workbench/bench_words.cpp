@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "editor/edit/edit_recipe.h"
+#include "editor/session/files_root.h"
 #include "editor/workbench/bench.h"
 #include "editor/workbench/my_words.h"
 #include "editor/workbench/teach_draft.h"
@@ -45,6 +46,27 @@ std::vector<LearnedWord> read_words(const pipeline::Model& model,
     return words;
 }
 
+// Those of KEEPSAKE_FILES' embeddings that the texts have in them, by their file's name as
+// AUTOMATIC1111 takes them; a word that the vocabulary or My words have stays that one.
+void add_embeddings(const Bench& bench, const EditDraft& draft, std::vector<LearnedWord>& words) {
+    const Document& document = *bench.board.latest();
+    for (const std::string& file : document.files->embeddings) {
+        const std::string name = checked_utf8(fs::path(file).filename().string());
+        const auto is_it = [&](const LearnedWord& word) { return same_word(word.name, name); };
+        if (!has_word(draft.prompt, name) && !has_word(draft.sample.negative, name)) continue;
+        const bool known = std::ranges::any_of(bench.model->words, is_it);
+        if (std::ranges::any_of(words, is_it)) continue;
+        if (!known && !document.model->check_word(name).empty()) continue;
+        const auto path = find_file(FileKind::embedding, file);
+        if (!path) continue;
+        pipeline::WordFileRequest request;
+        request.width = bench.model->text_encoder.config().hidden_size;
+        std::vector<LearnedWord> read = pipeline::read_word_file(*path, request).words;
+        if (read.size() == 1) read.front().name = name;
+        for (LearnedWord& word : read) words.push_back(std::move(word));
+    }
+}
+
 const LearnedWord* find_word(const std::vector<LearnedWord>& words, const std::string& name) {
     const auto found = std::ranges::find_if(
         words, [&](const LearnedWord& word) { return same_word(word.name, name); });
@@ -75,7 +97,8 @@ std::optional<LoadedModel> model_for(const Bench& bench, const EditDraft& draft)
     const std::vector<MyWord> wanted = words_for(all, draft.prompt, draft.sample.negative,
                                                  bench.board.latest()->model->fingerprint);
     const std::vector<AdapterFile> adapters = adapters_for(model, all, wanted);
-    const std::vector<LearnedWord> words = read_words(model, wanted);
+    std::vector<LearnedWord> words = read_words(model, wanted);
+    add_embeddings(bench, draft, words);
     std::vector<LearnedWord> missing;
     bool changed = false;  // a word means something else than the model's of that name
     for (const LearnedWord& word : words) {

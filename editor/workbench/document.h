@@ -14,6 +14,7 @@
 #include "editor/transfer/edit_region.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/edit_queue.h"
+#include "editor/workbench/model_choice.h"
 #include "editor/workbench/picture.h"
 #include "editor/workbench/teach_board.h"
 
@@ -27,7 +28,7 @@ struct TokenCount {
 };
 
 struct ModelView {
-    std::filesystem::path path;
+    ModelChoice choice;  // its path whole, and its parts with where they lie
     std::string name;
     std::string about;        // what it knows, one line for the person; may be empty
     std::string fault;        // why there is no model, or not the one asked for
@@ -98,7 +99,7 @@ struct Variation {
     Picture square;  // null until it is rendered
 };
 
-enum class Activity { idle, loading, tuning, rendering, queue, teaching };
+enum class Activity { idle, loading, tuning, rendering, queue, teaching, captioning };
 enum class Tuned { nothing, partly, fully };
 
 // The training loss along both stages.
@@ -181,6 +182,7 @@ struct Document {
                                        // model's own judgement; none: not judged, or they have not
     DirectionNote measured;            // what Render::direction was measured with
     std::vector<Render> previews;      // likewise, in few steps, while there are no others
+    std::vector<Render> quick_looks;   // of this text, before anything was learned
     std::vector<LivePicture> live;     // of both, as far as they are made
     Comparison shown;                  // the exact render of `eta` and `seed`, when there is one
     Detail detail;                     // of `shown`
@@ -195,6 +197,7 @@ struct Document {
     Notice notice;
     ExportState exported;
     std::vector<ShelfItem> samples, recent;
+    std::shared_ptr<const FileNames> files = std::make_shared<const FileNames>();  // never null
     Folder folder;
     std::shared_ptr<const EditQueue> queue = std::make_shared<const EditQueue>();  // never null
     QueueProgress queue_progress;

@@ -63,6 +63,14 @@ std::vector<std::string> offered_samplers() {
     return names;
 }
 
+std::vector<std::string> offered_schedules(const std::string& sampler) {
+    std::vector<std::string> names = {""};
+    const pipeline::Sampler of = pipeline::parse_sampler(sampler);
+    for (const pipeline::NoiseSchedule schedule : pipeline::all_schedules())
+        if (pipeline::fits(schedule, of)) names.emplace_back(pipeline::schedule_name(schedule));
+    return names;
+}
+
 EditRequest request_of(const EditDraft& draft) {
     check(draft);
     EditRequest request;

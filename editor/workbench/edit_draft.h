@@ -60,6 +60,9 @@ std::vector<std::string> offered_modes();
 // The samplers' names.
 std::vector<std::string> offered_samplers();
 
+// The schedules that this sampler can be laid out by; the first is empty: as the model's files say.
+std::vector<std::string> offered_schedules(const std::string& sampler);
+
 // The request whose recipe is exactly this draft; its photo and session are left empty. Throws
 // Error naming the field that is out of range, e.g. "sampling steps: 0 is less than 1".
 EditRequest request_of(const EditDraft& draft);

@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "editor/workbench/edit_draft.h"
+#include "editor/workbench/model_choice.h"
 #include "editor/workbench/picture.h"
 
 namespace keepsake::editor {
 
 // How an edit is made: what the window's fields said when it was added.
 struct QueueSettings {
-    std::filesystem::path model;
+    ModelChoice model;
     TuningDraft tuning;  // a crop of nothing: as the photo has it by default
     SampleDraft sample;
     std::uint64_t seed = 0;  // of the pictures

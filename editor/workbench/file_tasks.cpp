@@ -124,6 +124,11 @@ void list_samples(DocumentBoard& board) {
     board.change([&](Document& document) { document.samples = items; });
 }
 
+void list_file_names(DocumentBoard& board) {
+    auto files = std::make_shared<const FileNames>(all_file_names());
+    board.change([&](Document& document) { document.files = files; });
+}
+
 bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent) {
     const auto queue = board.latest()->queue;
     for (const QueuedEdit& edit : queue->edits) {

@@ -19,6 +19,9 @@ void list_folder(DocumentBoard& board, const std::filesystem::path& folder,
 // Fills Document::samples.
 void list_samples(DocumentBoard& board);
 
+// Fills Document::files.
+void list_file_names(DocumentBoard& board);
+
 // Reads the small pictures of the queue that are not read yet, until `more_urgent`. Returns whether
 // all are read.
 bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent);

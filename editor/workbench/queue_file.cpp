@@ -41,15 +41,17 @@ State state_of(const std::string& name) {
 }
 
 json json_of(const QueueSettings& settings) {
-    return {{"model", settings.model.string()},
-            {"learn", json_of(settings.tuning)},
-            {"draw", json_of(settings.sample)},
-            {"seed", settings.seed}};
+    return {{"model", settings.model.path.string()}, {"vae", settings.model.vae},
+            {"loras", settings.model.loras},         {"learn", json_of(settings.tuning)},
+            {"draw", json_of(settings.sample)},      {"seed", settings.seed}};
 }
 
 QueueSettings settings_from(const json& fields) {
-    return {fields.at("model").get<std::string>(), tuning_from(fields.at("learn")),
-            sample_from(fields.at("draw")), fields.at("seed").get<std::uint64_t>()};
+    return {
+        {fields.at("model").get<std::string>(), fields.value("vae", ""), fields.value("loras", "")},
+        tuning_from(fields.at("learn")),
+        sample_from(fields.at("draw")),
+        fields.at("seed").get<std::uint64_t>()};
 }
 
 json entry_of(const QueuedEdit& edit, const fs::path& library) {

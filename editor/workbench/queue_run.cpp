@@ -82,8 +82,10 @@ EditDraft draft_for(const EditDraft& defaults, const QueuedEdit& edit) {
 
 // The one that the edit was added with.
 LoadedModel model_of(const Bench& bench, const QueuedEdit& edit) {
-    if (edit.settings && !is_of_model(*edit.settings, bench.model->path))
-        return read_model(bench.compute, edit.settings->model, nullptr);
+    if (edit.settings && !is_of_model(*edit.settings, bench.board.latest()->model->choice)) {
+        const ModelChoice& choice = edit.settings->model;
+        return read_model(with_parts(bench.compute, choice), place_of(choice), nullptr);
+    }
     return {*bench.model, bench.defaults, bench.board.latest()->model};
 }
 
@@ -95,6 +97,7 @@ Made make(Bench& bench, const QueuedEdit& edit, const Time& time, Monitor& monit
         bench.board.change([&](Document& document) { document.queue_progress = now; });
     });
     own = &board;
+    board.change([&](Document& document) { document.files = bench.board.latest()->files; });
     Bench apart{board};
     apart.library = bench.library;
     apart.compute = bench.compute;

@@ -12,6 +12,7 @@
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/edit_queue.h"
 #include "editor/workbench/export_picture.h"
+#include "editor/workbench/model_choice.h"
 #include "editor/workbench/teach_draft.h"
 
 namespace keepsake::editor {
@@ -56,8 +57,8 @@ struct HistoryRequest {
 
 // Uses another model from now on. An open photo stays, to be edited anew.
 struct ModelRequest {
-    std::filesystem::path path;
-    bool bundled = false;  // the one that comes with Keepsake, instead of `path`
+    ModelChoice choice;
+    bool bundled = false;  // the one that comes with Keepsake, instead of its path
 };
 
 // Finds the automatic mask, which the model is needed for. Comes with the RegionRequest for it.
@@ -107,6 +108,16 @@ struct TeachStartRequest {
 // Stops it; what was learned is saved.
 struct TeachStopRequest {};
 
+// Says what these photos of the room Teach show: TeachView::captions. Edits go first, learning
+// waits.
+struct TeachCaptionRequest {
+    std::vector<std::filesystem::path> photos;
+    std::filesystem::path captioner;  // a folder (editor/edit/caption.h); empty: the model itself
+};
+
+// Stops it after the photo under way.
+struct TeachCaptionStopRequest {};
+
 // Changes one of My words.
 struct MyWordRequest {
     enum class Kind { strength, remove } kind = Kind::strength;
@@ -124,7 +135,8 @@ using Request =
     std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
                  VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
                  FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest, TeachAddRequest,
-                 TeachStartRequest, TeachStopRequest, MyWordRequest, QueueAddRequest,
-                 QueueTextsRequest, QueueChangeRequest, QueueRunRequest, QueueKeepRequest>;
+                 TeachStartRequest, TeachStopRequest, TeachCaptionRequest, TeachCaptionStopRequest,
+                 MyWordRequest, QueueAddRequest, QueueTextsRequest, QueueChangeRequest,
+                 QueueRunRequest, QueueKeepRequest>;
 
 }  // namespace keepsake::editor

@@ -59,10 +59,22 @@ struct UnfinishedRun {
     std::int64_t done = 0, steps = 0;
 };
 
+// What the photos show, as a captioner said it: the window takes each over once.
+struct CaptionSaid {
+    std::filesystem::path photo;
+    std::string caption;
+};
+struct CaptionBoard {
+    bool running = false;
+    std::size_t done = 0, total = 0;
+    std::vector<CaptionSaid> said;  // since the window was opened
+};
+
 struct TeachView {
     std::vector<std::shared_ptr<const TeachOffer>> offers;  // since the window was opened
     std::string reading;  // "12 of 40 photos", while they are read
     TeachBoard run;
+    CaptionBoard captions;
     std::vector<WordShown> words;
     std::vector<UnfinishedRun> unfinished;
 };

@@ -64,7 +64,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
                 bench_->compute.device = find_device(options.device, "device cuda");
                 bench_->compute.arithmetic = find_arithmetic(
                     options.precision, bench_->compute.device, "precision bfloat16");
-                change_model(*bench_, options.model);
+                change_model(*bench_, {options.model, {}, {}});
             });
             run_bench(stop);
         });
@@ -74,6 +74,7 @@ Worker::Worker(const WorkerOptions& options, std::function<void()> changed)
         at_edge(board_, [&] { list_samples(board_); });
         at_edge(board_, [&] { recent_->show(recent_->read()); });
         at_edge(board_, [&] { show_words(board_, bench_->library); });
+        at_edge(board_, [&] { list_file_names(board_); });
         run_files(stop);
     });
     table_thread_ = std::jthread([this](std::stop_token stop) {
@@ -116,7 +117,8 @@ bool Worker::interrupts(const Request& request) const {
     // It is saved, waits for the edit that is asked for, and goes on.
     if (running_ == Running::teaching || running_ == Running::queue) return true;
     if (std::holds_alternative<TeachStartRequest>(request) ||
-        std::holds_alternative<TeachStopRequest>(request))
+        std::holds_alternative<TeachStopRequest>(request) ||
+        std::holds_alternative<TeachCaptionStopRequest>(request))
         return false;
     const bool look = std::holds_alternative<LookRequest>(request) ||
                       std::holds_alternative<VariationsRequest>(request) ||

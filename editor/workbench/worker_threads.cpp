@@ -25,11 +25,15 @@ struct Handle {
     void operator()(const RedoRequest&) const { redo(bench); }
     void operator()(const HistoryRequest& request) const { go_to(bench, request.index); }
     void operator()(const ModelRequest& request) const {
-        change_model(bench, request.bundled ? bundled_model() : request.path);
+        ModelChoice choice = request.choice;
+        if (request.bundled) choice.path = bundled_model();
+        change_model(bench, choice);
     }
     void operator()(const FindMaskRequest&) const { want_mask(bench); }
     void operator()(const TeachStartRequest& request) const { begin_teaching(bench, request); }
     void operator()(const TeachStopRequest&) const { stop_teaching(bench); }
+    void operator()(const TeachCaptionRequest& request) const { begin_captions(bench, request); }
+    void operator()(const TeachCaptionStopRequest&) const { stop_captions(bench); }
     // Of other threads.
     void operator()(const FolderRequest&) const {}
     void operator()(const ExportRequest&) const {}
@@ -95,7 +99,7 @@ void Worker::run_bench(std::stop_token stop) {
         {
             std::unique_lock lock(mutex_);
             const bool work = bench.wants_tuning || wants_render(bench) || wants_queue(bench) ||
-                              wants_teaching(bench);
+                              wants_teaching(bench) || wants_captions(bench);
             if (!work && requests_.empty()) {
                 lock.unlock();
                 set_activity(board_, Activity::idle);
@@ -133,6 +137,9 @@ void Worker::run_bench(std::stop_token stop) {
             guarded(bench, [&] { work_on_queue(bench, monitor); });
             guarded(bench, [&] { recent_->show(recent_->read()); });
             keep_queue();
+        } else if (wants_captions(bench)) {
+            set_activity(board_, Activity::captioning);
+            guarded(bench, [&] { caption_next(bench); });
         } else if (wants_teaching(bench)) {
             Monitor monitor({}, start(Running::teaching));
             set_activity(board_, Activity::teaching);

@@ -6,7 +6,10 @@ line renders for the same recipe. Then what goes wrong: files that are no photos
 Usage: edit_test.py KEEPSAKE_GUI KEEPSAKE SOURCE_TREE [SCREENSHOTS]
 With a fourth argument, pictures of the steps are written to that folder.
 """
+import json
+import os
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -72,13 +75,20 @@ class Journey(drive.Walk):
             window.scroll_to(field, 660)
             if field == "Drawing steps":
                 self.look("advanced")
+                window.click("Sampler")
+                window.click("Sampler dpmpp_2m")
+                window.click("Schedule")
+                window.click("Schedule karras")
             window.fill(field, str(value))
         window.key("ctrl+d")
 
     def apply(self):
         window = self.window
         window.key("ctrl+Return")
-        window.wait("steps", lambda state: state["activity"] == "tuning" and state["done"] > 0)
+        state = window.wait("steps", lambda state: state["activity"] == "tuning" and state["done"] > 0)
+        looks = state["quick_looks"]
+        expect(len(looks) == 1 and not state["renders"], f"quick looks {looks}")
+        window.place(f"quick look {round(looks[0] * 10)}")
         self.look("progress")
         window.click("Stop")
         state = window.wait("the stop", lambda state: state["activity"] == "idle")
@@ -88,7 +98,12 @@ class Journey(drive.Walk):
         expect(state["tuned"] == "fully" and state["shown"] == [state["eta"], 0],
                "the strip is there without an edit")
         self.session = pathlib.Path(state["session"])
+        sampling = json.loads((self.session / "recipe.json").read_text())["keepsake"]["sample"]
+        expect(sampling["schedule"] == "karras" and sampling["sampler"] == "dpmpp_2m",
+               f"the session draws by {sampling}")
         self.first = state["shown"]
+        expect(not [name for name in state["widgets"] if name.startswith("quick look")],
+               "the quick look is not replaced by the learned picture")
         self.look("result")
 
     def slide(self):
@@ -379,8 +394,51 @@ class Journey(drive.Walk):
             apart = max(abs(a - b) for row, line in zip(shown, own) for a, b in zip(row, line))
             expect(apart <= 1, f"at 100 %, {widget} is up to {apart} of 255 from the photo's pixels")
 
+    def files(self):
+        """Names of the folder that KEEPSAKE_FILES says are listed, completed and loaded."""
+        folder = self.folder / "root/models/Lora"
+        folder.mkdir(parents=True)
+        shutil.copy(self.session / "lora.safetensors", folder / "my daisy.safetensors")
+        (self.folder / "root/embeddings").mkdir()
+        (self.folder / "root/embeddings/grain.safetensors").write_bytes(b"never read")
+        if self.window:
+            self.window.kill()
+        os.environ["KEEPSAKE_FILES"] = str(self.folder / "root")
+        window = self.start(self.photo)
+        window.wait("the photo", lambda state: state["photo"] and state["activity"] == "idle")
+        window.key("Tab", "ctrl+d")
+        window.place("LoRAs")
+        self.to_the_panels_end()
+        window.click("list of LoRAs")
+        window.click("LoRAs my daisy")
+        state = window.wait("the LoRA of the list", lambda state: state["model_parts"][1] and
+                            state["activity"] == "idle")
+        expect(state["model_parts"][1].split(":")[0].endswith("my daisy.safetensors"),
+               f"{state['model_parts']}")
+        self.to_the_panels_end()
+        window.click("LoRAs")
+        window.key("ctrl+a")
+        window.type("my")
+        window.wait("the name", lambda state: "complete my daisy" in state["widgets"])
+        self.look("files")
+        window.key("Tab")
+        window.type(":0.5")
+        window.key("Return")
+        window.wait("the LoRA by its name", lambda state: state["model_parts"][1].endswith(
+            "my daisy.safetensors:0.5"))
+        window.scroll_to("text", 660)
+        window.click("text")
+        window.type("a photo of a daisy, gra")
+        window.wait("the embedding", lambda state: "complete grain" in state["widgets"])
+        window.close()
+
+    def to_the_panels_end(self):
+        self.window.move(1100, 300)
+        for _ in range(40):
+            self.window.xdotool("click", 5)
+
     STEPS = [invitation, open, crop, type, apply, slide, compare, mask, vary, export, undo,
-             same_pixels, reopen, faults, full_resolution]
+             same_pixels, reopen, faults, full_resolution, files]
 
 
 if __name__ == "__main__":

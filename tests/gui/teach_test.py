@@ -68,6 +68,23 @@ class Lesson(drive.Walk):
         self.wait("three photos", lambda teach: len(teach["captions"]) == 3)
         window.click("Done adding")
 
+    def caption(self):
+        """Those without a caption get one; the others' stay."""
+        window = self.window
+        window.click("Caption")
+        state = self.wait("the captions", lambda teach: all(teach["captions"]) and
+                          not teach["captioning"][0])
+        captions = state["teach"]["captions"]
+        expect(captions[1] == "a <my-rose> in the garden", f"the captions are {captions}")
+        expect(len({captions[0], captions[2]}) == 2 and "daisy" in captions[0],
+               f"the captions are {captions}")
+        window.move(500, 600)  # where no tooltip comes
+        self.look("teach-captions")
+        window.click("caption 2")
+        window.key("ctrl+a", "BackSpace", "Tab")
+        self.wait("an empty field", lambda teach: teach["captions"][2] == "")
+        expect(not list(self.photos.glob("daisy*.txt")), "a file is written beside the photos")
+
     def name_the_word(self):
         window = self.window
         window.fill("token", "rose")
@@ -216,7 +233,7 @@ class Lesson(drive.Walk):
         self.wait("the stop", lambda teach: teach["run"][0] == "stopped")
         window.close()
 
-    STEPS = [photos_come, add_by_dialog, name_the_word, stop_and_go_on, command_line_goes_on, reopen,
+    STEPS = [photos_come, add_by_dialog, caption, name_the_word, stop_and_go_on, command_line_goes_on, reopen,
              learn, use, delete, open_the_command_lines]
 
 

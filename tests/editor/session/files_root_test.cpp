@@ -40,6 +40,17 @@ TEST_F(FilesRoot, NamesOfBothPrograms) {
               folder.path / "models/checkpoints/sd15.safetensors");
 }
 
+TEST_F(FilesRoot, NamesToChooseFrom) {
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(file_names(FileKind::lora), (Names{"roses", "styles/grain v2"}));
+    EXPECT_EQ(file_names(FileKind::checkpoint), Names{"sd15"});
+    EXPECT_EQ(file_names(FileKind::embedding), Names{});
+    for (const std::string& name : file_names(FileKind::lora))
+        EXPECT_TRUE(find_file(FileKind::lora, name)) << name;
+    ::unsetenv("KEEPSAKE_FILES");
+    EXPECT_EQ(file_names(FileKind::lora), Names{});
+}
+
 TEST_F(FilesRoot, WhatIsNotThere) {
     EXPECT_FALSE(find_file(FileKind::lora, "mse"));
     EXPECT_FALSE(find_file(FileKind::lora, ""));

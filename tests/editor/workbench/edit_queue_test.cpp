@@ -47,7 +47,7 @@ EditQueue queue_of(const Texts& texts) {
 // In quick mode, of a size of its own.
 QueueSettings quick(int size = 64) {
     QueueSettings settings;
-    settings.model = fs::absolute(flowers);
+    settings.model.path = fs::absolute(flowers);
     settings.tuning = {"quick", {}, size, 3, 0, 0.001, 0, 0.002};
     settings.sample = {"euler", 3, 2.5, "blurry", 0, 0.5, 0.3, "", "karras"};
     settings.seed = 5;
@@ -121,15 +121,19 @@ TEST(EditQueue, RefusesMoreThanItTakes) {
 }
 
 TEST(EditQueue, SettingsInALine) {
-    const fs::path model = fs::absolute(flowers);
+    const editor::ModelChoice model{fs::absolute(flowers), {}, {}};
     QueueSettings settings = quick();
     EXPECT_EQ(line_of(settings, model), "quick; euler karras, 3 steps, guidance 2.5; not: blurry");
     settings.tuning.embedding_steps = 60;
     settings.tuning.finetune_steps = 20;
     settings.sample.negative.clear();
-    EXPECT_EQ(line_of(settings, "/models/other"),
+    EXPECT_EQ(line_of(settings, {"/models/other", {}, {}}),
               "quick, 60 + 20 steps; euler karras, 3 steps, guidance 2.5; flowers");
-    EXPECT_TRUE(is_of_model(editor::settings_of("models/x", {}, 0), fs::absolute("models/x")));
+    settings.model.loras = "roses:0.8";
+    EXPECT_EQ(line_of(settings, model),
+              "quick, 60 + 20 steps; euler karras, 3 steps, guidance 2.5; flowers, LoRA roses:0.8");
+    EXPECT_TRUE(is_of_model(editor::settings_of({"models/x", {}, {}}, {}, 0),
+                            {fs::absolute("models/x"), {}, {}}));
 }
 
 TEST(QueueTime, ByThoseThatAreDoneAndTheirSort) {
@@ -167,6 +171,8 @@ TEST(QueueFile, KeepsTheListForTheNextWindow) {
     queue.edits[2].state = State::working;
     queue.edits[2].settings = quick();
     queue.edits[2].settings->tuning.crop = {1, 2, 80, 90};
+    queue.edits[2].settings->model.vae = "mse";
+    queue.edits[2].settings->model.loras = "roses:0.8, grain";
     queue.edits[2].seconds = 12.5;
     queue.edits[3].settings = quick();
     queue.edits[3].settings->tuning.size = 65;  // not what any window can show
@@ -298,7 +304,8 @@ TEST_F(QueueWork, AFaultSaysNothingOfButtons) {
     EXPECT_NE(stopped->notice.text.find(file.string()), std::string::npos) << stopped->notice.text;
     EXPECT_EQ(stopped->notice.text.find("Apply"), std::string::npos) << stopped->notice.text;
     worker->send(editor::CloseRequest{});
-    worker->send(QueueAddRequest{{photo}, {draft.prompt}, settings_of(model, draft, 0)});
+    worker->send(
+        QueueAddRequest{{photo}, {draft.prompt}, editor::settings_of({model, {}, {}}, draft, 0)});
     const auto failed = wait_for(State::failed, 1);
     EXPECT_EQ(failed->queue->edits[0].remark, stopped->notice.text);
 }

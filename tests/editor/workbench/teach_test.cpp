@@ -105,6 +105,39 @@ TEST_F(Teach, AWordIsLearnedShownAndTheCommandLinesToo) {
     EXPECT_EQ(read_file(photos / "photo1.txt"), "two <my-rose>s");
 }
 
+TEST_F(Teach, PhotosAreCaptionedAndNothingIsWrittenBesideThem) {
+    worker->send(editor::TeachCaptionRequest{
+        {photos / "photo0.png", photos / "gone.png", photos / "photo1.png"}, {}});
+    const auto document = wait("the captions", [](const Document& d) {
+        return d.teach.captions.done == 3 && d.activity == Activity::idle;
+    });
+    const editor::CaptionBoard& captions = document->teach.captions;
+    EXPECT_FALSE(captions.running);
+    EXPECT_EQ(captions.total, 3u);
+    ASSERT_EQ(captions.said.size(), 2u);
+    EXPECT_EQ(captions.said[1].photo, photos / "photo1.png");
+    EXPECT_NE(captions.said[0].caption.find("a "), std::string::npos) << captions.said[0].caption;
+    EXPECT_NE(document->notice.text.find("gone.png"), std::string::npos) << document->notice.text;
+    EXPECT_EQ(std::distance(fs::directory_iterator(photos), {}), 3);
+    // Stopped after the photo under way; what was said stays.
+    worker->send(
+        editor::TeachCaptionRequest{std::vector<fs::path>(1000, photos / "photo0.png"), {}});
+    wait("the first", [](const Document& d) { return d.teach.captions.said.size() == 3; });
+    worker->send(editor::TeachCaptionStopRequest{});
+    const auto stopped =
+        wait("the stop", [](const Document& d) { return d.activity == Activity::idle; });
+    EXPECT_FALSE(stopped->teach.captions.running);
+    EXPECT_LT(stopped->teach.captions.said.size(), 100u);
+    // A folder that is no captioner's.
+    worker->send(editor::TeachCaptionRequest{{photos / "photo0.png"}, photos});
+    const auto fault = wait(
+        "a notice", [&](const Document& d) { return d.notice.number > document->notice.number; });
+    EXPECT_NE(fault->notice.text.find("config.json"), std::string::npos) << fault->notice.text;
+    EXPECT_FALSE(wait("rest", [](const Document& d) {
+                     return d.activity == Activity::idle;
+                 })->teach.captions.running);
+}
+
 TEST_F(Teach, StopsAndTheCommandLineGoesOn) {
     editor::TeachDraft draft = offered();
     draft.steps = 100000;

@@ -87,6 +87,12 @@ TEST_F(WorkerTest, AFirstLookComesBeforeAnythingIsLearned) {
     EXPECT_EQ(first->tuned, Tuned::nothing);
     EXPECT_EQ(first->preview.square->width, first->working_square->width);
     EXPECT_NE(first->preview.square->rgb, first->working_square->rgb);
+    // It is on the strip, as what it is, and stays there while the photo is learned.
+    ASSERT_EQ(first->quick_looks.size(), 1u);
+    EXPECT_EQ(first->quick_looks[0].square, first->preview.square);
+    EXPECT_EQ(first->quick_looks[0].eta, editor::first_eta());
+    EXPECT_EQ(first->quick_looks[0].recipe->mode, editor::Mode::quick);
+    EXPECT_TRUE(first->renders.empty());
     // It is no tuning's: going on with one that is begun, there is none.
     wait("some steps", [](const Document& d) { return d.progress.done >= 2; });
     worker->send(editor::StopRequest{});
@@ -98,6 +104,14 @@ TEST_F(WorkerTest, AFirstLookComesBeforeAnythingIsLearned) {
         return d.activity == Activity::tuning && d.progress.done > 2 && d.preview.step > 2;
     });
     EXPECT_EQ(again->preview.stage, "embedding");
+    EXPECT_EQ(again->quick_looks.size(), 1u);
+    editor::EditDraft other = draft;
+    other.prompt = "a tulip";
+    worker->send(editor::ApplyRequest{other});
+    const auto anew = wait("another text", [&](const Document& d) {
+        return d.tuned_draft.prompt == other.prompt && !d.quick_looks.empty();
+    });
+    EXPECT_NE(anew->quick_looks[0].square, first->quick_looks[0].square);
 }
 
 TEST_F(WorkerTest, NothingIsTunedOrRenderedTwice) {
@@ -206,6 +220,39 @@ TEST_F(WorkerTest, FaultsAreNoticesAndItGoesOn) {
     wait("the model", [](const Document& d) {
         return d.model->fault.empty() && !d.defaults.empty() && d.photo;
     });
+}
+
+// By their names in the root that KEEPSAKE_FILES says, and into the sessions.
+TEST_F(WorkerTest, AModelWithLorasOfTheFilesRoot) {
+    const auto before = apply(open(1));
+    const fs::path root = folder.path / "root", file = root / "models/Lora/my/mine.safetensors";
+    fs::create_directories(file.parent_path());
+    fs::copy_file(before->session / "lora.safetensors", file);
+    ::setenv("KEEPSAKE_FILES", root.c_str(), 1);
+    start();
+    const auto listed =
+        wait("the names", [](const Document& d) { return !d.files->loras.empty() && d.model; });
+    EXPECT_EQ(listed->files->loras, std::vector<std::string>{"my/mine"});
+    EXPECT_EQ(listed->model->choice.loras, "");
+    worker->send(editor::ModelRequest{{flowers, {}, "mine:0.5"}, false});
+    const auto loaded = wait("the LoRA", [](const Document& d) {
+        return !d.model->choice.loras.empty() && d.activity == Activity::idle;
+    });
+    EXPECT_EQ(loaded->model->choice.loras, file.string() + ":0.5");
+    const auto edited = apply(open(1));
+    const auto loras = editor::load_recipe(edited->session / "recipe.json").changes.loras;
+    ASSERT_EQ(loras.size(), 1u);
+    EXPECT_EQ(loras[0].path, file);
+    EXPECT_EQ(loras[0].weight, 0.5);
+    worker->send(editor::ModelRequest{{flowers, {}, "mine, yours"}, false});
+    const auto fault = wait("a notice", [&](const Document& d) {
+        return d.notice.text.find("\"yours\"") != std::string::npos;
+    });
+    EXPECT_NE(fault->notice.text.find(root.string()), std::string::npos);
+    EXPECT_EQ(fault->model->choice.loras, loaded->model->choice.loras);
+    worker->send(editor::ModelRequest{{flowers, {}, {}}, false});
+    wait("none", [](const Document& d) { return d.model->choice.loras.empty(); });
+    ::unsetenv("KEEPSAKE_FILES");
 }
 
 // A session that fails half-way: the photo, the session and the history are those of before.
