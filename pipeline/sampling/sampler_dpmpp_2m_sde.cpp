@@ -35,7 +35,10 @@ Tensor sample_dpmpp_2m_sde(const SamplerRun& run, Tensor x) {
             const double weight = config.solver_type == "heun" ? 1 - grown / (2 * h) : 0.5 * grown;
             next = next + (x0 - before) * (h / h_before * alpha_next * weight);
         }
-        if (s_next > 0) next = next + step_noise(run, x) * (s_next * std::sqrt(grown));
+        if (s_next > 0) {
+            const Tensor noise = path_noise(run, x, sigmas[i], sigmas[i + 1]);
+            next = next + noise * (s_next * std::sqrt(grown));
+        }
         before = x0;
         x = next;
         x = end_call(run, i, x);

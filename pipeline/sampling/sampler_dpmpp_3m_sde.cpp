@@ -39,7 +39,8 @@ Tensor sample_dpmpp_3m_sde(const SamplerRun& run, Tensor x) {
         } else if (before.defined()) {
             next = next + (x0 - before) * (phi2 * h / h_before);
         }
-        x = next + step_noise(run, x) * (sigmas[i + 1] * std::sqrt(-std::expm1(-grown)));
+        const Tensor noise = path_noise(run, x, sigmas[i], sigmas[i + 1]);
+        x = next + noise * (sigmas[i + 1] * std::sqrt(-std::expm1(-grown)));
         before_that = before;
         before = x0;
         h_before_that = h_before;

@@ -36,12 +36,13 @@ Tensor sample_dpmpp_sde(const SamplerRun& run, Tensor x) {
         const double middle = sigmas[i + 1], next = sigmas[i + 2];
         // One path of the Brownian motion, in sigma: the step's noise is that of its first half and
         // of its second, each of unit deviation.
-        const Tensor first = step_noise(run, x);
+        const Tensor first = path_noise(run, x, sigma, middle);
         x = solve(start, x0, sigma, middle, first);
         x = end_call(run, i, x);
         const Tensor there = call_for_x0(run, x, i + 1, middle);
+        const Tensor second = path_noise(run, x, middle, next);
         const Tensor whole =
-            (first * std::sqrt(sigma - middle) + step_noise(run, x) * std::sqrt(middle - next)) /
+            (first * std::sqrt(sigma - middle) + second * std::sqrt(middle - next)) /
             std::sqrt(sigma - next);
         x = solve(start, there, sigma, next, whole);
         x = end_call(run, i + 1, x);

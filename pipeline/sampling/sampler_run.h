@@ -1,6 +1,7 @@
 // What the samplers' own files share and provide. Callers include samplers.h.
 #pragma once
 
+#include "pipeline/sampling/brownian_tree.h"
 #include "pipeline/sampling/samplers.h"
 
 namespace keepsake::pipeline {
@@ -12,7 +13,8 @@ struct SamplerRun {
     const Timetable& timetable;
     const SamplerControls& controls;
 
-    mutable std::uint32_t draws = 0;  // of noise, so far
+    mutable std::uint32_t draws = 0;               // of noise, so far
+    mutable std::vector<BrownianTree> paths = {};  // path_noise's: one, or one for each picture
 
     std::size_t begin() const { return controls.begin; }
     std::size_t end() const { return timetable.timesteps.size(); }
@@ -55,6 +57,12 @@ bool ends_first_order(const SamplerRun& run);
 // Standard normal noise like `like`, (B, C, h, w), of run.controls.generators or philox_seeds.
 // Throws Error naming them when they are not one, or one for each picture.
 Tensor step_noise(const SamplerRun& run, const Tensor& like);
+
+// What the SDE samplers take in its place for a step from one sigma to a lower one. With
+// philox_seeds it is AUTOMATIC1111's: the increment of a Brownian tree over the run's sigmas above
+// 0, which k-diffusion's BrownianTreeNoiseSampler builds, of unit deviation.
+Tensor path_noise(const SamplerRun& run, const Tensor& like, double sigma, double next);
+bool has_paths(const SamplerRun& run);
 void check_generators(const SamplerRun& run, const Tensor& latents);
 
 // Variance-preserving scaling of a sigma: x0 + sigma noise, times alpha, is alpha x0 + (alpha

@@ -268,6 +268,44 @@ Tensor step_noise(const SamplerRun& run, const Tensor& like) {
     return at::cat(pictures).to(like.device());
 }
 
+bool has_paths(const SamplerRun& run) {
+    return !run.controls.philox_seeds.empty();
+}
+
+namespace {
+
+// As k-diffusion's sigmas, which are float32.
+double in_float(double sigma) {
+    return static_cast<double>(static_cast<float>(sigma));
+}
+
+std::vector<BrownianTree> make_paths(const SamplerRun& run, const Tensor& like) {
+    const std::vector<double>& sigmas = run.timetable.sigmas;
+    double lowest = sigmas[run.begin()];
+    for (std::size_t i = run.begin(); i < sigmas.size(); ++i)
+        if (sigmas[i] > 0) lowest = std::min(lowest, sigmas[i]);
+    const std::vector<std::uint64_t>& seeds = run.controls.philox_seeds;
+    std::vector<std::int64_t> shape = like.sizes().vec();
+    if (seeds.size() > 1) shape[0] = 1;
+    std::vector<BrownianTree> paths;
+    for (const std::uint64_t seed : seeds)
+        paths.emplace_back(in_float(lowest), in_float(sigmas[run.begin()]), seed,
+                           [shape](std::uint64_t part) { return philox_randn(shape, part); });
+    return paths;
+}
+
+}  // namespace
+
+Tensor path_noise(const SamplerRun& run, const Tensor& like, double sigma, double next) {
+    if (!has_paths(run)) return step_noise(run, like);
+    if (run.paths.empty()) run.paths = make_paths(run, like);
+    const double from = in_float(next), to = in_float(sigma);
+    std::vector<Tensor> pictures;
+    for (BrownianTree& path : run.paths) pictures.push_back(path.increment(from, to));
+    // Down the path, from the higher sigma.
+    return at::cat(pictures).to(like.options()) / -std::sqrt(to - from);
+}
+
 Tensor call_for_x0(const SamplerRun& run, const Tensor& x, std::size_t index, double sigma) {
     const Tensor output = call_model(run, x / std::sqrt(sigma * sigma + 1), index);
     return read_x0(run.schedule.config.prediction_type, output, x, sigma);
