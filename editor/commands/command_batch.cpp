@@ -2,9 +2,10 @@
 #include <charconv>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/edit_options.h"
+#include "editor/commands/json_line.h"
+#include "editor/commands/print_results.h"
 #include "editor/commands/progress.h"
 #include "editor/edit/batch.h"
 #include "editor/photo/photo.h"
@@ -102,7 +103,7 @@ void tell_sums(const BatchResult& result, bool json) {
         line["table"] = result.table.string();
         line["sheets"] = nlohmann::ordered_json::array();
         for (const fs::path& sheet : result.sheets) line["sheets"].push_back(sheet.string());
-        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+        std::cout << json_line(line);
         return;
     }
     std::cout << result.table.string() << "\n";

@@ -3,9 +3,9 @@
 
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/command_options.h"
+#include "editor/commands/json_line.h"
 #include "editor/edit/caption.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/printable_text.h"
@@ -130,7 +130,7 @@ void tell(const PhotoCaption& one, const CaptionArguments& arguments) {
         line["photo"] = one.photo.string();
         line["caption"] = one.caption;
         if (!arguments.check) line["file"] = one.file.string();
-        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+        std::cout << json_line(line);
     }
     std::cout.flush();
 }
@@ -141,7 +141,7 @@ void tell_sums(const CaptionResult& result, bool json) {
                                              {"captioned", result.captioned},
                                              {"kept", result.kept},
                                              {"failed", result.failed}};
-        std::cout << line.dump() << "\n";
+        std::cout << json_line(line);
     } else if (result.kept > 0) {
         print_warning(std::to_string(result.kept) + " of " + std::to_string(result.photos) +
                       " photos have captions already, which stay (--overwrite replaces them)");

@@ -1,9 +1,9 @@
 // keepsake compare
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/command_options.h"
+#include "editor/commands/json_line.h"
 #include "editor/transfer/compare_photos.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
@@ -115,7 +115,7 @@ nlohmann::ordered_json pixels_json(const std::optional<PixelDifference>& differe
             {"largest", difference->largest}};
 }
 
-std::string json_line(const CompareArguments& arguments, const PhotoComparison& result) {
+std::string report_line(const CompareArguments& arguments, const PhotoComparison& result) {
     nlohmann::ordered_json line;
     line["a"] = facts_json(result.a);
     line["a"]["file"] = arguments.a;
@@ -133,7 +133,7 @@ std::string json_line(const CompareArguments& arguments, const PhotoComparison& 
         if (field.fate != FieldFate::lost) one["after"] = field.after;
         line["metadata"].push_back(std::move(one));
     }
-    return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return json_line(line);
 }
 
 // Status 1 with its one line, as for all that did not come out as it should.
@@ -166,7 +166,7 @@ void compare(const CompareArguments& arguments) {
             EditRegion{load_mask(*arguments.mask, a, options.crop), arguments.mask_threshold};
     }
     const PhotoComparison result = compare_photos(a, b, options);
-    std::cout << (arguments.json ? json_line(arguments, result)
+    std::cout << (arguments.json ? report_line(arguments, result)
                                  : printable(report(arguments, result), 1 << 20));
     std::cout.flush();
     require_untouched(arguments, result);

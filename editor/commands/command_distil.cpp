@@ -2,8 +2,8 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "editor/commands/json_line.h"
 #include "editor/commands/run_places.h"
 #include "editor/edit/distil.h"
 #include "editor/session/recipe.h"
@@ -234,7 +234,7 @@ void run_distil(const DistilRequest& request, const DistilArguments& arguments,
         line["stages"].push_back(
             {{"name", stage.name}, {"loss", {{"before", stage.before}, {"after", stage.after}}}});
     if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_line(line);
 }
 
 // A command of `keepsake distil`.

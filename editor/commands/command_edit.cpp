@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "editor/commands/edit_options.h"
+#include "editor/commands/print_results.h"
 
 namespace keepsake::editor {
 namespace {

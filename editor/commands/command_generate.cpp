@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "editor/commands/command_options.h"
+#include "editor/commands/print_results.h"
 #include "editor/edit/generate_files.h"
 #include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"

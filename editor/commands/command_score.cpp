@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/command_options.h"
+#include "editor/commands/json_line.h"
 #include "editor/edit/score.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/printable_text.h"
@@ -65,7 +65,7 @@ nlohmann::ordered_json scores_json(const std::vector<TextScore>& scores) {
     return list;
 }
 
-std::string json_line(const ScoreArguments& arguments, const PhotoScore& result) {
+std::string report_line(const ScoreArguments& arguments, const PhotoScore& result) {
     nlohmann::ordered_json line;
     line["model"] = result.model;
     line["file"] = arguments.photo;
@@ -74,7 +74,7 @@ std::string json_line(const ScoreArguments& arguments, const PhotoScore& result)
         line["edit"] = {{"file", *arguments.edit}, {"scores", scores_json(result.edit)}};
         if (result.directional) line["directional_similarity"] = *result.directional;
     }
-    return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return json_line(line);
 }
 
 std::string table(const std::string& file, const std::vector<TextScore>& scores) {
@@ -123,7 +123,7 @@ void score(const ScoreArguments& arguments) {
     run.threads = arguments.threads;
     start_run(run);
     const PhotoScore result = score_photo(request);
-    std::cout << (arguments.json ? json_line(arguments, result)
+    std::cout << (arguments.json ? report_line(arguments, result)
                                  : printable(report(arguments, result), 1 << 20));
 }
 

@@ -1,9 +1,9 @@
 // keepsake train clip
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/commands_train.h"
+#include "editor/commands/json_line.h"
 #include "editor/commands/train_options.h"
 #include "editor/edit/train_clip.h"
 
@@ -70,7 +70,7 @@ void report(const TrainClipResult& result, bool json) {
     line["loss"] = result.loss;
     line["scale"] = result.scale;
     line["found"] = result.found ? nlohmann::ordered_json(*result.found) : nullptr;
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_line(line);
 }
 
 }  // namespace

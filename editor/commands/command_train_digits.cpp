@@ -3,10 +3,10 @@
 
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/command_options.h"
 #include "editor/commands/commands_train.h"
+#include "editor/commands/json_line.h"
 #include "editor/edit/digits_lesson.h"
 #include "pipeline/compute/usable_cores.h"
 
@@ -35,7 +35,7 @@ void add_options(CLI::App& command, DigitsArguments& arguments) {
     command.add_flag("--quiet", arguments.run.quiet, "No progress on stderr");
 }
 
-std::string json_line(const DigitsArguments& arguments, const DigitsLesson& lesson) {
+std::string report_line(const DigitsArguments& arguments, const DigitsLesson& lesson) {
     nlohmann::ordered_json line;
     line["file"] = arguments.out;
     line["seed"] = lesson.seed;
@@ -54,7 +54,7 @@ std::string json_line(const DigitsArguments& arguments, const DigitsLesson& less
                                     {"recognised", drawn.recognised},
                                     {"variety", drawn.diversity}});
     line["recognised"] = guided_figures(lesson).recognised;
-    return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return json_line(line);
 }
 
 void train_digits(const DigitsArguments& arguments, const Interrupt& interrupt) {
@@ -68,7 +68,7 @@ void train_digits(const DigitsArguments& arguments, const Interrupt& interrupt) 
     Monitor monitor = terminal_monitor(arguments.run, interrupt);
     const DigitsLesson lesson =
         run_digits_lesson({arguments.out, arguments.seed, arguments.steps}, monitor);
-    std::cout << (arguments.json ? json_line(arguments, lesson) : arguments.out + "\n");
+    std::cout << (arguments.json ? report_line(arguments, lesson) : arguments.out + "\n");
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // keepsake train vae
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "editor/commands/commands_train.h"
+#include "editor/commands/json_line.h"
 #include "editor/commands/train_options.h"
 #include "editor/edit/train_vae.h"
 
@@ -112,7 +112,7 @@ void report(const TrainVaeResult& result, bool json) {
                                    {"ssim", one.ssim},
                                    {"absolute", one.absolute}});
     if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_line(line);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "editor/commands/json_line.h"
 #include "editor/commands/run_places.h"
 #include "editor/session/recipe.h"
 
@@ -216,7 +216,7 @@ void run_learn(const LearnRequest& request, const LearnArguments& arguments,
                                                       {"without", loss.without}});
         }
         if (!result.sheet.empty()) line["sheet"] = result.sheet.string();
-        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+        std::cout << json_line(line);
         return;
     }
     std::cout << result.file.string() << "\n";
