@@ -45,6 +45,10 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${private_folders})
 set(CPACK_DEBIAN_PACKAGE_DEPENDS fonts-dejavu-core)
 # OpenGL's driver, for the window.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libgl1-mesa-dri)
+if(KEEPSAKE_HAS_MPI)
+  # mpirun, for training on many machines. Open MPI's library is among what dpkg-shlibdeps finds.
+  set(CPACK_DEBIAN_PACKAGE_SUGGESTS openmpi-bin)
+endif()
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "Keepsake learns a photo first, then walks from the photo towards the words
 that say what it should show, and you choose how far (Imagic on latent

@@ -42,7 +42,7 @@ for ((second = 0; second < 60; second++)); do
 done
 grep -q rose-394990940 /opt/state.json || { cat /opt/gui.log; exit 1; }
 kill -TERM "$window"
-wait "$window"
+wait "$window" || [ $? = 143 ] # it has saved, and says which signal it was
 kill "$screen"
 INSIDE
 # Its own mounts go with it.
