@@ -3,6 +3,7 @@
 
 #include "pipeline/model/generate.h"
 #include "pipeline/networks/lora.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/outside_tools.h"
 #include "tests/editor/test_photo.h"
@@ -28,10 +29,9 @@ class AdapterOptions : public ::testing::Test {
     }
     // The picture's pixels; `more`: options.
     std::string picture(const std::string& prompt, std::vector<std::string> more) const {
-        std::vector<std::string> arguments = {"generate", prompt,   "--steps", "2",     "--sampler",
-                                              "ddim",     "--size", "64",      "--out", "a.png"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        const ProgramRun done = run(arguments);
+        const ProgramRun done = run(joined({"generate", prompt, "--steps", "2", "--sampler", "ddim",
+                                            "--size", "64", "--out", "a.png"},
+                                           more));
         EXPECT_EQ(done.status, 0) << done.err;
         return pixel_hash(folder.path / "a.png");
     }
@@ -85,11 +85,8 @@ TEST_F(AdapterOptions, SessionsKeepThem) {
                                            "ddim",
                                            "--quiet"};
     const auto edit = [&](const std::string& out, const std::vector<std::string>& more) {
-        std::vector<std::string> arguments = {"edit", "p.png",     "a red rose", "--out",
-                                              out,    "--session", "s.keepsake"};
-        arguments.insert(arguments.end(), tiny.begin(), tiny.end());
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run(arguments);
+        return run(joined({"edit", "p.png", "a red rose", "--out", out, "--session", "s.keepsake"},
+                          tiny, more));
     };
     const auto render = [&](const std::string& out) {
         return run({"render", "s.keepsake", "--out", out, "--eta", "1", "--no-full", "--quiet"});

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipeline/files/atomic_file.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -26,28 +27,27 @@ class BadInput : public ::testing::Test {
 
     // `edit` with the smallest tuning that there is.
     std::vector<std::string> edit(const fs::path& of, const std::vector<std::string>& more = {}) {
-        std::vector<std::string> arguments = {"edit",
-                                              of.string(),
-                                              "a red rose",
-                                              "--session",
-                                              session.string(),
-                                              "--out",
-                                              out.string(),
-                                              "--size",
-                                              "64",
-                                              "--embedding-steps",
-                                              "1",
-                                              "--finetune-steps",
-                                              "1",
-                                              "--steps",
-                                              "2",
-                                              "--eta",
-                                              "0.5",
-                                              "--sampler",
-                                              "ddim",
-                                              "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined({"edit",
+                       of.string(),
+                       "a red rose",
+                       "--session",
+                       session.string(),
+                       "--out",
+                       out.string(),
+                       "--size",
+                       "64",
+                       "--embedding-steps",
+                       "1",
+                       "--finetune-steps",
+                       "1",
+                       "--steps",
+                       "2",
+                       "--eta",
+                       "0.5",
+                       "--sampler",
+                       "ddim",
+                       "--quiet"},
+                      more);
     }
 
     // Exactly one line on stderr, which has all of `parts`, and nothing on stdout.

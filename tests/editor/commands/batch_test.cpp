@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "editor/photo/photo.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/temporary_folder.h"
@@ -15,13 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::vector<json> json_lines(const std::string& text) {
-    std::vector<json> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
-    return lines;
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
@@ -41,19 +35,18 @@ class BatchCommand : public ::testing::Test {
         save_photo(photos / "b, \"c\".png", quarters(64, 64));
     }
     std::vector<std::string> arguments(const std::vector<std::string>& more) const {
-        std::vector<std::string> all = {"batch",      photos.string(),
-                                        "a red rose", "--out",
-                                        out.string(), "--size",
-                                        "64",         "--eta",
-                                        "0.5",        "--way",
-                                        "line",       "--steps",
-                                        "2",          "--embedding-steps",
-                                        "2",          "--finetune-steps",
-                                        "2",          "--sampler",
-                                        "ddim",       "--threads",
-                                        "1"};
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return joined({"batch",      photos.string(),
+                       "a red rose", "--out",
+                       out.string(), "--size",
+                       "64",         "--eta",
+                       "0.5",        "--way",
+                       "line",       "--steps",
+                       "2",          "--embedding-steps",
+                       "2",          "--finetune-steps",
+                       "2",          "--sampler",
+                       "ddim",       "--threads",
+                       "1"},
+                      more);
     }
     ProgramRun run(const std::vector<std::string>& more) const {
         return run_program(arguments(more));

@@ -7,6 +7,7 @@
 #include "editor/edit/caption.h"
 #include "editor/photo/photo.h"
 #include "pipeline/files/atomic_file.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/temporary_folder.h"
@@ -15,7 +16,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using nlohmann::json;
 
 const fs::path blip = fs::path(KEEPSAKE_GOLDENS) / "blip/base";
@@ -35,10 +35,9 @@ class Caption : public ::testing::Test {
         save_photo(photos / "b.jpg", quarters(44, 60));
     }
     ProgramRun caption(const Arguments& more, const fs::path& captioner = blip) const {
-        Arguments all = {"caption",          photos.string(), "--captioner",
-                         captioner.string(), "--threads",     "1"};
-        all.insert(all.end(), more.begin(), more.end());
-        return run_program(all);
+        return run_program(joined(
+            {"caption", photos.string(), "--captioner", captioner.string(), "--threads", "1"},
+            more));
     }
     std::string text(const char* name) const { return read_file(photos / name); }
     bool is_written(const char* name) const { return fs::exists(photos / name); }

@@ -12,6 +12,7 @@
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/open_clip_layout.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_clip.h"
 #include "tests/editor/test_photo.h"
@@ -21,7 +22,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using nlohmann::json;
 
 class TrainClip : public ::testing::Test {
@@ -130,9 +130,8 @@ class Score : public ::testing::Test {
         save_photo(edit, quarters(44, 60));
     }
     ProgramRun score(const Arguments& more) const {
-        Arguments all = {"score", photo.string(), "--clip", clip.string(), "--threads", "1"};
-        all.insert(all.end(), more.begin(), more.end());
-        return run_program(all);
+        return run_program(
+            joined({"score", photo.string(), "--clip", clip.string(), "--threads", "1"}, more));
     }
     const TemporaryFolder folder;
     const fs::path clip = folder.path / "tiny-clip", photo = folder.path / "photo.png",

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "editor/photo/image_file.h"
 #include "editor/photo/photo.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/generate.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -17,13 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::vector<json> json_lines(const std::string& text) {
-    std::vector<json> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
-    return lines;
-}
 
 // The image of a file, as text chunks aside.
 std::vector<std::uint8_t> pixels_of(const fs::path& path) {
@@ -35,12 +28,9 @@ class CommandLine : public ::testing::Test {
     CommandLine() { save_photo(photo, quarters(96, 64)); }
 
     std::vector<std::string> tiny_edit(const std::vector<std::string>& more) {
-        std::vector<std::string> arguments = {
-            "edit", photo.string(),     "a red rose", "--size",  "64", "--embedding-steps",
-            "2",    "--finetune-steps", "2",          "--steps", "2",  "--sampler",
-            "ddim"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined({"edit", photo.string(), "a red rose", "--size", "64", "--embedding-steps",
+                       "2", "--finetune-steps", "2", "--steps", "2", "--sampler", "ddim"},
+                      more);
     }
 
     const TemporaryFolder folder;
@@ -105,11 +95,10 @@ TEST_F(CommandLine, EditWritesImagesSheetAndJson) {
 
     // The model's own picture, and a photo in another format.
     const auto again = [&](const std::vector<std::string>& more) {
-        std::vector<std::string> arguments = {
-            "render", (folder.path / "my photo.keepsake").string(), "--eta", "0.5", "--seed", "3",
-            "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        const ProgramRun made = run_program(arguments);
+        const ProgramRun made =
+            run_program(joined({"render", (folder.path / "my photo.keepsake").string(), "--eta",
+                                "0.5", "--seed", "3", "--quiet"},
+                               more));
         EXPECT_EQ(made.status, 0) << made.err;
         return made.out;
     };
@@ -205,11 +194,10 @@ TEST_F(CommandLine, ModelDefaultsAreUsed) {
 
 TEST_F(CommandLine, GenerateSeedsLatentsAndImageToImage) {
     const auto generate = [&](std::vector<std::string> more) {
-        std::vector<std::string> arguments = {"generate",  "a red rose", "--steps",
-                                              "2",         "--size",     "64",
-                                              "--sampler", "ddim",       "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments, {.folder = folder.path});
+        return run_program(joined({"generate", "a red rose", "--steps", "2", "--size", "64",
+                                   "--sampler", "ddim", "--quiet"},
+                                  more),
+                           {.folder = folder.path});
     };
     const ProgramRun two =
         generate({"--seed", "5,6", "--out", "a.png", "--latents-out", "a.st", "--json"});
@@ -272,10 +260,9 @@ TEST_F(CommandLine, ThreadsAreThoseAskedForElseMeasured) {
         if (command != "generate") more.insert(more.end(), {"--eta", "1"});
         if (command != "edit")
             more.insert(more.end(), {"--steps", "1", "--sampler", "ddim", "--quiet"});
-        more.insert(more.end(), {"--json"});
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        const ProgramRun run = run_program(
-            arguments, {.environment = {{"OMP_NUM_THREADS", allowed}}, .folder = folder.path});
+        const ProgramRun run =
+            run_program(joined(arguments, more, {"--json"}),
+                        {.environment = {{"OMP_NUM_THREADS", allowed}}, .folder = folder.path});
         EXPECT_EQ(run.status, 0) << run.err;
         return json_lines(run.out).at(0)["threads"].get<int>();
     };

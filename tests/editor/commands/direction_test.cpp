@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "editor/photo/photo.h"
 #include "optimize/scratch/clip.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_clip.h"
 #include "tests/editor/test_model.h"
@@ -49,10 +49,7 @@ class EditDirectionTold : public ::testing::Test {
                          "--out",     (folder.path / (session + ".out")).string()},
                         {.environment = {{"KEEPSAKE_MODEL", model.string()}}});
         EXPECT_EQ(run.status, 0) << run.err;
-        std::vector<json> lines;
-        std::istringstream all(run.out);
-        for (std::string line; std::getline(all, line);) lines.push_back(json::parse(line));
-        return lines;
+        return json_lines(run.out);
     }
     const TemporaryFolder folder;
     const fs::path model = folder.path / "model", clip = model / "clip",

@@ -7,6 +7,7 @@
 
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -15,7 +16,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 
 class DistilCommand : public ::testing::Test {
   protected:
@@ -23,28 +23,22 @@ class DistilCommand : public ::testing::Test {
         write_bytes(prompts, "# two\na photo of a red rose\n\n a photo of a yellow tulip \r\n");
     }
 
-    Arguments with(Arguments arguments, const Arguments& more) const {
+    Arguments with(const Arguments& arguments, const Arguments& more) const {
         const Arguments small = {
             "--prompts", prompts.string(), "--drawn", "2",       "--tune", "2",         "--batch",
             "2",         "--size",         "64",      "--every", "0",      "--threads", "1",
             "--out",     out.string(),     "--quiet"};
-        arguments.insert(arguments.end(), small.begin(), small.end());
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined(arguments, small, more);
     }
     // Two students: of 4 steps and of 2.
     Arguments steps(const Arguments& more = {}) const {
         return with({"distil", "steps", "--steps", "2", "--teacher-steps", "8"}, more);
     }
     ProgramRun generate(const fs::path& model, const Arguments& more = {}) const {
-        Arguments arguments = {"generate",  "a photo of a red rose",
-                               "--model",   model.string(),
-                               "--size",    "64",
-                               "--out",     (folder.path / "drawn.png").string(),
-                               "--threads", "1",
-                               "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments);
+        return run_program(
+            joined({"generate", "a photo of a red rose", "--model", model.string(), "--size", "64",
+                    "--out", (folder.path / "drawn.png").string(), "--threads", "1", "--quiet"},
+                   more));
     }
     void expect_refused(const Arguments& arguments, int status, const std::string& part) const {
         expect_refusal(run_program(arguments), status, part);

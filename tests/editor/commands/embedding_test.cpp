@@ -6,6 +6,7 @@
 #include "editor/photo/image_file.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/model.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/outside_tools.h"
 #include "tests/editor/test_model.h"
@@ -15,7 +16,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using pipeline::LearnedWord;
 using pipeline::WordLayout;
 
@@ -40,21 +40,17 @@ class Embedding : public ::testing::Test {
                                        .folder = folder.path});
     }
     std::string picture(const std::string& prompt, const Arguments& more) const {
-        Arguments arguments = {"generate", prompt,   "--steps", "2",     "--sampler",
-                               "ddim",     "--size", "64",      "--out", "a.png"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        const ProgramRun done = run(arguments);
+        const ProgramRun done = run(joined({"generate", prompt, "--steps", "2", "--sampler", "ddim",
+                                            "--size", "64", "--out", "a.png"},
+                                           more));
         EXPECT_EQ(done.status, 0) << done.err;
         return pixel_hash(folder.path / "a.png");
     }
     Arguments edit(const std::string& text, const Arguments& more) const {
-        Arguments arguments = {
-            "edit", "photo.png", text,      "--embedding-steps", "2", "--finetune-steps",
-            "2",    "--size",    "64",      "--steps",           "2", "--eta",
-            "0.5",  "--out",     "out.png", "--session",         "s", "--threads",
-            "1"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined({"edit", "photo.png", text, "--embedding-steps", "2", "--finetune-steps", "2",
+                       "--size", "64", "--steps", "2", "--eta", "0.5", "--out", "out.png",
+                       "--session", "s", "--threads", "1"},
+                      more);
     }
     void expect_refused(const Arguments& arguments, int status, const std::string& part) const {
         const ProgramRun done = run(arguments);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "editor/photo/photo.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/outside_tools.h"
 #include "tests/pipeline/temporary_folder.h"
@@ -14,11 +15,10 @@ namespace fs = std::filesystem;
 class GenerateGrid : public ::testing::Test {
   protected:
     ProgramRun run(std::vector<std::string> more) const {
-        std::vector<std::string> arguments = {"generate",  "a red rose", "--size",
-                                              "64",        "--steps",    "2",
-                                              "--sampler", "dpm2_a",     "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments, {.folder = folder.path});
+        return run_program(joined({"generate", "a red rose", "--size", "64", "--steps", "2",
+                                   "--sampler", "dpm2_a", "--quiet"},
+                                  more),
+                           {.folder = folder.path});
     }
     std::vector<std::uint8_t> pixels(const std::string& name) const {
         return editor::load_photo(folder.path / name).pixels.rgb;

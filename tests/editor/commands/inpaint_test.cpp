@@ -3,6 +3,7 @@
 
 #include "editor/photo/photo.h"
 #include "editor/photo/picture_settings.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/temporary_folder.h"
@@ -22,11 +23,10 @@ class Inpaint : public ::testing::Test {
         save_photo(folder.path / "m.png", mask);
     }
     ProgramRun run(std::vector<std::string> more) const {
-        std::vector<std::string> arguments = {"generate",  "a red rose", "--size",
-                                              "64",        "--steps",    "3",
-                                              "--sampler", "dpmpp_2m",   "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments, {.folder = folder.path});
+        return run_program(joined({"generate", "a red rose", "--size", "64", "--steps", "3",
+                                   "--sampler", "dpmpp_2m", "--quiet"},
+                                  more),
+                           {.folder = folder.path});
     }
     const TemporaryFolder folder;
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "editor/photo/photo.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/model/model_on_disk.h"
@@ -18,11 +19,10 @@ class Instruct : public ::testing::Test {
         widen_conv_in(model, 8);
     }
     ProgramRun run(std::vector<std::string> more) const {
-        std::vector<std::string> arguments = {
-            "generate", "make it a red rose", "--steps", "2", "--size", "64", "--quiet",
-            "--model",  model.path.string()};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments, {.folder = folder.path});
+        return run_program(joined({"generate", "make it a red rose", "--steps", "2", "--size", "64",
+                                   "--quiet", "--model", model.path.string()},
+                                  more),
+                           {.folder = folder.path});
     }
     std::vector<std::uint8_t> pixels(const std::string& name) const {
         return editor::load_photo(folder.path / name).pixels.rgb;

@@ -6,6 +6,7 @@
 
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -14,7 +15,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 
 class Learn : public ::testing::Test {
   protected:
@@ -24,13 +24,11 @@ class Learn : public ::testing::Test {
             save_photo(photos / ("photo" + std::to_string(i) + ".png"), quarters(80 + 8 * i, 64));
     }
 
-    Arguments with(Arguments arguments, const Arguments& more) const {
+    Arguments with(const Arguments& arguments, const Arguments& more) const {
         const Arguments small = {"--tune", "4",          "--rank", "2",         "--size",
                                  "64",     "--every",    "0",      "--threads", "1",
                                  "--out",  out.string(), "--quiet"};
-        arguments.insert(arguments.end(), small.begin(), small.end());
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined(arguments, small, more);
     }
     Arguments subject(const Arguments& more = {}) const {
         return with({"learn", "subject", photos.string(), "--token", "sks flower"}, more);

@@ -7,6 +7,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/safetensors.h"
 #include "pipeline/networks/word_file.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -15,7 +16,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 
 class LearnWord : public ::testing::Test {
   protected:
@@ -26,12 +26,10 @@ class LearnWord : public ::testing::Test {
     }
 
     Arguments word(const Arguments& more = {}, const std::string& name = "<My-Rose>") const {
-        Arguments arguments = {
-            "learn",   "word",  photos.string(), "--token", name,      "--tune", "4",
-            "--batch", "1",     "--size",        "64",      "--every", "0",      "--threads",
-            "1",       "--out", out.string(),    "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined(
+            {"learn", "word", photos.string(), "--token", name, "--tune", "4", "--batch", "1",
+             "--size", "64", "--every", "0", "--threads", "1", "--out", out.string(), "--quiet"},
+            more);
     }
     void expect_refused(const Arguments& arguments, int status, const std::string& part) const {
         const ProgramRun run = run_program(arguments);

@@ -7,12 +7,12 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_clip.h"
 #include "tests/editor/test_model.h"
@@ -26,7 +26,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using nlohmann::json;
 
 // How far the weights of two files are apart, as the root of the mean square.
@@ -45,11 +44,8 @@ double apart(const fs::path& a, const fs::path& b) {
 
 std::vector<double> losses_of(const fs::path& run) {
     std::vector<double> losses;
-    std::istringstream lines(read_file(run / "log.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-        const json at = json::parse(line);
-        if (at.contains("loss")) losses.push_back(at["loss"]);
-    }
+    for (const json& line : json_lines(read_file(run / "log.jsonl")))
+        if (line.contains("loss")) losses.push_back(line["loss"]);
     return losses;
 }
 
@@ -93,17 +89,13 @@ class ManyMachines : public ::testing::Test {
         return options;
     }
     Arguments train(const std::string& what, const fs::path& out, const Arguments& more) const {
-        Arguments all = {"train", what, photos.string(), "--out", out.string()};
-        for (const char* argument : {"--threads", "1", "--size", "64", "--held-out", "20",
-                                     "--learning-rate", "1e-3", "--warm-up", "0"})
-            all.emplace_back(argument);
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return joined({"train", what, photos.string(), "--out", out.string()},
+                      {"--threads", "1", "--size", "64", "--held-out", "20", "--learning-rate",
+                       "1e-3", "--warm-up", "0"},
+                      more);
     }
     Arguments vae(const fs::path& out, const Arguments& more) const {
-        Arguments all = train("vae", out, {"--config", config.string()});
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return joined(train("vae", out, {"--config", config.string()}), more);
     }
     fs::path out(int count) const { return folder.path / ("run" + std::to_string(count)); }
 
@@ -238,10 +230,9 @@ TEST_F(ManyMachines, WhatIsWrongIsSaidOnce) {
                   .find("gone: is not there"),
               std::string::npos);
     // One process with other options than the first.
-    Arguments both = vae(out(2), {"--tune=3", "--every", "0", "--quiet"});
-    both.insert(both.end(), {":", "-n", "1", KEEPSAKE_BINARY});
-    const Arguments other = vae(out(2), {"--tune=4", "--every", "0", "--quiet"});
-    both.insert(both.end(), other.begin(), other.end());
+    const Arguments both = joined(vae(out(2), {"--tune=3", "--every", "0", "--quiet"}),
+                                  {":", "-n", "1", KEEPSAKE_BINARY},
+                                  vae(out(2), {"--tune=4", "--every", "0", "--quiet"}));
     ProgramOptions each = processes(2);
     each.launcher.back() = "1";
     const ProgramRun run = run_program(both, each);

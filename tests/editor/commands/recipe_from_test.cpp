@@ -4,6 +4,7 @@
 #include "editor/photo/image_file.h"
 #include "editor/photo/picture_settings.h"
 #include "pipeline/files/atomic_file.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/outside_tools.h"
 #include "tests/editor/test_photo.h"
@@ -17,9 +18,7 @@ using editor::GenerationSettings;
 class RecipeFrom : public ::testing::Test {
   protected:
     ProgramRun generate(std::vector<std::string> more) const {
-        std::vector<std::string> arguments = {"generate", "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return run_program(arguments, {.folder = folder.path});
+        return run_program(joined({"generate", "--quiet"}, more), {.folder = folder.path});
     }
     const TemporaryFolder folder;
 };
@@ -91,13 +90,9 @@ TEST_F(RecipeFrom, WithAPhoto) {
 // A sampler that draws noise, in a schedule, with a graphics card's noise: there and back by the
 // text alone, and by the names of another program.
 TEST_F(RecipeFrom, SamplersAndSchedulesByAnyName) {
-    const std::vector<std::string> common = {"a red rose", "--size",     "64", "--steps",
-                                             "3",          "--guidance", "2"};
+    const Arguments common = {"a red rose", "--size", "64", "--steps", "3", "--guidance", "2"};
     const auto picture = [&](const std::string& out, std::vector<std::string> more) {
-        std::vector<std::string> arguments = common;
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        arguments.insert(arguments.end(), {"--out", out});
-        const ProgramRun run = generate(arguments);
+        const ProgramRun run = generate(joined(common, more, {"--out", out}));
         EXPECT_EQ(run.status, 0) << run.err;
         return pixel_hash(folder.path / out);
     };

@@ -10,6 +10,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -18,7 +19,6 @@ namespace keepsake::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Arguments = std::vector<std::string>;
 using nlohmann::json;
 
 json tiny_vae() {
@@ -42,25 +42,18 @@ class Train : public ::testing::Test {
         write_bytes(config, tiny_vae().dump());
     }
     Arguments train(const Arguments& what, const Arguments& more = {}) const {
-        Arguments all = {"train"};
-        all.insert(all.end(), what.begin(), what.end());
         const Arguments places = {photos.string(), "--out", out.string(), "--quiet",
                                   "--threads",     "1",     "--batch",    "2",
                                   "--every",       "2"};
-        all.insert(all.end(), places.begin(), places.end());
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return joined(joined({"train"}, what), places, more);
     }
     Arguments vae(const Arguments& more = {}) const {
-        Arguments all = train({"vae"}, {"--config", config.string(), "--size", "64", "--tune", "4",
-                                        "--held-out", "20"});
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return train({"vae"}, joined({"--config", config.string(), "--size", "64", "--tune", "4",
+                                      "--held-out", "20"},
+                                     more));
     }
     Arguments unet(const Arguments& more = {}) const {
-        Arguments all = train({"unet"}, {"--size", "64", "--tune", "4", "--held-out", "20"});
-        all.insert(all.end(), more.begin(), more.end());
-        return all;
+        return train({"unet"}, joined({"--size", "64", "--tune", "4", "--held-out", "20"}, more));
     }
     void expect_refused(const Arguments& arguments, int status, const std::string& part) const {
         const ProgramRun run = run_program(arguments);

@@ -10,6 +10,7 @@
 #include "editor/photo/image_file.h"
 #include "editor/photo/photo.h"
 #include "editor/workbench/document.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -60,9 +61,8 @@ class Preview : public ::testing::Test {
     }
     // Of one picture: the JSON line, and the recipe that the file carries.
     std::pair<json, json> rendered(const std::vector<std::string>& more) {
-        std::vector<std::string> arguments = {"render", path("my photo.keepsake"), "--json",
-                                              "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Arguments arguments =
+            joined({"render", path("my photo.keepsake"), "--json", "--quiet"}, more);
         const json line = json::parse(run(arguments).out);
         const auto recipe = editor::read_image_recipe(line["file"].get<std::string>());
         return {line, json::parse(recipe.value())["edit"]};

@@ -9,6 +9,7 @@
 #include "editor/session/session.h"
 #include "pipeline/files/safetensors.h"
 #include "pipeline/model/generate.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -33,13 +34,10 @@ double root_mean_square(const editor::Pixels& a, const editor::Pixels& b) {
 class Quick : public ::testing::Test {
   protected:
     std::vector<std::string> edit(const std::vector<std::string>& more = {}) const {
-        std::vector<std::string> arguments = {
-            "edit",           photo.string(), "a red daisy",
-            "--mode",         "quick",        "--session",
-            session.string(), "--out",        (folder.path / "out").string(),
-            "--no-full",      "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined(
+            {"edit", photo.string(), "a red daisy", "--mode", "quick", "--session",
+             session.string(), "--out", (folder.path / "out").string(), "--no-full", "--quiet"},
+            more);
     }
     editor::Pixels picture(const char* name) const {
         return editor::load_photo(folder.path / "out" / name).pixels;

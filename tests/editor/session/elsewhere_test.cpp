@@ -7,6 +7,7 @@
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/model/generate.h"
 #include "pipeline/networks/word_file.h"
+#include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
@@ -21,28 +22,27 @@ class AsWord : public ::testing::Test {
   protected:
     AsWord() { save_photo(photo, quarters(64, 64)); }
     std::vector<std::string> edit(const std::vector<std::string>& more = {}) const {
-        std::vector<std::string> arguments = {"edit",
-                                              photo.string(),
-                                              "a red rose",
-                                              "--as-word",
-                                              "kept-photo",
-                                              "--size",
-                                              "64",
-                                              "--embedding-steps",
-                                              "6",
-                                              "--finetune-steps",
-                                              "4",
-                                              "--session",
-                                              session.string(),
-                                              "--eta",
-                                              "0.5",
-                                              "--out",
-                                              (folder.path / "out").string(),
-                                              "--steps",
-                                              "2",
-                                              "--quiet"};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        return arguments;
+        return joined({"edit",
+                       photo.string(),
+                       "a red rose",
+                       "--as-word",
+                       "kept-photo",
+                       "--size",
+                       "64",
+                       "--embedding-steps",
+                       "6",
+                       "--finetune-steps",
+                       "4",
+                       "--session",
+                       session.string(),
+                       "--eta",
+                       "0.5",
+                       "--out",
+                       (folder.path / "out").string(),
+                       "--steps",
+                       "2",
+                       "--quiet"},
+                      more);
     }
     const TemporaryFolder folder;
     const fs::path photo = folder.path / "photo.png", session = folder.path / "rose.keepsake";
