@@ -25,6 +25,7 @@
 #include "pipeline/model/generate.h"
 #include "pipeline/model/model.h"
 #include "tests/bench/dump.h"
+#include "tests/bench/learn_parts.h"
 
 namespace {
 
@@ -164,6 +165,8 @@ class Bench {
         if (part.starts_with("unet-"))
             return time_unet(model, inputs_, std::stoi(part.substr(5)), iterations);
         if (part.starts_with("train-")) return time_step(part, model, iterations);
+        if (part.starts_with("learn-") || part.starts_with("scratch-"))
+            return bench::time_learning(part, model, inputs_.latents, iterations);
         if (part == "vae-encode") {
             return time_calls(iterations, [&] { pipeline::encode_image(model, inputs_.image); });
         }

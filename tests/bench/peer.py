@@ -113,6 +113,9 @@ class Bench:
             self.prepare()
         if part.startswith("train-"):
             return self.time_training(part, iterations)
+        if part.startswith(("learn-", "scratch-")):
+            from peer_learning import time_learning
+            return time_learning(part, self.pipe, self.latents, iterations)
         if part.startswith("generate"):
             pictures = int(part.removeprefix("generate").removeprefix("-") or 1)
             return time_calls(iterations, lambda: self.generate(pictures))
