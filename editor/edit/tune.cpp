@@ -113,13 +113,16 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
     const optimize::TuningTask task{model.unet, model.schedule, latents, recipe.seed};
     const TuningStart start = recipe.start.empty() ? TuningStart{} : load_start(session, model);
     if (next_stage(session) == Stage::embedding) {
-        const pipeline::UNet started =
-            start.loras.empty() ? model.unet : pipeline::apply_loras(model.unet, start.loras);
         // Not from the new text's, as a first text's: LoRA and e_opt give the photo together.
         if (start.optimised_embedding.defined() && !tuning.optimised_embedding.defined()) {
             tuning.optimised_embedding = start.optimised_embedding.clone();
             if (recipe.as_word.empty()) tuning.embedding_losses.before = start.loss;
         }
+        // Where nothing is learned and the loss is known the network is not asked.
+        const bool asked = recipe.embedding.steps > 0 || !tuning.embedding_losses.before;
+        const pipeline::UNet started = start.loras.empty() || !asked
+                                           ? model.unet
+                                           : pipeline::apply_loras(model.unet, start.loras);
         const optimize::TuningTask from_start{started, model.schedule, latents, recipe.seed};
         seconds.embedding =
             run_stage(session, Stage::embedding, tuning, controls, [&](const auto& stage) {

@@ -59,7 +59,7 @@ def main():
         tiny_vae(tiny)
         for what, more in WAYS:
             for precision in precisions:
-                for vae in ("the model's", "tiny"):
+                for vae in ("the model's", "tiny") if what is not WAYS[0][0] else ("the model's",):
                     command = [options.keepsake, "generate", "a photo of a red rose", "--model", MODEL, "--out",
                                pathlib.Path(folder) / "out.png", "--precision", precision, "--threads",
                                str(options.threads), "--quiet", *more]

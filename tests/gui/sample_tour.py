@@ -40,6 +40,7 @@ def main():
         window.move(600, 300)
         look("learning")
         window.wait("the strip", lambda state: len(state["renders"]) == 13, 900)
+        time.sleep(3)  # a busy machine: what is shown has faded in
         look("result")
         window.key("2")
         look("wipe")
