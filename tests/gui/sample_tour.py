@@ -39,7 +39,8 @@ def main():
                     state["done"] >= 25 and state["has_preview"], 900)
         window.move(600, 300)
         look("learning")
-        window.wait("the strip", lambda state: len(state["renders"]) == 13, 900)
+        window.wait("the strip", lambda state: len(state["renders"]) >= 13 and
+                    state["activity"] == "idle", 900)
         time.sleep(3)  # a busy machine: what is shown has faded in
         look("result")
         window.key("2")
