@@ -54,8 +54,11 @@ class ScratchClip : public ::testing::Test {
     void expect_near(const Tensor& found, const std::string& name, double bar) const {
         const Tensor& expected = golden(name);
         ASSERT_EQ(found.sizes(), expected.sizes()) << name;
+        // That of a key's bias is 0 but for rounding: it adds the same to all places of an
+        // attention. What rounding leaves depends on the processor; the others are some 0.1.
+        const double size = name.ends_with("k_proj.bias") ? 1e-2 : 1e-3;
         EXPECT_LE((found - expected).abs().max().item<double>(),
-                  bar * (1e-3 + expected.abs().max().item<double>()))
+                  bar * (size + expected.abs().max().item<double>()))
             << name;
     }
 
