@@ -9,6 +9,7 @@
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
+#include "pipeline/files/text_parts.h"
 
 namespace keepsake::editor {
 namespace {
@@ -21,11 +22,8 @@ constexpr std::array text_names = {"text", "caption", "prompt"};
 constexpr std::int64_t most_repeats = 100'000;
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
-std::string stripped(std::string_view text) {
-    constexpr std::string_view spaces = " \t\r\n\v\f";
-    const std::size_t begin = text.find_first_not_of(spaces);
-    if (begin == text.npos) return {};
-    return std::string(text.substr(begin, text.find_last_not_of(spaces) - begin + 1));
+void drop_byte_order_mark(std::string& text) {
+    if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
 }
 
 std::string read_limited(const fs::path& path, std::uintmax_t most) {
@@ -35,7 +33,7 @@ std::string read_limited(const fs::path& path, std::uintmax_t most) {
         throw Error(path.string(), "is " + std::to_string(size) + " bytes; captions are at most " +
                                        std::to_string(most));
     std::string text = read_file(path);
-    if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
+    drop_byte_order_mark(text);
     return text;
 }
 
@@ -58,7 +56,7 @@ std::vector<std::string> texts_of(const json& value) {
     std::vector<std::string> texts;
     const auto add = [&](const json& one) {
         if (one.is_string())
-            texts.push_back(checked_utf8(stripped(one.get_ref<const std::string&>())));
+            texts.push_back(checked_utf8(std::string(trimmed(one.get_ref<const std::string&>()))));
     };
     if (value.is_array())
         for (const json& one : value) add(one);
@@ -130,7 +128,7 @@ template <class Names>
 std::optional<std::size_t> column_of(const CsvRow& head, const Names& names) {
     for (const char* name : names)
         for (std::size_t i = 0; i < head.fields.size(); ++i)
-            if (stripped(head.fields[i]) == name) return i;
+            if (trimmed(head.fields[i]) == name) return i;
     return std::nullopt;
 }
 
@@ -145,7 +143,8 @@ std::optional<RepeatsFolder> parse_repeats_folder(const std::string& name) {
         folder.repeats > most_repeats)
         return std::nullopt;
     if (number.size() < name.size())
-        folder.class_tokens = checked_utf8(stripped(name.substr(number.size() + 1)));
+        folder.class_tokens =
+            checked_utf8(std::string(trimmed(std::string_view(name).substr(number.size() + 1))));
     return folder;
 }
 
@@ -157,7 +156,7 @@ std::vector<CaptionLine> read_caption_jsonl(const fs::path& path,
     std::int64_t number = 0;
     for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = std::min(text.find('\n', begin), text.size());
-        const std::string line = stripped(std::string_view(text).substr(begin, end - begin));
+        const std::string line(trimmed(std::string_view(text).substr(begin, end - begin)));
         begin = end + 1;
         ++number;
         if (line.empty()) continue;
@@ -193,19 +192,24 @@ std::vector<CaptionLine> read_caption_csv(const fs::path& path, std::vector<std:
             remarks.push_back(at_line(path, row.line, "has too few columns; left out"));
             continue;
         }
-        CaptionLine line{stripped(row.fields[*file]), {}, row.line};
-        if (const std::string caption = checked_utf8(stripped(row.fields[*said])); !caption.empty())
+        CaptionLine line{std::string(trimmed(row.fields[*file])), {}, row.line};
+        if (const std::string caption = checked_utf8(std::string(trimmed(row.fields[*said])));
+            !caption.empty())
             line.captions.push_back(caption);
         lines.push_back(std::move(line));
     }
     return lines;
 }
 
-std::string read_caption_file(const fs::path& path) {
-    const std::string text = read_limited(path, std::uintmax_t{1} << 20);
+std::string caption_in(std::string text) {
+    drop_byte_order_mark(text);
     // What comes first may be empty lines, as editors leave them.
-    const std::string all = stripped(text);
-    return checked_utf8(stripped(std::string_view(all).substr(0, all.find('\n'))));
+    const std::string_view all = trimmed(text);
+    return checked_utf8(std::string(trimmed(all.substr(0, all.find('\n')))));
+}
+
+std::string read_caption_file(const fs::path& path) {
+    return caption_in(read_limited(path, std::uintmax_t{1} << 20));
 }
 
 }  // namespace keepsake::editor

@@ -42,8 +42,10 @@ std::vector<CaptionLine> read_caption_jsonl(const std::filesystem::path& path,
 std::vector<CaptionLine> read_caption_csv(const std::filesystem::path& path,
                                           std::vector<std::string>& remarks);
 
-// The first line of a text file without the spaces around it, as kohya's scripts read it. Empty
-// where there is nothing in it. Throws Error naming the file when it cannot be read or is longer
+// The first line that has anything in it, without the spaces around it and malformed UTF-8
+// replaced, as kohya's scripts read a caption's text. Empty where there is none.
+std::string caption_in(std::string text);
+// That of a text file. Throws Error naming the file when it cannot be read or is longer
 // than 1 MiB.
 std::string read_caption_file(const std::filesystem::path& path);
 

@@ -1,12 +1,12 @@
 #include "editor/session/recent_sessions.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "editor/session/list_lock.h"
 #include "editor/session/own_json.h"
 #include "editor/session/session.h"
+#include "editor/session/user_folder.h"
 #include "pipeline/error.h"
 
 namespace keepsake::editor {
@@ -25,13 +25,8 @@ fs::path list_path(const fs::path& library) {
 }  // namespace
 
 fs::path default_library() {
-    if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/') {
-        return fs::path(data) / "keepsake";
-    }
-    if (const char* home = std::getenv("HOME"); home && *home) {
-        return fs::path(home) / ".local/share/keepsake";
-    }
-    return fs::temp_directory_path() / "keepsake";
+    const fs::path folder = user_folder("XDG_DATA_HOME", ".local/share");
+    return folder.empty() ? fs::temp_directory_path() / "keepsake" : folder;
 }
 
 std::vector<fs::path> recent_sessions(const fs::path& library) {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "editor/photo/photo.h"
 #include "editor/session/picture_captions.h"
 #include "editor/session/recipe.h"
+#include "editor/session/user_folder.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
@@ -215,13 +215,6 @@ std::string caption_in_json(const std::string& text, const std::string& name) {
     return {};
 }
 
-std::string first_line(const std::string& text) {
-    const std::string line = text.substr(0, text.find_first_of("\r\n"));
-    const std::size_t begin = line.find_first_not_of(" \t");
-    if (begin == line.npos) return {};
-    return checked_utf8(line.substr(begin, line.find_last_not_of(" \t") + 1 - begin));
-}
-
 void write_plainly(const fs::path& file, const std::string& content) {
     std::ofstream stream(file, std::ios::binary);
     stream << content;
@@ -239,11 +232,11 @@ void unpack(const fs::path& shard, const fs::path& folder) {
         if (base.empty()) continue;  // hidden files, which programs leave behind
         if (key.rest == ".txt" || key.rest == ".caption") {
             samples[key.key].captions[key.rest == ".txt" ? 0 : 1] =
-                first_line(tar.read(*entry, most_text));
+                caption_in(tar.read(*entry, most_text));
         } else if (key.rest == ".json") {
             if (entry->size <= most_text)
                 samples[key.key].captions[2] =
-                    first_line(caption_in_json(tar.read(*entry), entry->name));
+                    caption_in(caption_in_json(tar.read(*entry), entry->name));
         } else if (key.is_picture() && samples[key.key].file.empty()) {
             samples[key.key].file = plain_name(++pictures, key);
             write_plainly(folder / samples[key.key].file, tar.read(*entry));
@@ -287,10 +280,8 @@ bool is_compressed_shard(const fs::path& path) {
 }
 
 fs::path shard_cache() {
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/')
-        return fs::path(cache) / "keepsake" / "shards";
-    if (const char* home = std::getenv("HOME"); home && *home)
-        return fs::path(home) / ".cache" / "keepsake" / "shards";
+    if (const fs::path folder = user_folder("XDG_CACHE_HOME", ".cache"); !folder.empty())
+        return folder / "shards";
     throw Error("shards",
                 "there is no place to unpack them: neither XDG_CACHE_HOME nor HOME is set");
 }
