@@ -96,12 +96,12 @@ void tell_lonely_captions(const std::set<fs::path>& captions, const std::set<fs:
                                      : std::string()));
 }
 
-// The pictures that lie in `folder` itself. prefix: of their names for people.
-void find_in_folder(const fs::path& folder, const std::string& prefix, const RepeatsFolder& repeats,
-                    Found& found) {
+// The pictures among a folder's entries. prefix: of their names for people.
+void find_among(const std::vector<fs::directory_entry>& entries, const std::string& prefix,
+                const RepeatsFolder& repeats, Found& found) {
     std::set<fs::path> captions, stems;
     std::vector<SetPicture> pictures;
-    for (const fs::directory_entry& entry : entries_of(folder)) {
+    for (const fs::directory_entry& entry : entries) {
         const fs::path& path = entry.path();
         const std::string name = prefix + text_of(path.filename());
         if (!has_photo_extension(path) && !is_caption(path)) continue;
@@ -188,8 +188,9 @@ void find_in_place(const fs::path& folder, Found& found) {
         if (is_there(path)) return find_in_list(own_file(folder, list), found);
     }
     const std::size_t before = found.pictures.size();
-    find_in_folder(folder, "", {}, found);
-    for (const fs::directory_entry& entry : entries_of(folder)) {
+    const std::vector<fs::directory_entry> entries = entries_of(folder);
+    find_among(entries, "", {}, found);
+    for (const fs::directory_entry& entry : entries) {
         std::error_code error;
         if (!is_shard(entry.path())) continue;
         if (entry.symlink_status(error).type() == fs::file_type::regular)
@@ -198,12 +199,12 @@ void find_in_place(const fs::path& folder, Found& found) {
             found.remark(text_of(entry.path().filename()), "is no regular file; left out");
     }
     std::string others;
-    for (const fs::directory_entry& entry : entries_of(folder)) {
+    for (const fs::directory_entry& entry : entries) {
         std::error_code error;
         if (entry.symlink_status(error).type() != fs::file_type::directory) continue;
         const std::string name = entry.path().filename().string();
         if (const auto repeats = parse_repeats_folder(name))
-            find_in_folder(entry.path(), checked_utf8(name) + "/", *repeats, found);
+            find_among(entries_of(entry.path()), checked_utf8(name) + "/", *repeats, found);
         else
             others += (others.empty() ? "" : ", ") + checked_utf8(name);
     }

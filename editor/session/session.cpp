@@ -33,6 +33,9 @@ constexpr const char* words_file = "words.safetensors";
 constexpr const char* lock_file = "lock";
 constexpr const char* temporary = ".keepsake-tmp-";  // what is being written; see atomic_file.h
 constexpr const char* staging_folder = ".keepsake-tmp-new";
+// What a session begins with beside its recipe and photo; each where it has such.
+constexpr std::array begun_with = {start_file, start_embeddings_file, start_losses_file,
+                                   words_file};
 constexpr std::array photo_extensions = {"jpg", "png", "webp", "tif"};
 
 std::string noun(const fs::path& folder) {
@@ -99,9 +102,8 @@ void check_replaceable(const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(folder)) {
         const std::string name = entry.path().filename().string();
         const bool ours = name == lock_file || name == "renders" || name.starts_with(temporary) ||
-                          (begun && (name.starts_with("photo.") || name == start_file ||
-                                     name == start_embeddings_file || name == start_losses_file ||
-                                     name == words_file));
+                          (begun && (name.starts_with("photo.") ||
+                                     std::ranges::find(begun_with, name) != begun_with.end()));
         if (ours) continue;
         throw Error(noun(folder),
                     "is a folder with other things in it ('" + name + "'); give another --session");
@@ -148,19 +150,16 @@ void move_file(const fs::path& from, const fs::path& to) {
 void take_place(const fs::path& folder, const fs::path& staging, const Photo& photo) {
     remove_tuning(folder);
     remove_file(folder / recipe_file);
-    remove_file(folder / start_file);
-    remove_file(folder / start_embeddings_file);
-    remove_file(folder / start_losses_file);
-    remove_file(folder / words_file);
+    for (const char* name : begun_with) remove_file(folder / name);
     remove_region(folder);
     for (const char* extension : photo_extensions) {
         remove_file(folder / (std::string("photo.") + extension));
     }
-    for (const std::string& name :
-         {std::string(start_file), std::string(start_embeddings_file),
-          std::string(start_losses_file), std::string(words_file), "photo." + photo.extension}) {
+    const auto take = [&](const std::string& name) {
         if (is_there(staging / name)) move_file(staging / name, folder / name);
-    }
+    };
+    for (const char* name : begun_with) take(name);
+    take("photo." + photo.extension);
     move_file(staging / recipe_file, folder / recipe_file);  // last: now it is a session
     remove_leftovers(folder);
 }
