@@ -12,6 +12,8 @@
 namespace keepsake::editor {
 namespace {
 
+constexpr const char* words_file = "captions.json";
+
 using nlohmann::json;
 
 constexpr std::size_t most_words = 1000, most_levels = 64;
@@ -132,8 +134,12 @@ std::size_t CaptionWords::named_words() const {
     return count;
 }
 
+bool has_caption_words(const std::filesystem::path& model) {
+    return is_there(model / words_file);
+}
+
 CaptionWords read_caption_words(const std::filesystem::path& model) {
-    const std::filesystem::path file = model / "captions.json";
+    const std::filesystem::path file = model / words_file;
     if (!is_there(file))
         throw Error(file.string(),
                     "is missing: this model has no words to caption photos with. Give the folder "

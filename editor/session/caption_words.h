@@ -58,6 +58,8 @@ struct CaptionWords {
     std::size_t named_words() const;
 };
 
+// Whether the model has any.
+bool has_caption_words(const std::filesystem::path& model);
 // Throws Error naming the file that is missing or malformed, and what is the matter with it.
 CaptionWords read_caption_words(const std::filesystem::path& model);
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "editor/photo/cut_out.h"
 #include "editor/transfer/finished_picture.h"
 
 namespace keepsake::editor {
@@ -49,14 +49,7 @@ DetailTile photo_tile(const Crop& core, const Pixels& photo) {
     place.y = std::max(0, core.y - tile_border);
     place.width = std::min(photo.width, core.x + core.width + tile_border) - place.x;
     place.height = std::min(photo.height, core.y + core.height + tile_border) - place.y;
-    Pixels part{place.width, place.height, {}};
-    const std::size_t row = std::size_t(place.width) * 3;
-    part.rgb.resize(row * place.height);
-    for (int y = 0; y < place.height; ++y) {
-        const std::size_t from = (std::size_t(place.y + y) * photo.width + place.x) * 3;
-        std::memcpy(&part.rgb[y * row], &photo.rgb[from], row);
-    }
-    tile.before = std::make_shared<const Pixels>(std::move(part));
+    tile.before = std::make_shared<const Pixels>(cut_out(photo, place));
     return tile;
 }
 

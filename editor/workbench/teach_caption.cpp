@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "editor/edit/model_captioner.h"
+#include "editor/session/caption_words.h"
 #include "editor/workbench/bench.h"
-#include "pipeline/files/atomic_file.h"
 
 namespace keepsake::editor {
 namespace {
@@ -35,7 +35,7 @@ void begin_captions(Bench& bench, const TeachCaptionRequest& request) {
     if (!request.captioner.empty()) job.request.captioner = request.captioner;
     if (!job.request.captioner && !bench.model)
         throw Error("captions", "there is no model; choose one in the room Edit");
-    if (!job.request.captioner && !is_there(bench.model->path / "captions.json"))
+    if (!job.request.captioner && !has_caption_words(bench.model->path))
         throw Error(bench.model->path.filename().string(),
                     "has no words for captions; give the folder of a captioner (BLIP)");
     const std::size_t total = job.photos.size();

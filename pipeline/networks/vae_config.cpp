@@ -19,11 +19,6 @@ void check_block_types(ConfigFields& fields, const std::string& key, const std::
                                " levels is supported");
 }
 
-// diffusers has a width for each level, but its blocks want the same on all.
-std::int64_t same_width(ConfigFields& fields, const std::string& key, std::size_t levels) {
-    return fields.same_on_every_level(key, levels, 64);
-}
-
 std::vector<std::int64_t> blocks(ConfigFields& fields, const nlohmann::json& json,
                                  const std::string& key, std::vector<std::int64_t> fallback) {
     if (!json.contains(key)) return fallback;
@@ -47,10 +42,11 @@ VaeConfig tiny_from_json(const nlohmann::json& json) {
     tiny.decoder_blocks = blocks(fields, json, "num_decoder_blocks", tiny.decoder_blocks);
     if (tiny.encoder_blocks.size() != tiny.decoder_blocks.size())
         fields.reject("num_decoder_blocks", "has not as many levels as num_encoder_blocks");
-    tiny.encoder_width =
-        same_width(fields, "encoder_block_out_channels", tiny.encoder_blocks.size());
-    tiny.decoder_width =
-        same_width(fields, "decoder_block_out_channels", tiny.decoder_blocks.size());
+    // diffusers has a width for each level, but its blocks want the same on all.
+    tiny.encoder_width = fields.same_on_every_level("encoder_block_out_channels",
+                                                    tiny.encoder_blocks.size(), tiny.encoder_width);
+    tiny.decoder_width = fields.same_on_every_level("decoder_block_out_channels",
+                                                    tiny.decoder_blocks.size(), tiny.decoder_width);
     fields.only("act_fn", "relu");
     fields.only("upsample_fn", "nearest");
     fields.only("upsampling_scaling_factor", 2);

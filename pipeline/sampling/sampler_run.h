@@ -62,7 +62,6 @@ Tensor step_noise(const SamplerRun& run, const Tensor& like);
 // philox_seeds it is AUTOMATIC1111's: the increment of a Brownian tree over the run's sigmas above
 // 0, which k-diffusion's BrownianTreeNoiseSampler builds, of unit deviation.
 Tensor path_noise(const SamplerRun& run, const Tensor& like, double sigma, double next);
-bool has_paths(const SamplerRun& run);
 void check_generators(const SamplerRun& run, const Tensor& latents);
 
 // Variance-preserving scaling of a sigma: x0 + sigma noise, times alpha, is alpha x0 + (alpha

@@ -268,10 +268,6 @@ Tensor step_noise(const SamplerRun& run, const Tensor& like) {
     return at::cat(pictures).to(like.device());
 }
 
-bool has_paths(const SamplerRun& run) {
-    return !run.controls.philox_seeds.empty();
-}
-
 namespace {
 
 // As k-diffusion's sigmas, which are float32.
@@ -297,7 +293,7 @@ std::vector<BrownianTree> make_paths(const SamplerRun& run, const Tensor& like) 
 }  // namespace
 
 Tensor path_noise(const SamplerRun& run, const Tensor& like, double sigma, double next) {
-    if (!has_paths(run)) return step_noise(run, like);
+    if (run.controls.philox_seeds.empty()) return step_noise(run, like);
     if (run.paths.empty()) run.paths = make_paths(run, like);
     const double from = in_float(next), to = in_float(sigma);
     std::vector<Tensor> pictures;
