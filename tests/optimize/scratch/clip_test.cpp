@@ -7,16 +7,16 @@
 
 #include <cmath>
 
-#include "pipeline/error.h"
-#include "pipeline/files/safetensors.h"
+#include "tests/optimize/scratch/scratch_golden.h"
 
 namespace keepsake::optimize {
 namespace {
 
 constexpr std::uint64_t seed = 5;
 
-class ScratchClip : public ::testing::Test {
+class ScratchClip : public ScratchGolden {
   protected:
+    ScratchClip() : ScratchGolden("clip.safetensors") {}
     static pipeline::ClipConfig config(const std::string& activation, std::int64_t eos) {
         pipeline::ClipConfig config;
         config.text.vocab_size = 40;
@@ -50,19 +50,11 @@ class ScratchClip : public ::testing::Test {
             task.tokens.push_back({golden("ids").slice(0, i, i + 1)});
         return task;
     }
-    const Tensor& golden(const std::string& name) const { return goldens.at(name); }
     void expect_near(const Tensor& found, const std::string& name, double bar) const {
-        const Tensor& expected = golden(name);
-        ASSERT_EQ(found.sizes(), expected.sizes()) << name;
         // That of a key's bias is 0 but for rounding: it adds the same to all places of an
         // attention. What rounding leaves depends on the processor; the others are some 0.1.
-        const double size = name.ends_with("k_proj.bias") ? 1e-2 : 1e-3;
-        EXPECT_LE((found - expected).abs().max().item<double>(),
-                  bar * (size + expected.abs().max().item<double>()))
-            << name;
+        ScratchGolden::expect_near(found, name, bar, name.ends_with("k_proj.bias") ? 1e-2 : 1e-3);
     }
-
-    const TensorMap goldens = pipeline::read_safetensors(KEEPSAKE_GOLDENS "/clip.safetensors");
 };
 
 TEST_F(ScratchClip, FeaturesLossAndEveryGradientAreTransformers) {
@@ -118,14 +110,9 @@ TEST_F(ScratchClip, ThreeStepsAreThoseOfTransformersAndTorch) {
             expect_near(tensor, "steps.after." + name, 5e-3);
     // Stopped after two and gone on with, they are the same.
     LearnedClip parts{network("gelu", 39), 0, {}, {}};
-    std::stop_source stop;
-    Monitor monitor(
-        [&](const Progress& progress) {
-            if (progress.done == 2) stop.request_stop();
-        },
-        stop.get_token());
+    StopsAfterTwo stops;
     ClipControls controls;
-    controls.monitor = &monitor;
+    controls.monitor = &stops.monitor;
     EXPECT_THROW(train_clip(task, options, parts, controls), Cancelled);
     train_clip(task, options, parts);
     for (const auto& [name, tensor] : learned.network.parameters())

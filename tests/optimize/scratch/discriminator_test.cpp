@@ -6,29 +6,18 @@
 
 #include "optimize/scratch/fresh_weights.h"
 #include "optimize/scratch/vae.h"
-#include "pipeline/error.h"
-#include "pipeline/files/safetensors.h"
+#include "tests/optimize/scratch/scratch_golden.h"
 
 namespace keepsake::optimize {
 namespace {
 
-class DiscriminatorGolden : public ::testing::Test {
+class DiscriminatorGolden : public ScratchGolden {
   protected:
-    const Tensor& golden(const std::string& name) const { return goldens.at(name); }
-    void expect_near(const Tensor& found, const std::string& name, double bar) const {
-        const Tensor& expected = golden(name);
-        ASSERT_EQ(found.sizes(), expected.sizes()) << name;
-        EXPECT_LE((found - expected).abs().max().item<double>(),
-                  bar * expected.abs().max().item<double>())
-            << name;
-    }
+    DiscriminatorGolden() : ScratchGolden("discriminator.safetensors") {}
     // What a decoder with one layer draws of the golden's hidden values.
     Tensor decoded(const Tensor& last) const {
         return at::tanh(at::conv2d(golden("hidden"), last, {}, 1, 1));
     }
-
-    const TensorMap goldens =
-        pipeline::read_safetensors(KEEPSAKE_GOLDENS "/discriminator.safetensors");
 };
 
 TEST_F(DiscriminatorGolden, SaysWhatTheReferenceSaysAndLearnsAsItDoes) {
@@ -116,14 +105,9 @@ TEST(Discriminator, AnAutoencoderLearnsWithItFromItsStepOnAndGoesOnTheSame) {
                            untouched.at("main.0.weight")));
     VaeOptions half = options;
     half.stage.steps = 4;
-    std::stop_source stop;
-    Monitor monitor(
-        [&](const Progress& progress) {
-            if (progress.done == 2) stop.request_stop();
-        },
-        stop.get_token());
+    StopsAfterTwo stops;
     VaeControls controls;
-    controls.monitor = &monitor;
+    controls.monitor = &stops.monitor;
     EXPECT_THROW(train_vae(task, half, parts, controls), Cancelled);
     train_vae(task, half, parts);
     for (const auto& [name, tensor] : learning(whole))

@@ -7,8 +7,7 @@
 
 #include "optimize/scratch/fresh_weights.h"
 #include "optimize/scratch/similarity.h"
-#include "pipeline/error.h"
-#include "pipeline/files/safetensors.h"
+#include "tests/optimize/scratch/scratch_golden.h"
 
 namespace keepsake::optimize {
 namespace {
@@ -23,9 +22,9 @@ pipeline::VaeConfig tiny_config() {
     return config;
 }
 
-class ScratchVae : public ::testing::Test {
+class ScratchVae : public ScratchGolden {
   protected:
-    const Tensor& golden(const std::string& name) const { return goldens.at(name); }
+    ScratchVae() : ScratchGolden("vae.safetensors") {}
     double number(const std::string& name) const { return golden(name).item<double>(); }
     VaeTask task() const {
         return {golden("pictures"), at::arange(5), golden("held_out"), true, seed};
@@ -40,15 +39,6 @@ class ScratchVae : public ::testing::Test {
         return options;
     }
     static LearnedVae fresh() { return {fresh_vae(tiny_config(), seed), 0, {}, {}, {}, {}}; }
-    void expect_near(const Tensor& found, const std::string& name, double bar) const {
-        const Tensor& expected = golden(name);
-        ASSERT_EQ(found.sizes(), expected.sizes()) << name;
-        EXPECT_LE((found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(),
-                  bar * expected.abs().max().item<double>())
-            << name;
-    }
-
-    const TensorMap goldens = pipeline::read_safetensors(KEEPSAKE_GOLDENS "/vae.safetensors");
 };
 
 TEST_F(ScratchVae, SimilarityIsScikitImages) {
@@ -119,14 +109,9 @@ TEST_F(ScratchVae, AStoppedTrainingGoesOnWithTheSameNumbers) {
     VaeOptions all = options();
     all.stage.steps = 5;
     train_vae(task(), all, whole);
-    std::stop_source stop;
-    Monitor monitor(
-        [&](const Progress& progress) {
-            if (progress.done == 2) stop.request_stop();
-        },
-        stop.get_token());
+    StopsAfterTwo stops;
     VaeControls controls;
-    controls.monitor = &monitor;
+    controls.monitor = &stops.monitor;
     EXPECT_THROW(train_vae(task(), all, parts, controls), Cancelled);
     EXPECT_EQ(parts.steps, 2);
     train_vae(task(), all, parts);
