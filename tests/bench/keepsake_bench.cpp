@@ -26,6 +26,7 @@
 #include "pipeline/model/model.h"
 #include "tests/bench/dump.h"
 #include "tests/bench/learn_parts.h"
+#include "tests/bench/step_clock.h"
 
 namespace {
 
@@ -71,24 +72,12 @@ double time_unet(const pipeline::Model& model, const Inputs& inputs, std::int64_
     return time_calls(iterations, [&] { model.unet(sample, timestep, context); });
 }
 
-// Seconds between the ends of consecutive steps: what comes before the first step (a copy of the
-// network, the evaluation loss) and after the last is no part of a step.
-struct StepClock {
-    std::optional<Clock::time_point> first;
-    Clock::time_point last;
-    optimize::StageControls controls(Checkpointing checkpointing) {
-        optimize::StageControls result;
-        result.checkpointing = checkpointing;
-        result.after_step = [this](const optimize::Tuning&) {
-            last = Clock::now();
-            if (!first) first = last;
-        };
-        return result;
-    }
-    double per_step(int steps) const {
-        return std::chrono::duration<double>(last - *first).count() / steps;
-    }
-};
+optimize::StageControls timed(bench::StepClock& clock, Checkpointing checkpointing) {
+    optimize::StageControls controls;
+    controls.checkpointing = checkpointing;
+    controls.after_step = [&clock](const optimize::Tuning&) { clock.tick(); };
+    return controls;
+}
 
 optimize::Tuning make_tuning(const Inputs& inputs) {
     optimize::Tuning tuning;
@@ -99,12 +88,12 @@ optimize::Tuning make_tuning(const Inputs& inputs) {
 
 double time_embedding_step(const pipeline::Model& model, const Inputs& inputs,
                            Checkpointing checkpointing, int iterations) {
-    StepClock clock;
+    bench::StepClock clock;
     optimize::StageOptions options = optimize::paper_embedding_options();
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::optimise_embedding({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
-                                 clock.controls(checkpointing));
+                                 timed(clock, checkpointing));
     return clock.per_step(iterations);
 }
 
@@ -114,11 +103,11 @@ const optimize::StageOptions lora_options{.learning_rate = 5e-7, .batch_size = 4
 double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
                          optimize::StageOptions options, Checkpointing checkpointing,
                          int iterations) {
-    StepClock clock;
+    bench::StepClock clock;
     options.steps = iterations + 1;
     optimize::Tuning tuning = make_tuning(inputs);
     optimize::fine_tune({model.unet, model.schedule, inputs.latents, 0}, options, tuning,
-                        clock.controls(checkpointing));
+                        timed(clock, checkpointing));
     return clock.per_step(iterations);
 }
 

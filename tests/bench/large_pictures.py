@@ -16,10 +16,10 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 
 import environment
 from large_rows import MODEL
+from programs import run
 
 WAYS = [("20 steps, guidance 7.5", ["--steps", "20", "--guidance", "7.5"]),
         ("8 steps, no guidance", ["--steps", "8", "--guidance", "1", "--sampler", "lcm"]),
@@ -31,16 +31,6 @@ def tiny_vae(folder):
     from diffusers import AutoencoderTiny
     torch.manual_seed(1)
     AutoencoderTiny().save_pretrained(folder)
-
-
-def timed(command):
-    """Seconds from start to end, and the most memory, GiB."""
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command}: ended with {status}")
-    return time.monotonic() - begin, usage.ru_maxrss / 2**20
 
 
 def main():
@@ -65,9 +55,9 @@ def main():
                                str(options.threads), "--quiet", *more]
                     if vae == "tiny":
                         command += ["--vae", tiny]
-                    runs = [timed([str(part) for part in command]) for _ in range(options.runs)]
-                    print(f"| {what} | {precision} | {vae} | {min(run[0] for run in runs):.1f} "
-                          f"| {max(run[1] for run in runs):.1f} |", flush=True)
+                    runs = [run(command, None) for _ in range(options.runs)]
+                    print(f"| {what} | {precision} | {vae} | {min(one.seconds for one in runs):.1f} "
+                          f"| {max(one.peak_gib for one in runs):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,19 @@
 #include "tests/bench/learn_parts.h"
 
-#include <chrono>
-#include <optional>
-
 #include "optimize/learn/pictures.h"
 #include "optimize/scratch/fresh_weights.h"
 #include "optimize/scratch/unet.h"
 #include "optimize/scratch/vae.h"
 #include "pipeline/error.h"
+#include "tests/bench/step_clock.h"
 
 namespace keepsake::bench {
 namespace {
 
 using optimize::PictureOptions;
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* text = "a photo of a red daisy";
 constexpr std::int64_t scratch_batch = 8;
-
-// Between the ends of consecutive steps, as keepsake_bench's own clock.
-struct StepClock {
-    std::optional<Clock::time_point> first;
-    Clock::time_point last;
-    void tick() {
-        last = Clock::now();
-        if (!first) first = last;
-    }
-    double per_step(int steps) const {
-        return std::chrono::duration<double>(last - *first).count() / steps;
-    }
-};
 
 PictureOptions options_of(const std::string& part) {
     PictureOptions options;

@@ -45,6 +45,7 @@ class Finished:
 
     output: str
     seconds: float
+    processor_seconds: float
     peak_gib: float  # resident memory, by the kernel's own account
 
 
@@ -62,7 +63,7 @@ def run(command, environment):
             messages.seek(0)
             sys.exit(f"{' '.join(map(str, command))}: ended with status {process.returncode}: "
                      + messages.read()[-3000:])
-    return Finished(output, seconds, usage.ru_maxrss / 1024**2)
+    return Finished(output, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024**2)
 
 
 @dataclass

@@ -9,12 +9,12 @@ FOLDER: where the LoRAs are written, random, in kohya's names, of every layer of
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import time
 
 import torch
 from safetensors.torch import save_file
+
+from programs import run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = ("to_q", "to_k", "to_v", "to_out", "proj_in", "proj_out", "ff.net")
@@ -36,12 +36,10 @@ def write_lora(path, generator):
     save_file(tensors, path)
 
 
-def run(name, command):
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    print(f"{name}: {time.monotonic() - begin:.1f} s, of the processor {used.ru_utime + used.ru_stime:.1f} s, "
-          f"peak {used.ru_maxrss / 2**20:.2f} GiB, status {status}", flush=True)
+def tell(name, command):
+    done = run(command, None)
+    print(f"{name}: {done.seconds:.1f} s, of the processor {done.processor_seconds:.1f} s, "
+          f"peak {done.peak_gib:.2f} GiB", flush=True)
 
 
 def main():
@@ -57,8 +55,8 @@ def main():
         for steps in (1, 5):
             command = [program, "generate", "a photo", "--model", model, "--size", "256", "--steps",
                        str(steps), "--guidance", "1", "--seed", "1", "--out", folder / "out.png", "--quiet"]
-            run(f"{steps} steps, none", list(map(str, command)))
-            run(f"{steps} steps, ten LoRAs", list(map(str, [*command, *loras])))
+            tell(f"{steps} steps, none", command)
+            tell(f"{steps} steps, ten LoRAs", [*command, *loras])
     print("load average", os.getloadavg())
 
 
