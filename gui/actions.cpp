@@ -112,8 +112,16 @@ void apply(Frame& frame) {
     frame.send(editor::ApplyRequest{frame.state.draft});
 }
 
+bool draws_anew(const Frame& frame) {
+    return frame.document.tuned == editor::Tuned::fully &&
+           frame.document.tuned_draft.tuning.mode == "inpaint";
+}
+
 void set_view(Frame& frame, View view) {
     if (!frame.document.photo) return;
+    if (frame.state.view == View::mask && view != View::mask && draws_anew(frame))
+        frame.send(
+            editor::LookRequest{frame.state.draft.sample, frame.state.eta, frame.state.seed});
     const bool asks = view == View::variations && frame.document.tuned == editor::Tuned::fully;
     frame.state.view = view;
     if (!asks) return;

@@ -73,15 +73,22 @@ void mode(Frame& frame) {
         frame, "Mode", frame.document.model->modes, name,
         "How the photo is learned. paper: as the Imagic paper does it, every weight of the "
         "network. fast: a small addition to the network, quicker, a little less exact. quick: not "
-        "at all; a first look at once, which keeps less of the photo.");
+        "at all; a first look at once, which keeps less of the photo. inpaint: not at all; what "
+        "you paint in the mask is drawn anew, and nothing else changes.");
     if (name == draft.tuning.mode) return;
-    for (const editor::EditDraft& defaults : frame.document.defaults) {
-        if (defaults.tuning.mode != name) continue;
-        const editor::Crop crop = draft.tuning.crop;
-        draft.tuning = defaults.tuning;
-        draft.tuning.crop = crop;
-        draft.sample.noise_share = defaults.sample.noise_share;
-    }
+    const auto of = [&](const std::string& wanted) {
+        return std::ranges::find(frame.document.defaults, wanted,
+                                 [](const editor::EditDraft& each) { return each.tuning.mode; });
+    };
+    const auto before = of(draft.tuning.mode), after = of(name);
+    if (after == frame.document.defaults.end()) return;
+    const editor::Crop crop = draft.tuning.crop;
+    draft.tuning = after->tuning;
+    draft.tuning.crop = crop;
+    draft.sample.noise_share = after->sample.noise_share;
+    // A guidance that somebody chose stays.
+    if (before != frame.document.defaults.end() && draft.sample.guidance == before->sample.guidance)
+        draft.sample.guidance = after->sample.guidance;
 }
 
 void picture_settings(Frame& frame) {

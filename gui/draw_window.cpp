@@ -1,6 +1,7 @@
 // The layout of the window, in the room Edit: a bar above, the picture, the film strip below it,
 // the panel at the right, a line of status at the bottom.
 #include <algorithm>
+#include <utility>
 
 #include "gui/panels.h"
 
@@ -28,6 +29,12 @@ void take_over_document(Frame& frame) {
         }
     }
     if (state.view == View::mask && document.tuned != editor::Tuned::fully) state.view = View::edit;
+    // Nothing can be drawn before something is painted.
+    if (draws_anew(frame) && document.region.reaches_nothing &&
+        std::exchange(state.mask.asked_for, document.session) != document.session) {
+        state.view = View::mask;
+        state.eta = document.eta;
+    }
     const bool tuning = document.activity == editor::Activity::tuning;
     if (tuning && !state.was_tuning && state.view == View::crop) state.view = View::edit;
     state.was_tuning = tuning;

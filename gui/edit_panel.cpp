@@ -64,9 +64,15 @@ void apply_button(Frame& frame) {
     const std::string label = apply_label(frame);
     if (primary_button((label + "##apply").c_str(), size, can_apply(frame))) apply(frame);
     mark(frame, "Apply");
-    tooltip(frame, "Learns your photo, then edits it (Ctrl+Enter).");
-    if (label == "Applied") {
+    const bool anew = frame.state.draft.tuning.mode == "inpaint";
+    tooltip(frame, anew ? "Then paint over what shall be drawn anew (Ctrl+Enter)."
+                        : "Learns your photo, then edits it (Ctrl+Enter).");
+    if (label == "Applied" && anew && !frame.document.shown.after) {
+        faint_text(frame, "Paint over what shall be drawn anew: the mask (M).");
+    } else if (label == "Applied") {
         faint_text(frame, "Choose how far to go below the picture.");
+    } else if (anew) {
+        faint_text(frame, "Nothing is learned: what you paint is drawn anew from your words.");
     } else if (frame.document.model && frame.document.tuned == editor::Tuned::nothing) {
         faint_text(frame,
                    "Keepsake first learns your photo, then edits it. You can watch, stop "

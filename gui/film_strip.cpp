@@ -33,6 +33,7 @@ Useful useful_range(const Frame& frame) {
     if (const auto chosen = frame.document.chosen_eta) {
         return {std::max(0.0, *chosen - around), std::min(largest_eta, *chosen + around)};
     }
+    if (draws_anew(frame)) return {1, 1};  // less shows the photo through
     const editor::ModelView& model = *frame.document.model;
     return {std::max(0.0, model.useful_first), std::min(largest_eta, model.useful_last)};
 }
@@ -171,7 +172,7 @@ void draw_labels(Frame& frame, const Rect& place, const Rail& rail) {
     const float useful = (rail.x_of(range.first) + rail.x_of(range.last)) / 2;
     if (value_x > rail.left + half * 1.5F) text(rail.left, colour::faint, "your photo");
     if (value_x < rail.right - half * 1.5F) text(rail.right, colour::faint, "your words");
-    if (std::abs(value_x - useful) > half * 1.5F)
+    if (std::abs(value_x - useful) > half * 1.5F && !draws_anew(frame))
         text(useful, colour::faint,
              frame.document.chosen_eta ? "your words arrive" : "mostly best here");
     ImGui::PopFont();

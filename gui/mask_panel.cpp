@@ -34,7 +34,11 @@ constexpr std::array choices = {
 
 void choose(Frame& frame) {
     RegionSettings settings = region_settings(frame);
+    const bool anew = draws_anew(frame);
     for (const Choice& choice : choices) {
+        const bool is_mask =
+            choice.mode == RegionMode::automatic || choice.mode == RegionMode::painted;
+        if (anew && !is_mask) continue;
         if (ImGui::RadioButton(choice.label, settings.mode == choice.mode)) {
             settings.mode = choice.mode;
             set_region(frame, settings);
@@ -94,9 +98,8 @@ void hint(Frame& frame) {
         faint_text(frame, "Looking for it\u2026 The whole area until then.", colour::accent);
     } else if (region.reaches_nothing) {
         faint_text(frame,
-                   mode == RegionMode::painted
-                       ? "Nothing is painted yet: paint where the edit shall be seen."
-                       : "The threshold leaves nothing: lower it.",
+                   mode == RegionMode::painted ? "Nothing is painted yet: paint over the picture."
+                                               : "The threshold leaves nothing: lower it.",
                    colour::accent);
     }
 }
@@ -157,7 +160,8 @@ void brush(Frame& frame) {
 
 void draw_mask_panel(Frame& frame, const Rect& place) {
     const Pane pane("##mask", place, colour::panel, ImGuiWindowFlags_AlwaysVerticalScrollbar);
-    ImGui::TextUnformatted("Where may the edit reach?");
+    const bool anew = draws_anew(frame);
+    ImGui::TextUnformatted(anew ? "What shall be drawn anew?" : "Where may the edit reach?");
     choose(frame);
     edge(frame);
     hint(frame);
@@ -167,11 +171,13 @@ void draw_mask_panel(Frame& frame, const Rect& place) {
     brush(frame);
     ImGui::Dummy({0, frame.px(2)});
     const ImVec2 size{ImGui::GetContentRegionAvail().x, frame.px(36)};
-    if (primary_button("Done", size, true)) set_view(frame, View::edit);
+    if (primary_button(anew ? "Draw it" : "Done", size, true)) set_view(frame, View::edit);
     mark(frame, "mask Done");
     tooltip(frame,
-            "Back to the picture (1). The mask is kept with the session, and the exported "
-            "photo has it.");
+            anew ? "Draws what is painted anew, as your words say (1). The mask is kept with the "
+                   "session."
+                 : "Back to the picture (1). The mask is kept with the session, and the exported "
+                   "photo has it.");
 }
 
 }  // namespace keepsake::gui

@@ -89,6 +89,8 @@ void open_file(Frame& frame, const std::filesystem::path& path);
 void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths);
 void apply(Frame& frame);
 bool can_apply(const Frame& frame);
+// Whether the session is of the mode inpaint, whose pictures are drawn when the mask is left.
+bool draws_anew(const Frame& frame);
 void set_view(Frame& frame, View view);
 void set_eta(Frame& frame, double eta);  // rounded to hundredths, within 0 to 1.2
 void choose_seed(Frame& frame, std::uint64_t seed);

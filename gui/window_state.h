@@ -64,6 +64,7 @@ struct MaskTool {
     // Asked for and not in the Document yet.
     std::optional<editor::RegionSettings> sent;
     double sent_at = 0;
+    std::filesystem::path asked_for;  // the session for which the window asked to paint
 };
 
 // The text field in which a word of My words is being spelled.

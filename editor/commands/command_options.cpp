@@ -139,11 +139,10 @@ OutputRequest output_request(const OutputArguments& arguments) {
         require(has_photo_extension("image" + *output.extension), "--format",
                 "'" + checked_utf8(*arguments.format) + "' is none of jpg, png, tif, webp");
     }
-    const bool only_full = output.mask == OutputRequest{}.mask && !output.extension &&
-                           !output.quality && !output.strip_gps;
-    require(output.full || only_full, "--no-full",
-            "writes the model's picture, to which --mask, --format, --quality and --strip-gps do "
-            "not apply");
+    const bool of_full = output.extension || output.quality || output.strip_gps;
+    require(output.full || !of_full, "--no-full",
+            "writes the model's picture, to which --format, --quality and --strip-gps do not "
+            "apply");
     return output;
 }
 

@@ -22,8 +22,8 @@ void check_stage(const StageOverrides& stage, const std::string& name) {
 }
 
 Mode checked_mode(const std::string& text) {
-    require(text == "fast" || text == "paper" || text == "quick", "--mode",
-            "'" + checked_utf8(text) + "' is none of fast, paper, quick");
+    require(text == "fast" || text == "paper" || text == "quick" || text == "inpaint", "--mode",
+            "'" + checked_utf8(text) + "' is none of fast, paper, quick, inpaint");
     return parse_mode(text);
 }
 
@@ -46,9 +46,10 @@ void add_tuning_options(CLI::App& command, EditArguments& arguments) {
     command.add_flag("--restart", arguments.restart, "Tune anew what the session holds");
     command
         .add_option("--mode", arguments.mode,
-                    "The tuning recipe: fast (default; a LoRA, few steps), paper (Imagic's own) or "
-                    "quick (nothing is learned: a first look, in the time of a render)")
-        ->type_name("fast|paper|quick");
+                    "The tuning recipe: fast (default; a LoRA, few steps), paper (Imagic's own), "
+                    "quick (nothing is learned: a first look, in the time of a render) or inpaint "
+                    "(likewise: what --mask says is drawn anew)")
+        ->type_name("fast|paper|quick|inpaint");
     command.add_option(
         "--size", arguments.size,
         "Side in pixels of a square as large as the working area; default: the model's own");

@@ -79,23 +79,24 @@ const TuningDefaults& tuning_defaults(const ModelDefaults& defaults, Mode mode) 
     return mode == Mode::fast ? defaults.fast : mode == Mode::paper ? defaults.paper : none;
 }
 
-// What a session of the quick mode says of its stages: there are none. Its LoRA is as small as one
-// can be.
+// What a session of a mode that learns nothing says of its stages: there are none. Its LoRA is as
+// small as one can be.
 void learn_nothing(Recipe& recipe) {
     recipe.embedding.steps = recipe.finetune.steps = 0;
     recipe.finetune.rank = 1;
 }
 
 void refuse_learning(const Recipe& recipe) {
-    if (recipe.mode == Mode::quick && (recipe.embedding.steps > 0 || recipe.finetune.steps > 0))
-        throw Error("mode quick", "learns nothing, so it takes no steps of learning");
+    if (!learns(recipe.mode) && (recipe.embedding.steps > 0 || recipe.finetune.steps > 0))
+        throw Error("mode " + std::string(mode_name(recipe.mode)),
+                    "learns nothing, so it takes no steps of learning");
 }
 
 // Throws Error where a word cannot be learned in e_opt's place.
 void check_as_word(const Recipe& recipe, const pipeline::Model& model) {
     const auto refuse = [](const std::string& why) { throw Error("--as-word", why); };
     check_word_as_file(recipe.as_word);
-    if (recipe.mode == Mode::quick) refuse("needs a mode that learns");
+    if (!learns(recipe.mode)) refuse("needs a mode that learns");
     if (recipe.finetune.rank == 0) refuse("needs a LoRA (--rank above 0, or the fast mode)");
     if (!recipe.start.empty()) refuse("does not go on from another session (--from)");
     photo_word(model, recipe.prompt, recipe.as_word);
@@ -143,10 +144,11 @@ ModelReference reference_to(const pipeline::Model& model) {
     return {checked_utf8((code ? model.path : whole).string()), model.fingerprint};
 }
 
-void refuse_other_purposes(const pipeline::Model& model) {
-    if (pipeline::is_inpainting(model))
+void refuse_other_purposes(const pipeline::Model& model, Mode mode) {
+    if (pipeline::is_inpainting(model) && mode != Mode::inpaint)
         throw Error(model.path.string(),
-                    "is for inpainting, which keepsake generate does with --image and --mask");
+                    "is for inpainting, which the mode inpaint does, and keepsake generate with "
+                    "--image and --mask");
     if (pipeline::takes_instructions(model))
         throw Error(model.path.string(),
                     "edits by instruction, which keepsake generate does with --image");
@@ -154,11 +156,11 @@ void refuse_other_purposes(const pipeline::Model& model) {
 
 Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipeline::Model& model,
                    const ModelDefaults& defaults, const Session* start) {
-    refuse_other_purposes(model);
     Recipe recipe;
     recipe.prompt = request.prompt;
     recipe.photo = checked_utf8(photo.path.filename().string());
     recipe.mode = request.mode.value_or(recipe.mode);
+    refuse_other_purposes(model, recipe.mode);
     recipe.crop = request.crop.value_or(whole_crop(photo));
     check_crop(photo, recipe.crop);
     recipe.size = request.size.value_or(static_cast<int>(model.native_size()));
@@ -169,7 +171,7 @@ Recipe make_recipe(const EditRequest& request, const Photo& photo, const pipelin
         const optimize::TuningOptions fast = optimize::fast_options();
         recipe.embedding = fast.embedding;
         recipe.finetune = fast.finetune;
-    } else if (recipe.mode == Mode::quick) {
+    } else if (!learns(recipe.mode)) {
         learn_nothing(recipe);
     }
     const TuningDefaults& tuning = tuning_defaults(defaults, recipe.mode);
@@ -221,13 +223,18 @@ pipeline::SampleOptions default_sample(const ModelDefaults& defaults, Mode mode)
     if (mode == Mode::quick) sample.noise_share = 0;
     apply(defaults.sample, sample);
     // The photo comes back best without guidance, and the words pull by themselves.
-    if (mode != Mode::paper) sample.guidance_scale = 1;
+    if (mode == Mode::fast || mode == Mode::quick) sample.guidance_scale = 1;
     sample.noise_share = tuning_defaults(defaults, mode).noise_share.value_or(sample.noise_share);
     return sample;
 }
 
 void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults, Recipe& recipe) {
-    recipe.way = request.way.value_or(recipe.mode == Mode::paper ? Way::line : Way::words);
+    const bool by_words = recipe.mode == Mode::fast || recipe.mode == Mode::quick;
+    if (recipe.mode == Mode::inpaint && (request.way || request.sample.noise_share.value_or(1) < 1))
+        throw Error("mode inpaint",
+                    "draws from noise by the text alone: --way and a noise share below 1 mean "
+                    "nothing to it");
+    recipe.way = request.way.value_or(by_words ? Way::words : Way::line);
     recipe.sample = default_sample(defaults, recipe.mode);
     // The words pull by themselves, away from the negative text where there is one.
     if (recipe.way == Way::line) apply(defaults.sample, recipe.sample);
@@ -235,6 +242,7 @@ void sample_as_asked(const RenderRequest& request, const ModelDefaults& defaults
 }
 
 EtaRange eta_range(const ModelDefaults& defaults, Mode mode) {
+    if (mode == Mode::inpaint) return {1, 1, 1};
     return tuning_defaults(defaults, mode).eta.value_or(EtaRange{});
 }
 

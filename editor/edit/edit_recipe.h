@@ -37,7 +37,7 @@ void check_same_tuning(const Session& session, const EditRequest& request, const
 pipeline::Model load_session_model(const RenderRequest& request, const Session* session);
 // Throws Error naming a model for inpainting or for edits by instruction, which can be neither
 // tuned nor learned with here.
-void refuse_other_purposes(const pipeline::Model& model);
+void refuse_other_purposes(const pipeline::Model& model, Mode mode);
 // Whether this is the session's model, as it was made.
 bool is_model_of(const Session& session, const pipeline::Model& model);
 // Throws Error naming the session when it was made with another model.

@@ -7,6 +7,7 @@
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/few_step_files.h"
 #include "editor/edit/generate_variants.h"
+#include "editor/edit/inpaint.h"
 #include "editor/edit/render.h"
 #include "editor/edit/settings_from.h"
 #include "editor/photo/image_file.h"
@@ -58,10 +59,9 @@ struct Scene {
     std::vector<pipeline::StepCondition> cond_steps, uncond_steps;
     NoiseSource rng = NoiseSource::cpu;
     bool guided = false;  // any of the pictures, by the text
-    // Of a photo over the working area: where its latents lie, and with a mask, (1, 1, H, W) in
-    // [0, 1], those of what stays of it.
-    std::optional<pipeline::LatentDistribution> photo, unmasked;
-    std::optional<Tensor> mask;
+    // Of a photo over the working area: where its latents lie, and with a mask what is drawn anew.
+    std::optional<pipeline::LatentDistribution> photo;
+    std::optional<DrawnAnew> drawn;
     double strength = 1;
     // Of a model that edits by instruction; it has no use of `strength`.
     std::optional<pipeline::Instruction> instruction;
@@ -89,11 +89,11 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
     pipeline::GenerateInput input;
     for (const std::uint64_t seed : batch.seeds)
         input.generators.push_back(pipeline::make_generator(seed));
-    // Networks made for inpainting that start from noise alone never see the picture itself.
-    const bool unseen = scene.mask && pipeline::is_inpainting(scene.model) && scene.strength == 1;
-    if (scene.photo && !(scene.instruction && !scene.mask))
+    if (scene.photo && !(scene.instruction && !scene.drawn))
         input.init_latents = pipeline::draw_latents(
-            scene.model, *scene.photo, unseen ? std::vector<at::Generator>() : input.generators);
+            scene.model, *scene.photo,
+            scene.drawn ? draws_of_picture(scene.model, scene.strength, input.generators)
+                        : input.generators);
     std::vector<Tensor> drawn;
     for (std::size_t i = 0; i < input.generators.size() && !batch.noise; ++i) {
         drawn.push_back(
@@ -103,13 +103,8 @@ Tensor sample_batch(const Scene& scene, const Batch& batch, Monitor& monitor) {
     }
     input.noise = batch.noise ? *batch.noise : at::cat(drawn);
     if (scene.rng == NoiseSource::philox) input.philox_seeds = batch.seeds;
-    if (scene.mask) {
-        input.inpainting.emplace();
-        input.inpainting->mask = pipeline::latent_mask(scene.model, *scene.mask);
-        // Of every network, as diffusers: the noise of later steps is drawn after it.
-        input.inpainting->masked_latents =
-            pipeline::draw_latents(scene.model, *scene.unmasked, input.generators);
-    }
+    // Of every network, as diffusers: the noise of later steps is drawn after it.
+    if (scene.drawn) input.inpainting = inpainting_of(scene.model, *scene.drawn, input.generators);
     if (!scene.cond_steps.empty())
         input.denoiser = pipeline::scheduled_denoiser(
             scene.model.unet, scene.cond_steps, scene.uncond_steps, scene.sample.guidance_scale);
@@ -188,16 +183,6 @@ void check_size(const GenerateRequest& request, const Tensor& noise, const Model
     }
 }
 
-// The mask over the working area, (1, 1, H, W) in [0, 1].
-Tensor mask_tensor(const Mask& mask, int width, int height) {
-    const Tensor stored =
-        at::tensor(at::ArrayRef<std::uint8_t>(mask.values), at::TensorOptions(at::kByte))
-            .reshape({1, 1, mask.height, mask.width})
-            .to(at::kFloat) /
-        255;
-    return at::adaptive_avg_pool2d(stored, {height, width});
-}
-
 // The largest centred part of the photo of this shape.
 Crop centred(const Size& shape, const Photo& photo) {
     const double scale = std::min(double(photo.pixels.width) / shape.width,
@@ -265,11 +250,9 @@ Area take_photo(const GenerateRequest& request, const Photo& photo, bool shaped,
     }
     const Tensor image = to_tensor(working_area(photo, area.crop, {scene.width, scene.height}));
     scene.photo = pipeline::picture_latents(model, image);
-    if (request.mask) {
-        scene.mask = mask_tensor(*area.region.mask, scene.width, scene.height);
-        scene.unmasked =
-            pipeline::picture_latents(model, pipeline::without_masked(image, *scene.mask));
-    }
+    if (request.mask)
+        scene.drawn =
+            drawn_anew(model, image, mask_over(*area.region.mask, {scene.width, scene.height}));
     const bool instructed = pipeline::takes_instructions(model);
     const bool from_noise = request.mask || instructed;
     scene.strength = request.strength.value_or(from_noise ? 1 : usual_image_strength);
@@ -387,7 +370,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
     result.threads = set_threads(request.compute.threads, model, scene.width);
     if (photo) {
         source.area = take_photo(request, *photo, noise.has_value(), scene);
-        source.full = request.full && (scene.mask || scene.instruction);
+        source.full = request.full && (scene.drawn || scene.instruction);
         if (source.full)
             source.reconstruction = to_pixels(
                 pipeline::decode_latents(model, pipeline::draw_latents(model, *scene.photo)));

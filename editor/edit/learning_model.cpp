@@ -13,7 +13,7 @@ pipeline::Model load_learning_model(const std::optional<std::filesystem::path>& 
     where.compute = compute;
     where.compute.arithmetic = pipeline::Arithmetic::float32;
     pipeline::Model loaded = load_session_model(where, nullptr);
-    refuse_other_purposes(loaded);
+    refuse_other_purposes(loaded, Mode::fast);
     return loaded;
 }
 

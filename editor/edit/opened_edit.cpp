@@ -34,6 +34,9 @@ std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& d
 // The folder is made and found to be writable, and so is every name.
 Images images_of(const RenderRequest& request, const fs::path& session, const Recipe& recipe,
                  const Photo& photo, const ModelDefaults& defaults) {
+    const OutputRequest& output = request.output;
+    if (!output.full && output.mask != OutputRequest{}.mask && recipe.mode != Mode::inpaint)
+        throw Error("--no-full", "writes the model's picture, to which --mask does not apply");
     Images images{etas_of(request, defaults, recipe), request.out};
     if (images.out.path.empty()) images.out = {own_folder(session, "renders"), false};
     prepare_destination(images.out);

@@ -181,7 +181,7 @@ Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
     if (sample.guidance_scale > 1 || recipe.way == Way::words) {
         conditions.uncond = pipeline::encode_text(model, sample.negative_prompt);
     }
-    if (sample.noise_share < 1) {
+    if (sample.noise_share < 1 && recipe.mode != Mode::inpaint) {
         pipeline::GenerateInput photo;
         photo.cond = conditions.optimised.to(model.dtype);
         photo.init_latents = conditions.photo_latents;
@@ -193,8 +193,10 @@ Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
 
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
                              const Recipe& recipe, const Pixels& square, Monitor& monitor) {
-    Conditions conditions{tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}};
-    if (recipe.sample.noise_share < 1 || recipe.way == Way::words)
+    Conditions conditions{
+        tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}, {}, {}};
+    const bool inverts = recipe.sample.noise_share < 1 && recipe.mode != Mode::inpaint;
+    if (inverts || recipe.way == Way::words)
         conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
     conditions = with_sampling(std::move(conditions), model, tuning, recipe, monitor);
     if (recipe.way == Way::words) {
@@ -240,12 +242,72 @@ at::Tensor line_latents(const PictureJob& job, const std::vector<PictureKey>& ke
     return pipeline::generate_latents(model, input, job.recipe.sample, monitor, tuned);
 }
 
+// Of keys of one strength.
+at::Tensor inpainted_latents(const PictureJob& job, const std::vector<PictureKey>& keys,
+                             Monitor& monitor) {
+    const pipeline::Model& model = job.model;
+    const Conditions& conditions = job.conditions;
+    const Size size = working_size(job.recipe.crop, job.recipe.size);
+    pipeline::GenerateInput input;
+    input.strength = std::min(keys.front().eta, 1.0);
+    for (const PictureKey& key : keys)
+        input.generators.push_back(pipeline::make_generator(key.seed));
+    // In diffusers' order: the picture, the noise, what stays of the picture.
+    input.init_latents = pipeline::draw_latents(
+        model, *conditions.photo, draws_of_picture(model, input.strength, input.generators));
+    std::vector<at::Tensor> noise;
+    for (const at::Generator& generator : input.generators)
+        noise.push_back(pipeline::initial_noise(model, size.width, size.height, generator));
+    input.noise = at::cat(noise);
+    input.inpainting = inpainting_of(model, *conditions.drawn, input.generators);
+    input.cond = conditions.target.to(model.dtype);
+    input.uncond = conditions.uncond;
+    pipeline::SampleOptions sample = job.recipe.sample;
+    sample.noise_share = 1;
+    return pipeline::generate_latents(model, input, sample, monitor);
+}
+
+// Strengths take different numbers of steps, and so batches of their own.
+at::Tensor inpainted_by_strength(const PictureJob& job, const std::vector<PictureKey>& keys,
+                                 Monitor& monitor) {
+    std::map<double, std::vector<std::size_t>> by_strength;
+    for (std::size_t i = 0; i < keys.size(); ++i) by_strength[keys[i].eta].push_back(i);
+    std::vector<at::Tensor> latents(keys.size());
+    std::size_t first = 0;
+    for (const auto& [eta, indices] : by_strength) {
+        std::vector<PictureKey> together;
+        for (const std::size_t i : indices) together.push_back(keys[i]);
+        Monitor part = part_of(monitor, {first, indices.size(), keys.size()});
+        first += indices.size();
+        // The photo itself, as the model has it.
+        const at::Tensor made =
+            eta == 0 ? pipeline::draw_latents(job.model, *job.conditions.photo)
+                           .expand({static_cast<std::int64_t>(indices.size()), -1, -1, -1})
+                     : inpainted_latents(job, together, part);
+        for (std::size_t i = 0; i < indices.size(); ++i)
+            latents[indices[i]] = made.narrow(0, static_cast<std::int64_t>(i), 1);
+    }
+    return at::cat(latents);
+}
+
 }  // namespace
+
+void take_mask(Conditions& conditions, const pipeline::Model& model, const Pixels& square,
+               const EditRegion& region) {
+    if (!region.mask)
+        throw Error("mode inpaint",
+                    "needs a mask of what is to be drawn anew: --mask FILE or --mask auto");
+    const at::Tensor image = to_tensor(square);
+    conditions.photo = pipeline::picture_latents(model, image);
+    conditions.drawn = drawn_anew(
+        model, image, mask_over(*region.mask, {square.width, square.height}, region.threshold));
+}
 
 std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
                                     Monitor& monitor) {
-    const at::Tensor latents =
-        job.conditions.words ? words_latents(job, keys, monitor) : line_latents(job, keys, monitor);
+    const at::Tensor latents = job.conditions.words   ? words_latents(job, keys, monitor)
+                               : job.conditions.drawn ? inpainted_by_strength(job, keys, monitor)
+                                                      : line_latents(job, keys, monitor);
     std::vector<Pixels> pictures;
     for (const at::Tensor& image : pipeline::decode_latents(job.model, latents).split(1))
         pictures.push_back(to_pixels(image));
@@ -350,9 +412,12 @@ void warn_if_left_alone(const pipeline::Model& model, const EditControls& contro
 }
 
 RenderedFiles render_images(RenderJob job, Monitor& monitor) {
-    const Conditions conditions =
+    Conditions conditions =
         encode_conditions(job.model, job.tuning, job.recipe, job.square, monitor);
-    const EditRegion region = job.output.full ? region_of(job, conditions, monitor) : EditRegion{};
+    const bool inpaints = job.recipe.mode == Mode::inpaint;
+    const EditRegion region =
+        job.output.full || inpaints ? region_of(job, conditions, monitor) : EditRegion{};
+    if (inpaints) take_mask(conditions, job.model, job.square, region);
     const std::optional<EditDirection> direction =
         edit_direction(job.model.path, job.square, job.recipe.prompt);
     RenderedFiles files;

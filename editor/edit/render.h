@@ -2,6 +2,7 @@
 #pragma once
 
 #include "editor/edit/edit.h"
+#include "editor/edit/inpaint.h"
 #include "editor/edit/words_pull.h"
 
 namespace keepsake::editor {
@@ -77,6 +78,9 @@ struct Conditions {
     at::Tensor photo_latents;
     std::optional<at::Tensor> inverted;  // of `square`; none where sampling starts from noise alone
     std::optional<WordsPull> words;      // where the recipe goes the words' way
+    // Of the mode inpaint, whose pictures need both (take_mask).
+    std::optional<pipeline::LatentDistribution> photo;
+    std::optional<DrawnAnew> drawn;
 };
 // square: the working square that was learned. The recipe's way and sampling are used. Throws
 // Cancelled.
@@ -86,6 +90,10 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
 // Throws Cancelled.
 Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
                          const optimize::Tuning& tuning, const Recipe& recipe, Monitor& monitor);
+
+// What the mode inpaint draws anew of `square`. Throws Error where there is no mask.
+void take_mask(Conditions& conditions, const pipeline::Model& model, const Pixels& square,
+               const EditRegion& region);
 
 // Pictures of a tuning that is finished or under way (before stage B the model's own network draws
 // them), size x size pixels of `recipe`.
@@ -104,8 +112,9 @@ struct PictureKey {
 };
 
 // Imagic's stage C (section 3.2, equation 3) and sampling, of all `keys` in one batch, or the
-// words' way (pipeline/model/generate_edits.h), where an eta of 1 pulls by full_pull_of(). Each
-// picture is what it is alone. Throws Cancelled.
+// words' way (pipeline/model/generate_edits.h), where an eta of 1 pulls by full_pull_of(). In the
+// mode inpaint eta, up to 1, is the strength of `generate --mask`, whose picture of that seed it
+// is. Each picture is what it is alone. Throws Cancelled.
 std::vector<Pixels> render_pictures(const PictureJob& job, const std::vector<PictureKey>& keys,
                                     Monitor& monitor);
 // The most that are rendered in one batch (pipeline::pictures_at_once).

@@ -65,7 +65,8 @@ optimize::StageOptions with_rate(const optimize::TuningTask& task, optimize::Sta
     return options;
 }
 
-// What the quick mode has in place of a tuning: "nothing in particular" stands for the photo.
+// What modes that learn nothing have in place of a tuning: "nothing in particular" stands for the
+// photo.
 void tune_nothing(const Session& session, const pipeline::Model& model, Tuning& tuning) {
     tuning = untuned(model, session.recipe.prompt);
     finish_stage(session, Stage::embedding, tuning);
@@ -102,7 +103,7 @@ Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& 
         finish_elsewhere(session, tuning);
         return tuning;
     }
-    if (recipe.mode == Mode::quick) {
+    if (!learns(recipe.mode)) {
         tune_nothing(session, model, tuning);
         return tuning;
     }

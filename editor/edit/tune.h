@@ -31,8 +31,8 @@ struct TuneControls {
 // A tuning of nothing: the pretrained network, with the empty text as the photo's embedding.
 optimize::Tuning untuned(const pipeline::Model& model, const std::string& prompt);
 
-// Imagic's stages A and B (in quick mode none) as far as the session has not done them. square: the
-// working square of the session's photo. Adds the time of each stage to `seconds`. Throws Error
+// Imagic's stages A and B (of modes that learn) as far as the session has not done them. square:
+// the working square of the session's photo. Adds the time of each stage to `seconds`. Throws Error
 // (the session keeps what was reached), and Cancelled after the session has been saved.
 optimize::Tuning tune(const Session& session, const pipeline::Model& model, const Pixels& square,
                       const TuneControls& controls, StageSeconds& seconds);

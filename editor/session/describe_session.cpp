@@ -79,7 +79,7 @@ std::string describe_session(const fs::path& folder) {
         }
         text << "\n";
     };
-    if (recipe.mode != Mode::quick) {
+    if (learns(recipe.mode)) {
         stage_line(Stage::embedding, recipe.embedding.steps,
                    number_text(recipe.embedding.learning_rate));
         stage_line(Stage::finetune, recipe.finetune.steps, rate_text(session));

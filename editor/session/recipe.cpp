@@ -94,15 +94,22 @@ std::string_view mode_name(Mode mode) {
             return "paper";
         case Mode::quick:
             return "quick";
+        case Mode::inpaint:
+            return "inpaint";
     }
-    throw Error("mode", "is none of fast, paper, quick");
+    throw Error("mode", "is none of fast, paper, quick, inpaint");
+}
+
+bool learns(Mode mode) {
+    return mode == Mode::fast || mode == Mode::paper;
 }
 
 Mode parse_mode(std::string_view name) {
     if (name == "fast") return Mode::fast;
     if (name == "paper") return Mode::paper;
     if (name == "quick") return Mode::quick;
-    throw Error("mode", "'" + std::string(name) + "' is none of fast, paper, quick");
+    if (name == "inpaint") return Mode::inpaint;
+    throw Error("mode", "'" + std::string(name) + "' is none of fast, paper, quick, inpaint");
 }
 
 std::string_view way_name(Way way) {

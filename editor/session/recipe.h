@@ -14,10 +14,13 @@
 namespace keepsake::editor {
 
 enum class Mode {
-    fast,   // optimize/imagic/fast.h
-    paper,  // Imagic's own recipe
-    quick,  // nothing is learned: the photo is inverted with no text, and the words pull at that
+    fast,     // optimize/imagic/fast.h
+    paper,    // Imagic's own recipe
+    quick,    // nothing is learned: the photo is inverted with no text, and the words pull at that
+    inpaint,  // likewise: what a mask says is drawn anew, an eta of 1 from noise alone
 };
+// Whether it tunes anything to the photo.
+bool learns(Mode mode);
 std::string_view mode_name(Mode mode);
 Mode parse_mode(std::string_view name);  // throws Error naming the text and the choices
 

@@ -49,6 +49,9 @@ at::Tensor map_of(const pipeline::Model& model, const pipeline::UNet& unet,
 
 Mask auto_mask(const pipeline::Model& model, const optimize::Tuning& tuning, const Pixels& square,
                const AutoMaskOptions& options, Monitor& monitor) {
+    if (pipeline::is_inpainting(model))
+        throw Error(model.path.string(),
+                    "is for inpainting and finds no mask by itself; paint one, or give a file");
     const pipeline::EditMaskInput input{pipeline::encode_image(model, to_tensor(square)),
                                         tuning.target_embedding,
                                         pipeline::encode_text(model, "").to(at::kFloat)};

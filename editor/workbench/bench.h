@@ -43,6 +43,10 @@ struct Bench {
     std::optional<optimize::Tuning> tuning;  // finished; none: not done, or not needed yet
     std::optional<Conditions> conditions;    // of `tuning` and `look.sample`
     BenchDirection direction;                // of `session`
+    // Of a session of the mode inpaint: what its renders draw anew, which is what was chosen when
+    // they were asked for.
+    EditRegion drawn;
+    std::string drawn_tag;  // mask_tag of it; empty in other modes
 
     LookRequest look;                        // what is shown
     bool wants_tuning = false;               // of `session`
@@ -117,6 +121,8 @@ void show_session(Bench& bench);
 void tune_session(Bench& bench, Monitor& monitor);
 void render_next(Bench& bench, Monitor& monitor);
 bool wants_render(const Bench& bench);
+// The cache's name of a render of the bench's session, as it is drawn now.
+std::string bench_key(const Bench& bench, const Recipe& recipe, const PictureKey& picture);
 
 // What pictures of the session are measured with, read when first asked for; null: nothing. A CLIP
 // that cannot be read is told once, and nothing is measured.
@@ -128,8 +134,8 @@ std::optional<double> measured_direction(Bench& bench, const std::string& key,
 // What is rendered in which order, coarse first: 0 to 1.2, at each step the eta farthest from those
 // that are done, of equally far ones that nearest to `middle`.
 std::vector<double> strip_etas(double middle);
-// The eta that is shown first.
-double first_eta();
+// The eta that is shown first, of a mode by its name.
+double first_eta(std::string_view mode = {});
 
 // The session's recipe with this sampling.
 Recipe sampled_recipe(const Bench& bench, const SampleDraft& sample);

@@ -27,11 +27,17 @@ Picture view_of(const Photo& photo) {
                std::max(1, int(std::lround(pixels.height * scale)))));
 }
 
+// A network made for inpainting does nothing else.
+std::vector<std::string> modes_of(const pipeline::Model* model) {
+    if (model && pipeline::is_inpainting(*model)) return {std::string(mode_name(Mode::inpaint))};
+    return offered_modes();
+}
+
 // One draft for each mode that is offered.
 std::vector<EditDraft> drafts_for(const Bench& bench, const Photo& photo) {
     std::vector<EditDraft> drafts;
     if (!bench.model) return drafts;
-    for (const std::string& mode : offered_modes()) {
+    for (const std::string& mode : modes_of(&*bench.model)) {
         EditRequest request;
         request.mode = parse_mode(mode);
         drafts.push_back(draft_of(make_recipe(request, photo, *bench.model, bench.defaults)));
@@ -68,7 +74,7 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
         view.about = checked_utf8(read_file(path / "about.txt"));
         while (view.about.ends_with('\n')) view.about.pop_back();
     }
-    view.modes = offered_modes();
+    view.modes = modes_of(loaded ? &loaded->model : nullptr);
     view.samplers = offered_samplers();
     if (!loaded) return std::make_shared<const ModelView>(view);
     view.choice = choice_of(path, loaded->model.loaded_with);
@@ -104,7 +110,7 @@ EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
     bench.photo = std::move(photo);
     EditDraft draft = defaults.empty() ? EditDraft{} : defaults.front();
     draft.prompt = prompt;
-    bench.look = {draft.sample, first_eta(), 0};
+    bench.look = {draft.sample, first_eta(draft.tuning.mode), 0};
     show_photo(bench, draft);
     return draft;
 }
@@ -124,14 +130,16 @@ void open_photo(Bench& bench, const OpenRequest& request) {
 
 }  // namespace
 
-double first_eta() {
-    return usual_strength;
+double first_eta(std::string_view mode) {
+    return mode == mode_name(Mode::inpaint) ? 1 : usual_strength;
 }
 
 void forget_session(Bench& bench) {
     bench.session.reset();
     bench.tuning.reset();
     bench.conditions.reset();
+    bench.drawn = {};
+    bench.drawn_tag.clear();
     bench.direction = {};
     bench.square.reset();
     bench.wants_tuning = bench.wants_preview = bench.wants_exact = false;

@@ -1,6 +1,7 @@
 // Rendering: the exact picture, the film strip around it, variations.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "editor/edit/edit_recipe.h"
 #include "editor/edit/preview.h"
@@ -18,7 +19,7 @@ bool has_render(const Bench& bench, double eta) {
 
 Render cached(Bench& bench, double eta, std::uint64_t seed) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    const std::string key = render_key(recipe, eta, seed);
+    const std::string key = bench_key(bench, recipe, {seed, eta});
     const Picture square = bench.cache.find(bench.session->folder, key);
     return {eta, seed, square, std::make_shared<const Recipe>(recipe),
             measured_direction(bench, key, square)};
@@ -48,6 +49,8 @@ void prepare(Bench& bench, const Recipe& recipe, Monitor& monitor) {
     bench.conditions =
         encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
     if (bench.conditions->words) keep_words_region(bench);
+    if (recipe.mode == Mode::inpaint)
+        take_mask(*bench.conditions, *bench.model, *bench.square, bench.drawn);
 }
 
 // Renders what the cache does not have.
@@ -71,7 +74,7 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
         for (std::size_t i = 0; i < batch.count; ++i) {
             Render& render = renders[missing[batch.first + i]];
             render.square = std::make_shared<const Pixels>(std::move(pictures[i]));
-            const std::string key = render_key(recipe, render.eta, render.seed);
+            const std::string key = bench_key(bench, recipe, {render.seed, render.eta});
             bench.cache.add(bench.session->folder, key, render.square);
             render.direction = measured_direction(bench, key, render.square);
         }
@@ -182,7 +185,41 @@ void render_strip(Bench& bench, Monitor& monitor) {
     bench.wants_strip = false;
 }
 
+// What is chosen now is what is drawn anew from here on. False where that is nothing.
+bool take_region(Bench& bench) {
+    bench.drawn = edit_region(bench.board.latest()->region);
+    const std::string before = std::exchange(bench.drawn_tag, mask_tag(bench.drawn));
+    if (bench.drawn_tag != before) {
+        bench.conditions.reset();
+        bench.board.change([](Document& document) {
+            document.renders.clear();
+            document.previews.clear();
+            document.variations.clear();
+        });
+    }
+    const double least = bench.drawn.threshold * 255;
+    return bench.drawn.mask &&
+           std::ranges::any_of(bench.drawn.mask->values,
+                               [&](std::uint8_t value) { return value > least; });
+}
+
+// Whether there is something to render by. Of the mode inpaint there is when a mask is.
+bool can_render(Bench& bench) {
+    if (!bench.session || next_stage(*bench.session) != Stage::done) return false;
+    if (bench.session->recipe.mode != Mode::inpaint) return true;
+    if (take_region(bench)) return true;
+    const RegionView region = bench.board.latest()->region;
+    if (region.settings.mode != RegionMode::automatic || region.automatic)
+        bench.board.tell(Notice::Kind::note,
+                         "Paint over what shall be drawn anew (M), then press Draw it.");
+    return false;
+}
+
 }  // namespace
+
+std::string bench_key(const Bench& bench, const Recipe& recipe, const PictureKey& picture) {
+    return render_key(recipe, picture.eta, picture.seed, bench.drawn_tag);
+}
 
 std::vector<double> strip_etas(double middle) {
     std::vector<int> order;
@@ -218,8 +255,8 @@ void look_at(Bench& bench, const LookRequest& request) {
     if (bench.session) sampled_recipe(bench, request.sample);  // throws what is out of range
     if (!(bench.look.sample == request.sample)) bench.conditions.reset();
     bench.look = request;
+    const bool tuned = can_render(bench);
     show_look(bench);
-    const bool tuned = bench.session && next_stage(*bench.session) == Stage::done;
     bench.wants_exact = bench.wants_strip = tuned;
     bench.wants_preview = tuned && wants_preview(bench);
     if (!tuned) return;

@@ -4,6 +4,7 @@
 #include "editor/edit/edit_recipe.h"
 #include "editor/session/recent_sessions.h"
 #include "editor/session/session_region.h"
+#include "editor/transfer/brush.h"
 #include "editor/workbench/bench.h"
 #include "pipeline/files/atomic_file.h"
 
@@ -81,6 +82,16 @@ void hand_on_region(const RegionView& region, const fs::path& folder) {
     save_region_settings(folder, region.settings);
 }
 
+// What is drawn anew is painted, unless it was found.
+void choose_painted(const Session& session, const Photo& photo) {
+    const Recipe& recipe = session.recipe;
+    SavedRegion saved = load_region(session.folder, photo, recipe.crop);
+    if (!saved.painted) save_painted_mask(session.folder, plain_mask(painted_size(recipe.crop), 0));
+    if (saved.settings.mode == RegionMode::automatic) return;
+    saved.settings.mode = RegionMode::painted;
+    save_region_settings(session.folder, saved.settings);
+}
+
 // A session with all that is shown of it, read before anything of the bench is replaced: a failure
 // leaves the window with the photo and the session that it had.
 struct OpenedSession {
@@ -94,9 +105,21 @@ struct OpenedSession {
     std::string note, fault;  // for the person; mostly empty
 };
 
+// Of what the session draws anew, where it does.
+std::string saved_mask_tag(const OpenedSession& opened) {
+    const Recipe& recipe = opened.session.recipe;
+    if (recipe.mode != Mode::inpaint) return {};
+    const SavedRegion saved = load_region(opened.session.folder, *opened.photo->file, recipe.crop);
+    RegionView region;
+    region.settings = saved.settings;
+    region.painted = saved.painted;
+    return mask_tag(edit_region(region));
+}
+
 // What the session's folder has noted of its results, with their pictures.
 void read_history(Bench& bench, OpenedSession& opened) {
     SavedHistory saved = load_history(opened.session.folder);
+    const std::string drawn = saved_mask_tag(opened);
     for (HistoryItem& item : saved.items) {
         const SampleDraft sample = item.draft.sample;
         item.draft = opened.draft;
@@ -104,7 +127,7 @@ void read_history(Bench& bench, OpenedSession& opened) {
         Recipe recipe = opened.session.recipe;
         apply(request_of(item.draft).render.sample, recipe.sample);
         item.square =
-            bench.cache.find(opened.session.folder, render_key(recipe, item.eta, item.seed));
+            bench.cache.find(opened.session.folder, render_key(recipe, item.eta, item.seed, drawn));
         opened.history.show(std::move(item));
     }
     opened.history.go_to(saved.shown);
@@ -122,7 +145,7 @@ OpenedSession read_session(Bench& bench, const fs::path& folder, std::optional<H
     opened.photo = view_photo(photo_path(opened.session), recipe.photo);
     opened.square =
         std::make_shared<const Pixels>(session_area(folder, *opened.photo->file, recipe));
-    opened.look = {opened.draft.sample, first_eta(), 0};
+    opened.look = {opened.draft.sample, first_eta(opened.draft.tuning.mode), 0};
     if (history) {
         opened.history = std::move(*history);
     } else {
@@ -192,13 +215,14 @@ void apply_edit(Bench& bench, const EditDraft& draft) {
         const bool same_square = bench.session && bench.session->recipe.crop == recipe.crop;
         Session session = session_for(bench, recipe, words);
         if (same_square) hand_on_region(bench.board.latest()->region, session.folder);
+        if (recipe.mode == Mode::inpaint) choose_painted(session, *bench.photo->file);
         if (to_json(recipe) != to_json(session.recipe)) save_session_recipe(session, recipe, words);
         // What can fail was done while the one before was still open.
         forget_session(bench);
         bench.session.emplace(std::move(session));
         bench.square = std::make_shared<const Pixels>(std::move(square));
         remember(bench, bench.session->folder);
-        bench.look.eta = first_eta();
+        bench.look.eta = first_eta(draft.tuning.mode);
     }
     if (other) take_model(bench, std::move(*other));
     if (to_json(recipe) != to_json(bench.session->recipe)) {

@@ -33,7 +33,7 @@ class Previews {
     // What the words do to the photo before anything is learned: the quick mode's picture.
     void first_look() {
         const Recipe& session = bench_.session->recipe;
-        if (session.mode == Mode::quick || is_begun(*bench_.session)) return;
+        if (!learns(session.mode) || is_begun(*bench_.session)) return;
         attempt([&] {
             const at::NoGradGuard no_gradients;
             const Tuning nothing = untuned(*bench_.model, session.prompt);

@@ -45,7 +45,7 @@ EditDraft draft_of(const Recipe& recipe) {
 
 std::vector<std::string> offered_modes() {
     std::vector<std::string> modes;
-    for (const Mode mode : {Mode::fast, Mode::paper, Mode::quick})
+    for (const Mode mode : {Mode::fast, Mode::paper, Mode::quick, Mode::inpaint})
         modes.emplace_back(mode_name(mode));
     return modes;
 }

@@ -48,8 +48,8 @@ QueueProgress progress_of(const Document& document, std::uint64_t id, double sec
     if (document.tuned == Tuned::fully) {
         const double strip = double(strip_etas(first_eta()).size());
         const double rendered = std::min(double(document.renders.size()) / strip, 1.0);
-        const bool learns = document.tuned_draft.tuning.mode != mode_name(Mode::quick);
-        const double share = learns ? render_share : 1;
+        const bool learned = learns(parse_mode(document.tuned_draft.tuning.mode));
+        const double share = learned ? render_share : 1;
         return {id, "render", 1 - share * (1 - rendered), seconds, document.shown.after};
     }
     const TuningDraft& tuning = document.tuned_draft.tuning;
@@ -117,6 +117,8 @@ Made make(Bench& bench, const QueuedEdit& edit, const Time& time, Monitor& monit
         else
             render_next(apart, monitor);
     }
+    if (board.latest()->renders.empty())  // nothing to paint with here
+        throw Error("mode inpaint", "needs a mask: open the photo in the room Edit and paint it");
     return {apart.session->folder, board.latest()->notice.text};
 }
 

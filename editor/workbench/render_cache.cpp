@@ -1,5 +1,7 @@
 #include "editor/workbench/render_cache.h"
 
+#include <algorithm>
+
 #include "editor/photo/image_file.h"
 #include "editor/session/recipe.h"
 #include "pipeline/error.h"
@@ -31,10 +33,24 @@ Picture read_render(const fs::path& path, const std::string& key) {
 
 }  // namespace
 
-std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed) {
+std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed,
+                       const std::string& drawn) {
     Recipe key = recipe;
     key.model.path.clear();
-    return to_chunk(EditRender{key, eta, seed});
+    EditRender render{key, eta, seed};
+    if (!drawn.empty()) {
+        render.eta = std::min(eta, 1.0);  // more than anew there is not
+        render.full = {true, drawn};
+    }
+    return to_chunk(render);
+}
+
+std::string mask_tag(const EditRegion& region) {
+    if (!region.mask) return fingerprint_of("");
+    const Mask& mask = *region.mask;
+    const std::string shape = std::to_string(mask.width) + "x" + std::to_string(mask.height) + " " +
+                              std::to_string(region.threshold) + "\n";
+    return fingerprint_of(shape + std::string(mask.values.begin(), mask.values.end()));
 }
 
 fs::path cached_render_path(const fs::path& session, const std::string& key) {

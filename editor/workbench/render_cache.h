@@ -14,8 +14,11 @@ namespace keepsake::editor {
 struct Recipe;
 
 // A render's name: equal for equal pictures. The model's path is left out of it, so that a session
-// may move.
-std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed);
+// may move. drawn: what tells the mask of the mode inpaint (mask_tag); empty in all others.
+std::string render_key(const Recipe& recipe, double eta, std::uint64_t seed,
+                       const std::string& drawn = {});
+// 16 hex digits: equal for what reaches the same part.
+std::string mask_tag(const EditRegion& region);
 
 // Renders by key, in memory and as PNG files with their recipe in the session's renders/cache. A
 // file that is damaged or belongs to another recipe counts as none; one that cannot be written is

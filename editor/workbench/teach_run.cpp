@@ -32,7 +32,7 @@ pipeline::Model learning_model(const Bench& bench, const LearnRequest& request) 
                           as.arithmetic == pipeline::Arithmetic::float32 &&
                           as.prediction_type == request.compute.prediction;
         if (bare && bench.model->path == request.model) {
-            refuse_other_purposes(*bench.model);
+            refuse_other_purposes(*bench.model, Mode::fast);
             return *bench.model;
         }
     }

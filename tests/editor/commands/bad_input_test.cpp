@@ -224,8 +224,15 @@ TEST_F(BadInput, WrongUsage) {
     refused(edit(photo, {"--mask", ""}), {"--mask"});
     refused(edit(photo, {"--format", "gif"}), {"--format", "jpg, png, tif, webp"});
     refused(edit(photo, {"--quality", "0"}), {"--quality"});
-    refused(edit(photo, {"--no-full", "--mask", "auto"}), {"--no-full", "--mask"});
+    refused(edit(photo, {"--no-full", "--quality", "80"}), {"--no-full", "--quality"});
     refused(edit(photo, {"--crop", "1,2,3"}), {"--crop", "x,y,w,h"});
+}
+
+// Only the mode inpaint has a use of it, which a session says.
+TEST_F(BadInput, AMaskForTheModelsOwnPicture) {
+    expect_refused(run_program(edit(photo, {"--no-full", "--mask", "auto"})), 1,
+                   {"--no-full", "--mask does not apply"});
+    expect_no_session();
 }
 
 TEST_F(BadInput, CropOutsideThePhoto) {
