@@ -36,11 +36,14 @@ convert -size 16x16 xc:red xc:blue "$photo/pages.tif"
 cp "$photo/tagged.jpg" "$photo/iptc.jpg"
 echo "a daisy" >"$1/tar/plain.txt"
 cp "$photo/plain.png" "$1/tar/"
-cp "$photo/plain.png" "$1/tar/$(printf 'n%.0s' {1..120}).png"
+# Longer than a header's field of 100; ustar cuts a name at a slash alone.
+long=$(printf 'n%.0s' {1..60})
+mkdir "$1/tar/$long"
+cp "$photo/plain.png" "$1/tar/$long/$long.png"
 for kind in ustar gnu pax; do
     tar -C "$1/tar" --format=$kind -cf "$1/$kind.tar" --exclude="*.tar" .
 done
-rm "$1"/tar/*
+rm -r "$1"/tar/*
 mv "$1"/{ustar,gnu,pax}.tar "$1/tar/"
 exiftool "${more[@]}" "$photo/iptc.jpg"
 exiftool -b -exif "$photo/iptc.jpg" >"$1/tiff/block"
