@@ -110,16 +110,23 @@ void draw_thumbnails(Frame& frame, const Rect& place) {
         mark(frame, "strip " + std::to_string(tenth));
         const bool hovered = ImGui::IsItemHovered();
         const editor::Render* render = editor::exact_render(frame.document, eta);
-        const editor::Render* quick = render ? nullptr : quick_look(frame, tenth);
+        const auto mix = render ? std::nullopt : editor::preview_mix(frame.document, eta);
+        const editor::Render* quick = render || mix ? nullptr : quick_look(frame, tenth);
         explain_direction(frame, render);
         list.AddRectFilled(rect.min, rect.max, IM_COL32(40, 40, 42, 255));
         if (render) draw_filling(frame, list, render->square, rect);
+        if (mix) {
+            draw_filling(frame, list, mix->low, rect);
+            if (mix->share > 0) draw_filling(frame, list, mix->high, rect, mix->share);
+            mark(frame, "strip preview " + std::to_string(tenth), rect);
+        }
         if (quick) {
             draw_quick_look(frame, *quick, rect);
             mark(frame, "quick look " + std::to_string(tenth), rect);
         }
         const bool useful = eta >= range.first - 1e-9 && eta <= range.last + 1e-9;
-        if (render && !useful) list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
+        if ((render || mix) && !useful)
+            list.AddRectFilled(rect.min, rect.max, IM_COL32(20, 20, 21, 110));
         if (render) draw_direction(frame, *render, rect);
         const bool near = std::lround(frame.state.eta * 10) == tenth;
         if (near || hovered) {

@@ -1,6 +1,7 @@
 #include "gui/frame.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace keepsake::gui {
 namespace {
@@ -55,13 +56,14 @@ void faint_text(const Frame& frame, const std::string& text, ImU32 tint) {
     ImGui::PopFont();
 }
 
-void draw_filling(Frame& frame, ImDrawList& list, const editor::Picture& picture,
-                  const Rect& place) {
+void draw_filling(Frame& frame, ImDrawList& list, const editor::Picture& picture, const Rect& place,
+                  double opacity) {
     const float wide = static_cast<float>(picture->width) / static_cast<float>(picture->height);
     const float target = place.width() / place.height();
     const float u = std::min(1.0F, target / wide) / 2, v = std::min(1.0F, wide / target) / 2;
     list.AddImage(frame.textures.id(picture), place.min, place.max, {0.5F - u, 0.5F - v},
-                  {0.5F + u, 0.5F + v});
+                  {0.5F + u, 0.5F + v},
+                  IM_COL32(255, 255, 255, static_cast<int>(std::lround(255 * opacity))));
 }
 
 std::string shortened(const std::string& text, float width) {

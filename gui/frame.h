@@ -53,8 +53,9 @@ void tooltip(Frame& frame, const char* text);
 void faint_text(const Frame& frame, const std::string& text, ImU32 tint = colour::faint);
 
 // Draws `picture` in `place`, cut to its shape: the largest centred part that fills it.
-void draw_filling(Frame& frame, ImDrawList& list, const editor::Picture& picture,
-                  const Rect& place);
+// opacity: of it over what is there, 0 to 1.
+void draw_filling(Frame& frame, ImDrawList& list, const editor::Picture& picture, const Rect& place,
+                  double opacity = 1);
 
 // A text that is cut with an ellipsis to `width` pixels in the current font.
 std::string shortened(const std::string& text, float width);

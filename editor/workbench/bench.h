@@ -50,7 +50,8 @@ struct Bench {
 
     LookRequest look;                        // what is shown
     bool wants_tuning = false;               // of `session`
-    bool wants_preview = false;              // of `look`, in few steps
+    bool wants_preview = false;              // of `look` and the strip, in few steps
+    bool is_watched = true;                  // no previews for nobody
     bool wants_exact = false;                // the render of `look`
     bool wants_mask = false;                 // the automatic one
     bool wants_strip = false;                // the renders around that of `look`
@@ -121,6 +122,11 @@ void show_session(Bench& bench);
 void tune_session(Bench& bench, Monitor& monitor);
 void render_next(Bench& bench, Monitor& monitor);
 bool wants_render(const Bench& bench);
+// Reads the tuning and finds what its renders share, each where it is first needed.
+void prepare_renders(Bench& bench, Monitor& monitor);
+// Shows the strip in few steps, where there is nothing of it yet. Throws Error of what this
+// sampling or model does not allow.
+void render_previews(Bench& bench, Monitor& monitor);
 // The cache's name of a render of the bench's session, as it is drawn now.
 std::string bench_key(const Bench& bench, const Recipe& recipe, const PictureKey& picture);
 

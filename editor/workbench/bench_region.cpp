@@ -30,8 +30,7 @@ std::string words_key(const Recipe& recipe) {
 
 }  // namespace
 
-void keep_words_region(Bench& bench) {
-    const WordsPull& words = *bench.conditions->words;
+void keep_words_region(Bench& bench, const WordsPull& words) {
     if (!words.region) return;
     bench.cache.add(bench.session->folder, words_key(bench.session->recipe),
                     grey_picture(*words.region));

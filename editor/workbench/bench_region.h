@@ -5,9 +5,9 @@
 
 namespace keepsake::editor {
 
-// Shows the words' region of `bench.conditions`, which has words, and keeps it beside the renders,
-// so that one who opens the session again and renders nothing exports the same.
-void keep_words_region(Bench& bench);
+// Shows the words' region and keeps it beside the renders, so that one who opens the session again
+// and renders nothing exports the same.
+void keep_words_region(Bench& bench, const WordsPull& words);
 
 bool can_find_mask(const Bench& bench);
 // Finds the automatic mask, shows and keeps it. Throws Cancelled and Error.

@@ -42,15 +42,17 @@ optimize::Tuning load_finished(const Bench& bench) {
     }
 }
 
-// Reads the tuning and finds what its renders share, each where it is first needed.
-void prepare(Bench& bench, const Recipe& recipe, Monitor& monitor) {
+// What the renders of the tuning share, sampled as `recipe` says.
+Conditions conditions_of(Bench& bench, const Recipe& recipe, Monitor& monitor) {
     if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
-    if (bench.conditions) return;
-    bench.conditions =
+    if (bench.conditions)
+        return with_sampling(*bench.conditions, *bench.model, *bench.tuning, recipe, monitor);
+    Conditions conditions =
         encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
-    if (bench.conditions->words) keep_words_region(bench);
+    if (conditions.words) keep_words_region(bench, *conditions.words);
     if (recipe.mode == Mode::inpaint)
-        take_mask(*bench.conditions, *bench.model, *bench.square, bench.drawn);
+        take_mask(conditions, *bench.model, *bench.square, bench.drawn);
+    return conditions;
 }
 
 // Renders what the cache does not have.
@@ -63,7 +65,7 @@ std::vector<Render> rendered(Bench& bench, const std::vector<PictureKey>& keys, 
     }
     if (missing.empty()) return renders;
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    prepare(bench, recipe, monitor);
+    prepare_renders(bench, monitor);
     const PictureJob job{*bench.model, *bench.tuning, recipe, *bench.conditions};
     for (const ImageBatch& batch :
          image_batches(missing.size(), pictures_at_once(*bench.model, recipe))) {
@@ -115,42 +117,30 @@ void render_exact(Bench& bench, Monitor& monitor) {
     finish_look(bench, rendered(bench, keys, monitor).back());
 }
 
-// A fifth of an exact render's time, so that whoever waits for that sees something: the strength
-// looked at and, where it costs little more, the strongest, so that the slider has two ends.
-void render_preview(Bench& bench, Monitor& monitor) {
-    Recipe recipe = sampled_recipe(bench, bench.look.sample);
-    prepare(bench, recipe, monitor);
-    recipe.sample = preview_sampling(recipe.sample, bench.defaults);
-    const Conditions conditions =
-        with_sampling(*bench.conditions, *bench.model, *bench.tuning, recipe, monitor);
-    const double last = strip_last / 10.0;
-    std::vector<PictureKey> keys = {{bench.look.seed, 0}};
-    if (bench.look.eta != 0) keys.push_back({bench.look.seed, bench.look.eta});
-    if (bench.look.eta < last && pictures_at_once(*bench.model, recipe) > 1)
-        keys.push_back({bench.look.seed, last});
-    const PictureJob job{*bench.model, *bench.tuning, recipe, conditions};
-    std::vector<Pixels> pictures = render_pictures(job, keys, monitor);
-    std::vector<Render> previews;
-    const auto how = std::make_shared<const Recipe>(recipe);
-    for (std::size_t i = 0; i < keys.size(); ++i)
-        previews.push_back({keys[i].eta, keys[i].seed,
-                            std::make_shared<const Pixels>(std::move(pictures[i])), how,
-                            std::nullopt});
-    bench.wants_preview = false;
-    bench.board.change([&](Document& document) { document.previews = previews; });
+// The strengths of which there are previews: of small pictures as many as fill the strip by their
+// mixtures (docs/few-steps.md), and the one looked at.
+std::vector<double> preview_etas(const Bench& bench, const Recipe& recipe) {
+    std::vector<double> etas = {0};
+    if (pictures_at_once(*bench.model, recipe) > 1)
+        for (int tenth = 3; tenth <= strip_last; tenth += 3) etas.push_back(tenth / 10.0);
+    const double eta = bench.look.eta;
+    if (std::ranges::find(etas, eta) == etas.end())
+        etas.insert(std::ranges::upper_bound(etas, eta), eta);
+    return etas;
 }
 
-// Whether the slider has something finished on both sides of what is looked at.
-bool lies_between_renders(const Bench& bench) {
-    const std::vector<Render>& renders = bench.board.latest()->renders;
-    const double eta = bench.look.eta;
+// Whether the slider has something on both sides of what is looked at.
+bool lies_between(const std::vector<Render>& renders, double eta) {
     return !renders.empty() && renders.front().eta <= eta && renders.back().eta >= eta;
 }
 
 bool wants_preview(const Bench& bench) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     const int steps = preview_sampling(recipe.sample, bench.defaults).steps;
-    return 2 * steps < recipe.sample.steps && !lies_between_renders(bench);
+    const auto document = bench.board.latest();
+    const double eta = bench.look.eta;
+    return 2 * steps < recipe.sample.steps && !lies_between(document->renders, eta) &&
+           !lies_between(document->previews, eta);
 }
 
 // As many as one batch takes: they are there to be compared, so that the last one counts.
@@ -216,6 +206,38 @@ bool can_render(Bench& bench) {
 }
 
 }  // namespace
+
+void prepare_renders(Bench& bench, Monitor& monitor) {
+    if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
+    if (bench.conditions) return;
+    bench.conditions = conditions_of(bench, sampled_recipe(bench, bench.look.sample), monitor);
+}
+
+// A fifth of an exact render's time, so that whoever waits for that sees something.
+void render_previews(Bench& bench, Monitor& monitor) {
+    bench.wants_preview = false;
+    if (!wants_preview(bench)) return;
+    Recipe recipe = sampled_recipe(bench, bench.look.sample);
+    const pipeline::SampleOptions exact = recipe.sample;
+    recipe.sample = preview_sampling(recipe.sample, bench.defaults);
+    Conditions conditions = conditions_of(bench, recipe, monitor);
+    std::vector<PictureKey> keys;
+    for (const double eta : preview_etas(bench, recipe)) keys.push_back({bench.look.seed, eta});
+    const PictureJob job{*bench.model, *bench.tuning, recipe, conditions};
+    std::vector<Pixels> pictures = render_pictures(job, keys, monitor);
+    std::vector<Render> previews;
+    const auto how = std::make_shared<const Recipe>(recipe);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+        previews.push_back({keys[i].eta, keys[i].seed,
+                            std::make_shared<const Pixels>(std::move(pictures[i])), how,
+                            std::nullopt});
+    bench.board.change([&](Document& document) { document.previews = previews; });
+    if (bench.conditions) return;
+    // The rest of what the exact ones need.
+    recipe.sample = exact;
+    bench.conditions =
+        with_sampling(std::move(conditions), *bench.model, *bench.tuning, recipe, monitor);
+}
 
 std::string bench_key(const Bench& bench, const Recipe& recipe, const PictureKey& picture) {
     return render_key(recipe, picture.eta, picture.seed, bench.drawn_tag);
@@ -328,9 +350,9 @@ bool wants_render(const Bench& bench) {
 void render_next(Bench& bench, Monitor& monitor) {
     if (bench.wants_preview) {
         try {
-            render_preview(bench, monitor);
+            render_previews(bench, monitor);
         } catch (const Error&) {
-            bench.wants_preview = false;  // the exact render says what is wrong, if it is so there
+            // The exact render says what is wrong, if it is so there.
         }
     } else if (bench.wants_exact) {
         render_exact(bench, monitor);

@@ -113,12 +113,21 @@ class Previews {
     Clock::time_point last_ = Clock::now();
 };
 
+// All of the strip at once, in few steps, before anything is judged or rendered exactly.
+void show_strip(Bench& bench, Monitor& monitor) {
+    if (!bench.is_watched || bench.session->recipe.mode == Mode::inpaint) return;
+    try {
+        render_previews(bench, monitor);
+    } catch (const Error&) {
+        // A sampler that this model or number of steps does not allow: the renders say so.
+    }
+}
+
 // The first picture that a person sees is the edit, unless they chose another strength meanwhile.
 void choose_strength(Bench& bench, Monitor& monitor) {
     const Recipe recipe = sampled_recipe(bench, bench.look.sample);
     if (recipe.way != Way::words || bench.look.eta != first_eta()) return;
-    bench.conditions =
-        encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
+    prepare_renders(bench, monitor);
     const Judgement judgement = judge_words(*bench.model, *bench.tuning, *bench.conditions->words,
                                             {*bench.square, bench.conditions->photo_latents},
                                             direction_of(bench), monitor, judge_options(recipe));
@@ -168,8 +177,9 @@ void tune_session(Bench& bench, Monitor& monitor) {
     }
     bench.conditions.reset();
     bench.wants_tuning = false;
-    choose_strength(bench, reporting);
     show_session(bench);
+    show_strip(bench, reporting);
+    choose_strength(bench, reporting);
     look_at(bench, bench.look);
 }
 

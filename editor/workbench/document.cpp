@@ -22,20 +22,22 @@ const Render* exact_render(const Document& document, double eta) {
 
 namespace {
 
-std::optional<LiveMix> mix_of(const Document& document, const std::vector<Render>& renders,
-                              double eta) {
+// picture_of: of a render; null where there is none. renders: by rising eta.
+template <class PictureOf>
+std::optional<LiveMix> mix_of(const std::vector<Render>& renders, double eta,
+                              const PictureOf& picture_of) {
     const Render *low = nullptr, *high = nullptr;
     Picture under, over;
     for (const Render& render : renders) {
-        const auto laid = std::ranges::find(document.live, render.square, &LivePicture::square);
-        if (laid == document.live.end()) continue;
+        const Picture picture = picture_of(render);
+        if (!picture) continue;
         if (render.eta <= eta) {
             low = &render;
-            under = laid->after;
+            under = picture;
         }
         if (render.eta >= eta && !high) {
             high = &render;
-            over = laid->after;
+            over = picture;
         }
     }
     if (!low || !high) return std::nullopt;
@@ -46,8 +48,16 @@ std::optional<LiveMix> mix_of(const Document& document, const std::vector<Render
 }  // namespace
 
 std::optional<LiveMix> live_mix(const Document& document, double eta) {
-    const std::optional<LiveMix> mix = mix_of(document, document.renders, eta);
-    return mix ? mix : mix_of(document, document.previews, eta);
+    const auto laid = [&](const Render& render) {
+        const auto found = std::ranges::find(document.live, render.square, &LivePicture::square);
+        return found == document.live.end() ? nullptr : found->after;
+    };
+    const std::optional<LiveMix> mix = mix_of(document.renders, eta, laid);
+    return mix ? mix : mix_of(document.previews, eta, laid);
+}
+
+std::optional<LiveMix> preview_mix(const Document& document, double eta) {
+    return mix_of(document.previews, eta, [](const Render& render) { return render.square; });
 }
 
 }  // namespace keepsake::editor

@@ -211,5 +211,7 @@ const Render* exact_render(const Document& document, double eta);
 // What to show of an eta while its exact render is not there: of `renders`, else of `previews`,
 // those that are in `live` and nearest below and above it. None when there are not both.
 std::optional<LiveMix> live_mix(const Document& document, double eta);
+// Likewise of the model's own squares, for the strip while it is rendered: of `previews` alone.
+std::optional<LiveMix> preview_mix(const Document& document, double eta);
 
 }  // namespace keepsake::editor

@@ -101,6 +101,7 @@ Made make(Bench& bench, const QueuedEdit& edit, const Time& time, Monitor& monit
     Bench apart{board};
     apart.library = bench.library;
     apart.compute = bench.compute;
+    apart.is_watched = false;
     take_model(apart, model_of(bench, edit));
     if (is_session(edit.photo)) throw Error(edit.photo.string(), "is a session, not a photo");
     open_path(apart, {edit.photo, edit.text});

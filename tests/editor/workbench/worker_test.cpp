@@ -173,7 +173,12 @@ TEST_F(WorkerTest, APreviewComesBeforeTheFirstExactPictureOfASeed) {
         etas.push_back(preview.eta);
         EXPECT_EQ(preview.recipe->sample.steps, editor::preview_steps);
     }
-    EXPECT_EQ(etas, (std::vector<double>{0, 0.55, 1.2}));
+    EXPECT_EQ(etas, (std::vector<double>{0, 0.3, 0.55, 0.6, 0.9, 1.2}));
+    const auto mix = editor::preview_mix(*seen, 0.7);
+    ASSERT_TRUE(mix);
+    EXPECT_EQ(mix->low, seen->previews[3].square);
+    EXPECT_EQ(mix->high, seen->previews[4].square);
+    EXPECT_NEAR(mix->share, 1.0 / 3, 1e-12);
     const auto exact = wait("the exact one", [](const Document& d) {
         return d.shown.seed == 7 && d.shown.eta == 0.55 && d.renders.size() >= 14;
     });
@@ -181,8 +186,40 @@ TEST_F(WorkerTest, APreviewComesBeforeTheFirstExactPictureOfASeed) {
     // Among finished renders there is nothing to preview.
     worker->send(editor::LookRequest{tuned->draft.sample, 0.77, 7});
     const auto next = wait("the next", [](const Document& d) { return d.shown.eta == 0.77; });
-    EXPECT_EQ(next->previews.size(), 3u);
-    EXPECT_EQ(next->previews[1].eta, 0.55);
+    EXPECT_EQ(next->previews.size(), 6u);
+    EXPECT_EQ(next->previews[2].eta, 0.55);
+}
+
+// Before anything is judged or rendered exactly; and where the words belong is known from then on,
+// which the export keeps to.
+TEST_F(WorkerTest, TheWholeStripIsThereAtOnceAfterTheTuning) {
+    worker->send(editor::OpenRequest{KEEPSAKE_ASSETS "/photos/daisy-19813618946.jpg",
+                                     "a photo of a red daisy", false});
+    const auto opened =
+        wait("the photo", [](const Document& d) { return d.photo && !d.defaults.empty(); });
+    editor::EditDraft draft = opened->draft;
+    for (const editor::EditDraft& each : opened->defaults)
+        if (each.tuning.mode == "quick") draft.tuning = each.tuning;
+    draft.sample.noise_share = 0;
+    worker->send(editor::ApplyRequest{draft});
+    const auto seen = wait("previews", [](const Document& d) { return !d.previews.empty(); });
+    EXPECT_EQ(seen->tuned, Tuned::fully);
+    EXPECT_TRUE(seen->renders.empty());
+    EXPECT_FALSE(seen->chosen_eta);
+    for (int tenth = 0; tenth <= 12; ++tenth) EXPECT_TRUE(editor::preview_mix(*seen, tenth / 10.0));
+    const auto done = wait("the strip", [](const Document& d) {
+        return d.renders.size() >= 13 && d.activity == Activity::idle;
+    });
+    ASSERT_TRUE(done->region.words);
+    EXPECT_EQ(done->previews.size(), seen->previews.size());
+    const fs::path session = done->session;
+    worker->send(editor::CloseRequest{});
+    worker->send(editor::OpenRequest{session, {}, false});
+    const auto again = wait("it again", [](const Document& d) {
+        return d.renders.size() >= 13 && d.activity == Activity::idle;
+    });
+    ASSERT_TRUE(again->region.words);
+    EXPECT_EQ(again->region.words->values, done->region.words->values);
 }
 
 TEST_F(WorkerTest, VariationsAreRenderedForEverySeed) {
