@@ -111,24 +111,41 @@ double time_weights_step(const pipeline::Model& model, const Inputs& inputs,
     return clock.per_step(iterations);
 }
 
-// Text to pixels in 20 steps, with guidance and the model's own sampler: the pictures of as many
-// seeds, in the batches that the program makes of them.
-void generate(const pipeline::Model& model, std::size_t pictures) {
-    const at::NoGradGuard no_grad;
+// 20 steps with guidance and the model's own sampler.
+pipeline::SampleOptions many_steps() {
     pipeline::SampleOptions options;
     options.steps = 20;
+    return options;
+}
+
+// As a model for few steps is drawn with.
+pipeline::SampleOptions few_steps() {
+    pipeline::SampleOptions options;
+    options.sampler = pipeline::Sampler::lcm;
+    options.steps = 4;
+    options.guidance_scale = 1;
+    return options;
+}
+
+// Text to pixels: the pictures of as many seeds, in the batches that the program makes of them.
+void generate(const pipeline::Model& model, const pipeline::SampleOptions& options,
+              std::size_t pictures) {
+    const at::NoGradGuard no_grad;
     const std::int64_t size = model.native_size();
     const std::size_t most = pipeline::pictures_at_once(model, options, size, size);
     pipeline::GenerateInput input;
     input.cond = pipeline::encode_text(model, text);
-    input.uncond = pipeline::encode_text(model, options.negative_prompt);
+    if (options.guidance_scale > 1)
+        input.uncond = pipeline::encode_text(model, options.negative_prompt);
     Monitor monitor;
     const std::size_t batches = (pictures + most - 1) / most;
     for (std::size_t i = 0; i < batches; ++i) {
         std::vector<Tensor> noise;
-        for (std::size_t k = pictures * i / batches; k < pictures * (i + 1) / batches; ++k)
-            noise.push_back(
-                pipeline::initial_noise(model, size, size, pipeline::make_generator(k)));
+        input.generators.clear();
+        for (std::size_t k = pictures * i / batches; k < pictures * (i + 1) / batches; ++k) {
+            input.generators.push_back(pipeline::make_generator(k));
+            noise.push_back(pipeline::initial_noise(model, size, size, input.generators.back()));
+        }
         input.noise = at::cat(noise);
         pipeline::decode_latents(model, pipeline::generate_latents(model, input, options, monitor));
     }
@@ -163,10 +180,13 @@ class Bench {
             return time_calls(iterations,
                               [&] { pipeline::decode_latents(model, inputs_.latents); });
         }
-        if (part == "generate") return time_calls(iterations, [&] { generate(model, 1); });
+        if (part == "generate")
+            return time_calls(iterations, [&] { generate(model, many_steps(), 1); });
+        if (part == "generate-few")
+            return time_calls(iterations, [&] { generate(model, few_steps(), 1); });
         if (part.starts_with("generate-")) {
             const std::size_t pictures = std::stoul(part.substr(9));
-            return time_calls(iterations, [&] { generate(model, pictures); });
+            return time_calls(iterations, [&] { generate(model, many_steps(), pictures); });
         }
         throw Error(part, "no such part");
     }

@@ -31,6 +31,7 @@ PARTS = {
     "scratch-unet": Part("training step from nothing, U-Net, batch 8, min-SNR, EMA", 1.5),
     "scratch-vae": Part("training step from nothing, VAE, batch 8, EMA", 1.5),
     "generate": Part("generate in 20 steps, guidance 7.5", 1.5),
+    "generate-few": Part("generate in 4 steps of LCM's sampler, no guidance", 1.5, 1.1, True),
     "generate-10": Part("generate ten pictures in 20 steps, guidance 7.5, in batches", 1.5),
     "vae-encode": Part("VAE encode", None),
     "vae-decode": Part("VAE decode", 1.3),

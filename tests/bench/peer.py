@@ -5,14 +5,15 @@ Usage: python peer.py MODEL THREADS      (compare.py starts it)
 Each line on stdin is "PART ITERATIONS"; the answer is one line on stdout: the seconds that one
 iteration took. Importing torch and diffusers is not timed. A part unet-N is a call of the U-Net
 with batch N; unet-N-channels-last the same with weights and input in that memory format,
-unet-N-bfloat16 in that dtype. generate-N makes the pictures of N seeds in one batch.
+unet-N-bfloat16 in that dtype. generate-N makes the pictures of N seeds in one batch,
+generate-few one picture in 4 steps of LCM's scheduler without guidance.
 """
 
 import sys
 import time
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import LCMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
@@ -85,6 +86,19 @@ def answer_lines(time_part):
         print(f"{time_part(part, int(iterations)):.9f}", file=answers, flush=True)
 
 
+def few_steps(pipe, size):
+    """A call that draws in 4 steps, whatever the pipeline's scheduler is otherwise."""
+    lcm = LCMScheduler.from_config(pipe.scheduler.config)
+
+    def draw():
+        own, pipe.scheduler = pipe.scheduler, lcm
+        pipe(TEXT, num_inference_steps=4, guidance_scale=1, height=size, width=size,
+             output_type="np", generator=torch.Generator().manual_seed(0))
+        pipe.scheduler = own
+
+    return draw
+
+
 class Bench:
     def __init__(self, path):
         self.path = path
@@ -116,6 +130,8 @@ class Bench:
         if part.startswith(("learn-", "scratch-")):
             from peer_learning import time_learning
             return time_learning(part, self.pipe, self.latents, iterations)
+        if part == "generate-few":
+            return time_calls(iterations, few_steps(self.pipe, self.size))
         if part.startswith("generate"):
             pictures = int(part.removeprefix("generate").removeprefix("-") or 1)
             return time_calls(iterations, lambda: self.generate(pictures))
