@@ -1,9 +1,11 @@
 #include "editor/session/run_folder.h"
 
 #include <ATen/ATen.h>
+#include <sys/stat.h>
 
 #include <sstream>
 
+#include "editor/session/event_file.h"
 #include "pipeline/error.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/fingerprint.h"
@@ -21,6 +23,7 @@ using pipeline::TensorMap;
 constexpr const char* run_file = "run.json";
 constexpr const char* checkpoint_file = "checkpoint.safetensors";
 constexpr const char* log_file = "log.jsonl";
+constexpr const char* curves_file = "events.out.tfevents.0.keepsake";
 constexpr const char* temporary = ".keepsake-tmp-";
 constexpr const char* kind = "keepsake run";
 constexpr int version = 1;
@@ -168,6 +171,7 @@ RunFolder open_first(const fs::path& folder, const RunRecipe& recipe, bool resta
         read_run(folder);  // nothing is removed from what is no run
         remove_file(own_file(folder, checkpoint_file));
         remove_file(own_file(folder, log_file));
+        remove_file(own_file(folder, curves_file));
     }
     write_run(folder, recipe);
     return run;
@@ -241,15 +245,31 @@ std::optional<RunState> load_run(const RunFolder& run) {
     return state;
 }
 
+namespace {
+
+// When the run was begun, in seconds since 1970.
+double begin_of(const fs::path& folder) {
+    struct stat status {};
+    return ::stat((folder / run_file).c_str(), &status) == 0 ? double(status.st_mtime) : 0;
+}
+
+}  // namespace
+
 void write_run_log(const RunFolder& run, const RunState& state,
                    const std::function<double(std::int64_t step)>& rate) {
     std::string text;
+    std::vector<EventScalar> curves;
     std::size_t evaluation = 0;
     const auto tell = [&](std::int64_t step, const char* what, double loss) {
         ordered_json line;
         line["step"] = step;
         line[what] = loss;
-        if (what == std::string_view("loss")) line["rate"] = rate(step - 1);
+        curves.push_back({what, step, static_cast<float>(loss)});
+        if (what == std::string_view("loss")) {
+            const double of_step = rate(step - 1);
+            line["rate"] = of_step;
+            curves.push_back({"rate", step, static_cast<float>(of_step)});
+        }
         text += line.dump() + "\n";
     };
     if (state.losses.before) tell(0, "evaluation", *state.losses.before);
@@ -261,6 +281,9 @@ void write_run_log(const RunFolder& run, const RunState& state,
     }
     if (state.losses.after) tell(state.steps, "evaluation", *state.losses.after);
     write_file_atomically(own_file(run.folder, log_file), text);
+    // The same time whenever it is written, so that who reads on finds what was there.
+    write_file_atomically(own_file(run.folder, curves_file),
+                          event_file(curves, begin_of(run.folder)));
 }
 
 bool is_run(const fs::path& folder) {

@@ -5,6 +5,7 @@
 //                           averages, losses. With it the run goes on as if it had not stopped
 //   log.jsonl               a line a step and an evaluation: {"step", "loss", "rate"}, {"step",
 //                           "evaluation"}; written with each checkpoint
+//   events.out.tfevents.*   the same for TensorBoard: curves "loss", "rate", "evaluation"
 //   checkpoints/            files that can be used, of steps on the way
 //   samples/                pictures on the way, and their sheet
 //   pictures/               of a run that the window began: copies of the pictures that are
@@ -69,7 +70,7 @@ void save_run(const RunFolder& run, const RunState& state);
 // another recipe.
 std::optional<RunState> load_run(const RunFolder& run);
 
-// log.jsonl anew. rate: the learning rate of a step, counted from 0.
+// log.jsonl and TensorBoard's file anew. rate: the learning rate of a step, counted from 0.
 void write_run_log(const RunFolder& run, const RunState& state,
                    const std::function<double(std::int64_t step)>& rate);
 

@@ -59,6 +59,12 @@ TEST(RunFolder, GoesOnWithWhatWasSaved) {
               "{\"step\":0,\"evaluation\":0.5}\n{\"step\":1,\"loss\":0.25,\"rate\":1.0}\n"
               "{\"step\":2,\"loss\":0.3333333333333333,\"rate\":0.5}\n"
               "{\"step\":2,\"evaluation\":0.125}\n");
+    // The same numbers, each a curve's, for TensorBoard.
+    const std::string curves = read_file(folder / "events.out.tfevents.0.keepsake");
+    std::size_t tags = 0;
+    for (const char* tag : {"evaluation", "loss", "rate"})
+        for (std::size_t at = 0; (at = curves.find(tag, at)) != std::string::npos; ++at) ++tags;
+    EXPECT_EQ(tags, 6U);
     const RunFolder again = open(folder);
     const auto found = load_run(again);
     ASSERT_TRUE(found.has_value());
