@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t window = 11;
 
 // (11), adding up to 1.
-Tensor gaussian(const Tensor& like) {
+std::vector<double> gaussian() {
     constexpr double deviation = 1.5;
     std::vector<double> weights;
     double sum = 0;
@@ -23,14 +23,26 @@ Tensor gaussian(const Tensor& like) {
         sum += weights.back();
     }
     for (double& weight : weights) weight /= sum;
-    return at::tensor(weights, at::TensorOptions().dtype(at::kDouble)).to(like.options());
+    return weights;
 }
 
-// Each picture by itself, (N, H, W) -> (N, H - 10, W - 10).
+// (side, side - 10): a row times it is the row blurred.
+Tensor blur_of(std::int64_t side, const Tensor& like) {
+    static const std::vector<double> weights = gaussian();
+    const Tensor band = at::zeros({side, side - window + 1}, at::kDouble);
+    auto values = band.accessor<double, 2>();
+    for (std::int64_t to = 0; to < band.size(1); ++to)
+        for (std::int64_t i = 0; i < window; ++i)
+            values[to + i][to] = weights[static_cast<std::size_t>(i)];
+    return band.to(like.options());
+}
+
+// Each picture by itself, (N, H, W) -> (N, H - 10, W - 10). As products, mostly with zeros: a
+// convolution of one channel takes sixteen times as long, forward and back (128 pixels, one thread
+// of a Zen 4).
 Tensor blurred(const Tensor& pictures) {
-    const Tensor weights = gaussian(pictures);
-    const Tensor across = at::conv2d(pictures.unsqueeze(1), weights.view({1, 1, 1, window}));
-    return at::conv2d(across, weights.view({1, 1, window, 1})).squeeze(1);
+    const Tensor across = at::matmul(pictures, blur_of(pictures.size(2), pictures));
+    return at::matmul(blur_of(pictures.size(1), pictures).t(), across);
 }
 
 }  // namespace
