@@ -17,6 +17,8 @@ double clip_gradients(const TensorMap& parameters, double max_norm) {
     if (norms.empty()) return 0;
     const Tensor norm = at::stack(norms).norm();
     const Tensor scale = (max_norm / (norm + 1e-6)).clamp_max(1);
+    // Times 1 nothing changes. What is not finite goes on, for the loss to tell of.
+    if (scale.item<double>() == 1) return norm.item<double>();
     for (Tensor& gradient : gradients) gradient.mul_(scale);
     return norm.item<double>();
 }

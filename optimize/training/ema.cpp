@@ -27,9 +27,7 @@ Ema::Ema(TensorMap parameters, EmaOptions options)
 void Ema::update(std::int64_t update) {
     const at::NoGradGuard no_grad;
     const double share = 1 - ema_decay(options_, update);
-    for (auto& [name, average] : averages_) {
-        average.sub_(share * (average - parameters_.at(name)));
-    }
+    for (auto& [name, average] : averages_) average.lerp_(parameters_.at(name), share);
 }
 
 void Ema::load(const TensorMap& averages) {
