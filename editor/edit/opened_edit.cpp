@@ -31,12 +31,18 @@ std::vector<double> etas_of(const RenderRequest& request, const ModelDefaults& d
     return {};  // the chosen one is added
 }
 
+// Whether what is asked of the mask means something to this mode.
+void check_mask(const OutputRequest& output, Mode mode) {
+    const bool is_given = output.mask == MaskSource::file || output.mask == MaskSource::automatic;
+    if (mode == Mode::inpaint && !is_given) throw no_mask_to_draw();
+    if (mode != Mode::inpaint && !output.full && output.mask != OutputRequest{}.mask)
+        throw Error("--no-full", "writes the model's picture, to which --mask does not apply");
+}
+
 // The folder is made and found to be writable, and so is every name.
 Images images_of(const RenderRequest& request, const fs::path& session, const Recipe& recipe,
                  const Photo& photo, const ModelDefaults& defaults) {
-    const OutputRequest& output = request.output;
-    if (!output.full && output.mask != OutputRequest{}.mask && recipe.mode != Mode::inpaint)
-        throw Error("--no-full", "writes the model's picture, to which --mask does not apply");
+    check_mask(request.output, recipe.mode);
     Images images{etas_of(request, defaults, recipe), request.out};
     if (images.out.path.empty()) images.out = {own_folder(session, "renders"), false};
     prepare_destination(images.out);

@@ -292,11 +292,13 @@ at::Tensor inpainted_by_strength(const PictureJob& job, const std::vector<Pictur
 
 }  // namespace
 
+Error no_mask_to_draw() {
+    return {"mode inpaint", "needs a mask of what is to be drawn anew: --mask FILE or --mask auto"};
+}
+
 void take_mask(Conditions& conditions, const pipeline::Model& model, const Pixels& square,
                const EditRegion& region) {
-    if (!region.mask)
-        throw Error("mode inpaint",
-                    "needs a mask of what is to be drawn anew: --mask FILE or --mask auto");
+    if (!region.mask) throw no_mask_to_draw();
     const at::Tensor image = to_tensor(square);
     conditions.photo = pipeline::picture_latents(model, image);
     conditions.drawn = drawn_anew(

@@ -91,6 +91,8 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
 Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
                          const optimize::Tuning& tuning, const Recipe& recipe, Monitor& monitor);
 
+// What the mode inpaint says where there is none.
+Error no_mask_to_draw();
 // What the mode inpaint draws anew of `square`. Throws Error where there is no mask.
 void take_mask(Conditions& conditions, const pipeline::Model& model, const Pixels& square,
                const EditRegion& region);

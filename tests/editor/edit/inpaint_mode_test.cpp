@@ -109,6 +109,7 @@ TEST_F(InpaintMode, SaysWhatIsMissing) {
     const ProgramRun none = edit({});
     EXPECT_EQ(none.status, 1);
     EXPECT_NE(none.err.find("mode inpaint: needs a mask"), std::string::npos) << none.err;
+    EXPECT_FALSE(fs::exists(folder.path / "s.keepsake"));
     const ProgramRun way = edit({"--mask", "m.png", "--way", "line", "--restart"});
     EXPECT_EQ(way.status, 1);
     EXPECT_NE(way.err.find("mode inpaint: draws from noise"), std::string::npos) << way.err;
