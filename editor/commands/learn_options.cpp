@@ -53,14 +53,13 @@ void choose(const std::optional<std::string>& name, const std::map<std::string, 
 
 void add_training_options(CLI::App& command, LearnArguments& arguments,
                           const PictureOptions& defaults) {
-    // Of a word they depend on how its model was trained (keepsake.json).
-    const std::string model = defaults.word ? ", where the model does not say" : "";
+    // They depend on how the model was trained (keepsake.json).
+    const std::string model = ", where the model does not say";
     command.add_option("--tune", arguments.steps,
                        "Steps; default " + std::to_string(defaults.stage.steps) + model);
-    command.add_option(
-        "--learning-rate", arguments.learning_rate,
-        "Default " + number_text(defaults.schedule.rate) +
-            (defaults.word ? model : "; with --all-weights 5e-6 (diffusers' scripts)"));
+    command.add_option("--learning-rate", arguments.learning_rate,
+                       "Default " + number_text(defaults.schedule.rate) + model +
+                           (defaults.word ? "" : "; with --all-weights 5e-6 (diffusers' scripts)"));
     command.add_option("--batch", arguments.batch,
                        "Pictures of a step, of all processes together; default " +
                            std::to_string(defaults.stage.batch_size) + model);
@@ -88,12 +87,31 @@ void add_training_options(CLI::App& command, LearnArguments& arguments,
                      "Keep averages of what learns, and write these in its place");
 }
 
+// alpha and dropout, whose bounds are open.
+void set_lora_options(const LearnArguments& arguments, pipeline::LoraOptions& lora) {
+    if (arguments.alpha) {
+        require(*arguments.alpha > 0 && std::isfinite(*arguments.alpha), "--alpha",
+                number_text(*arguments.alpha) + " is not a positive number");
+        lora.alpha = arguments.alpha;
+    }
+    if (!arguments.lora_dropout) return;
+    require(*arguments.lora_dropout >= 0 && *arguments.lora_dropout < 1, "--dropout",
+            number_text(*arguments.lora_dropout) + " is not from 0 to below 1");
+    lora.dropout = *arguments.lora_dropout;
+}
+
 }  // namespace
 
 void add_network_options(CLI::App& command, LearnArguments& arguments,
                          const PictureOptions& defaults) {
     command.add_option("--rank", arguments.rank,
                        "Of the LoRA; default " + std::to_string(defaults.lora.rank));
+    command.add_option("--alpha", arguments.alpha,
+                       "Of the LoRA, which works alpha / rank times as strongly (sd-scripts' "
+                       "network_alpha); default: the rank");
+    command.add_option("--dropout", arguments.lora_dropout,
+                       "Share of the numbers in the middle of the LoRA that a step leaves out "
+                       "(sd-scripts' network_dropout); from 0, the default, to below 1");
     command
         .add_option("--targets", arguments.targets,
                     "Which layers get a LoRA: the attention (diffusers), the transformers "
@@ -170,6 +188,7 @@ LearnRequest learn_request(const LearnArguments& arguments, LearnKind kind,
     set_between(arguments.perturbation, 0.0, 10.0, "--input-perturbation",
                 options.noising.perturbation);
     set_between(arguments.dropout, 0.0, 1.0, "--caption-dropout", options.caption_dropout);
+    set_lora_options(arguments, options.lora);
     choose(arguments.schedule, schedules, "--rate-schedule", options.schedule.kind);
     choose(arguments.targets, targets, "--targets", options.lora.targets);
     choose(arguments.lora_start, starts, "--lora-start", options.lora.start);

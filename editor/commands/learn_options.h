@@ -17,6 +17,7 @@ struct LearnArguments {
     std::optional<int> size;
     std::optional<std::int64_t> steps, batch, accumulation, rank, warmup;
     std::optional<double> learning_rate, min_snr, noise_offset, perturbation, dropout, decay;
+    std::optional<double> alpha, lora_dropout;
     std::uint64_t seed = LearnRequest{}.seed;
     std::int64_t every = LearnRequest{}.every;
     bool buckets = false, mirror = false, text_encoder = false, all_weights = false, ema = false;

@@ -93,6 +93,8 @@ void read_options(const Fields& s, PictureOptions& options) {
     s.read("text_encoder", options.text_encoder);
     s.read("all_weights", options.all_weights);
     s.read("rank", options.lora.rank, 1, 4096);
+    if (s.has("alpha")) s.read("alpha", options.lora.alpha.emplace(), 1e-9, 1e9);
+    s.read("dropout", options.lora.dropout, 0, 0.999999);
     s.read_choice("targets", options.lora.targets, pipeline::LoraTargets::all);
     s.read_choice("lora_start", options.lora.start, pipeline::LoraStart::gaussian);
     double decay = 0;

@@ -101,13 +101,15 @@ void add_kohyas(const LearnedFacts& facts, std::map<std::string, std::string>& m
          options.min_snr_gamma > 0 ? number_text(options.min_snr_gamma) : std::string("None")},
         {"ss_noise_offset", number_text(options.noising.offset)},
         {"ss_caption_dropout_rate", number_text(options.caption_dropout)},
+        {"ss_network_dropout",
+         options.lora.dropout > 0 ? number_text(options.lora.dropout) : std::string("None")},
         {"ss_prior_loss_weight", number_text(options.prior_weight)},
         {"ss_tag_frequency", tag_frequency(facts)},
         {"ss_training_comment", std::string("keepsake ") + learn_name(request.kind)}});
     if (options.lora.targets == pipeline::LoraTargets::all)
         metadata["ss_network_args"] =
             json_text({{"conv_dim", std::to_string(options.lora.rank)},
-                       {"conv_alpha", std::to_string(options.lora.rank)}});
+                       {"conv_alpha", number_text(alpha_of(options.lora))}});
     if (const ModelFamily family = family_of(facts.model); !family.base.empty()) {
         metadata["ss_v2"] = family.base == "sd_v1" ? "False" : "True";
         metadata["ss_base_model_version"] = family.base;
@@ -146,6 +148,7 @@ pipeline::LoraSet averaged(const pipeline::LoraSet& loras, const std::string& co
             const auto found = averages.find(component + "." + layer + which);
             return found == averages.end() ? now : found->second;
         };
+        result[layer] = lora;
         result[layer].down = of(".lora_down.weight", lora.down);
         result[layer].up = of(".lora_up.weight", lora.up);
     }

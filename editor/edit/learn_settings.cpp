@@ -8,6 +8,7 @@
 #include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/fingerprint.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/networks/activation_bytes.h"
 
 namespace keepsake::editor {
@@ -60,12 +61,19 @@ std::int64_t learned_numbers(const LearnPlan& plan) {
     return count;
 }
 
+// "LoRA of rank 16"; ", alpha 8, dropout 0.1" where they are not as they start.
+std::string describe(const pipeline::LoraOptions& lora) {
+    std::string text = "LoRA of rank " + std::to_string(lora.rank);
+    if (lora.alpha) text += ", alpha " + number_text(*lora.alpha);
+    if (lora.dropout > 0) text += ", dropout " + number_text(lora.dropout);
+    return text;
+}
+
 // "LoRA of rank 16, U-Net"
 std::string learners(const LearnPlan& plan) {
     const PictureOptions& options = plan.request.options;
     if (plan.word) return describe(*plan.word);
-    return (options.all_weights ? std::string("all weights")
-                                : "LoRA of rank " + std::to_string(options.lora.rank)) +
+    return (options.all_weights ? std::string("all weights") : describe(options.lora)) +
            (options.text_encoder ? ", U-Net and text encoder" : ", U-Net");
 }
 
@@ -185,6 +193,10 @@ RunRecipe run_recipe(const LearnPlan& plan) {
     }
     if (!plan.word && !options.all_weights) {
         s["rank"] = options.lora.rank;
+        // Runs of before these were options go on.
+        if (alpha_of(options.lora) != static_cast<double>(options.lora.rank))
+            s["alpha"] = alpha_of(options.lora);
+        if (options.lora.dropout > 0) s["dropout"] = options.lora.dropout;
         s["targets"] = static_cast<int>(options.lora.targets);
         s["lora_start"] = static_cast<int>(options.lora.start);
     }
@@ -250,8 +262,7 @@ void check_plan(const LearnPlan& plan) {
     const LearnRequest& request = plan.request;
     const PictureOptions& options = request.options;
     if (plan.word) return check_texts(*plan.word, plan.model.tokenizer);
-    if (!options.all_weights && options.lora.rank < 1)
-        throw Error("--rank", std::to_string(options.lora.rank) + " is not positive");
+    if (!options.all_weights) pipeline::check(options.lora);
     if (request.kind != LearnKind::subject &&
         plan.set.without_caption() == static_cast<std::int64_t>(plan.set.pictures.size()))
         throw Error(request.pictures.front().string(),

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "optimize/training/streams.h"
@@ -30,6 +31,23 @@ bool has_prior(const PictureTask& task) {
     return std::ranges::any_of(task.pictures, &LearnPicture::is_prior);
 }
 
+// By which LoRAs' dropout is drawn: of each of a batch's samples its own.
+std::vector<std::uint64_t> sample_numbers(std::uint64_t seed, std::int64_t place,
+                                          std::int64_t count) {
+    const Tensor drawn = at::randint(std::numeric_limits<std::int64_t>::max(), {count},
+                                     step_generator(seed, streams::lora_dropout, place),
+                                     at::TensorOptions().dtype(at::kLong));
+    const auto* begin = drawn.const_data_ptr<std::int64_t>();
+    return {begin, begin + count};
+}
+
+// What a pass over LoRAs with dropout is told before it.
+void set_pass(const pipeline::LoraSet& loras, const std::vector<std::uint64_t>& numbers,
+              std::int64_t begin, std::int64_t end) {
+    const auto pass = pipeline::pass_of(loras);
+    if (pass && !numbers.empty()) pass->samples = {numbers.begin() + begin, numbers.begin() + end};
+}
+
 void check(bool holds, const std::string& what, const std::string& why) {
     if (!holds) throw Error(what, why);
 }
@@ -48,6 +66,7 @@ void check_pictures(const PictureTask& task, const PictureOptions& options) {
     check(options.caption_dropout >= 0 && options.caption_dropout <= 1, "caption dropout",
           "is not between 0 and 1");
     check(options.prior_weight >= 0, "prior weight", "is negative");
+    if (!options.word && !options.all_weights) pipeline::check(options.lora);
     if (!options.word) return;
     check(!options.all_weights && !options.text_encoder, "word",
           "learns alone, no network with it");
@@ -105,6 +124,7 @@ PictureSteps::Batch PictureSteps::draw_batch(const std::vector<std::int64_t>& pi
     if (options_.min_snr_gamma > 0 && weighed)
         batch.weights = batch.weights * min_snr_weights(task_.schedule, batch.noise.pairs.timesteps,
                                                         options_.min_snr_gamma);
+    if (options_.lora.dropout > 0) batch.dropout = sample_numbers(task_.seed, place, count);
     return batch;
 }
 
@@ -129,8 +149,11 @@ Tensor PictureSteps::loss_of(const Batch& batch, std::int64_t begin, std::int64_
     const NoisyPictures pictures =
         make_noisy(task_.schedule, part(batch.latents), noise, options_.noising);
     std::vector<Tensor> context;
-    for (std::int64_t i = begin; i < end; ++i)
+    for (std::int64_t i = begin; i < end; ++i) {
+        set_pass(learned_.text_loras, batch.dropout, i, i + 1);
         context.push_back(embedding_of(batch.captions[static_cast<std::size_t>(i)]));
+    }
+    set_pass(learned_.loras, batch.dropout, begin, end);
     const Tensor prediction = (*learned_.unet)(pictures.noisy, noise.pairs.timesteps.to(at::kFloat),
                                                at::cat(context), activations);
     return weighted_loss(prediction, pictures.target, part(batch.weights)) *

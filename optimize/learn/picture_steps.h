@@ -27,10 +27,11 @@ class PictureSteps {
   private:
     // Pictures of one size, drawn.
     struct Batch {
-        Tensor latents;                     // (B, C, h, w)
-        NoisingDraw noise;                  // of the same B
-        std::vector<std::string> captions;  // B; empty where it is left out
-        Tensor weights;                     // (B) float32: what each counts for
+        Tensor latents;                      // (B, C, h, w)
+        NoisingDraw noise;                   // of the same B
+        std::vector<std::string> captions;   // B; empty where it is left out
+        Tensor weights;                      // (B) float32: what each counts for
+        std::vector<std::uint64_t> dropout;  // B numbers, by which LoRAs' dropout is drawn; or none
 
         std::int64_t size() const { return latents.size(0); }
     };

@@ -5,17 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/compute/mixed.h"
+
 namespace keepsake::optimize {
 
 namespace {
-
-// SplitMix64's finaliser (Steele et al., OOPSLA 2014): neighbouring inputs give unrelated seeds.
-std::uint64_t mix(std::uint64_t z) {
-    z += 0x9E3779B97F4A7C15ULL;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-}
 
 // Timesteps of the pairs of one step, of which the stage has seen step * batch before.
 Tensor stratified_timesteps(const DrawRequest& request, std::int64_t step) {
@@ -43,9 +37,10 @@ std::vector<std::int64_t> batch_shape(std::int64_t batch, const std::vector<std:
 }  // namespace
 
 at::Generator step_generator(std::uint64_t seed, Stream stream, std::int64_t step) {
-    const std::uint64_t mixed =
-        mix(mix(mix(seed) + static_cast<std::uint64_t>(stream)) + static_cast<std::uint64_t>(step));
-    return at::detail::createCPUGenerator(mixed);
+    using pipeline::mixed;
+    return at::detail::createCPUGenerator(
+        mixed(mixed(mixed(seed) + static_cast<std::uint64_t>(stream)) +
+              static_cast<std::uint64_t>(step)));
 }
 
 Draw Draw::part(std::int64_t begin, std::int64_t end) const {

@@ -13,5 +13,6 @@ inline constexpr Stream picture_order{6};       // training/rounds.h
 inline constexpr Stream captions{7};            // which of several, and which are dropped
 inline constexpr Stream prior_order{8};         // of the class's pictures
 inline constexpr Stream prior_pictures{9};      // their pairs
+inline constexpr Stream lora_dropout{10};       // each sample's number
 
 }  // namespace keepsake::optimize::streams

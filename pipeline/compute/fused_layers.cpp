@@ -43,7 +43,10 @@ Tensor given(const Tensor& t) {
 }
 
 std::shared_ptr<const Lora> with_matrices(const Lora& lora, const Tensor& down, const Tensor& up) {
-    return std::make_shared<const Lora>(Lora{down, up, lora.packed_down, lora.packed_up});
+    auto with = std::make_shared<Lora>(lora);
+    with->down = down;
+    with->up = up;
+    return with;
 }
 
 struct FusedFunction : torch::autograd::Function<FusedFunction> {
@@ -55,11 +58,15 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         layer.weight = weight;
         layer.bias = given(bias);
         const Tensor stats = norm_stats(layer.norm, x);
-        if (layer.lora) layer.lora = with_matrices(*layer.lora, down, up);
+        Tensor stays;
+        if (layer.lora) {
+            layer.lora = with_matrices(*layer.lora, down, up);
+            stays = what_stays(layer.lora->dropout, geometry_of(layer, x).rows(), down.size(0));
+        }
         const Forward result =
-            fused::forward(layer, x, {given(group_bias), given(residual)}, stats);
+            fused::forward(layer, x, {given(group_bias), given(residual)}, stats, stays);
         context->save_for_backward(
-            {x, norm_weight, norm_bias, weight, stats, down, up, result.low});
+            {x, norm_weight, norm_bias, weight, stats, down, up, result.low, stays});
         context->saved_data["batch"] = group_bias.size(0);
         context->saved_data["layer"] = c10::IValue::make_capsule(
             c10::static_intrusive_pointer_cast<torch::CustomClassHolder>(std::move(saved)));
@@ -99,7 +106,7 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         if (layer.lora) {
             low.out = tensors[5].size(0);
             layer.lora = with_matrices(*layer.lora, tensors[5], tensors[6]);
-            low_gradient = lora_gradient(*layer.lora, g, dy);
+            low_gradient = lora_gradient(*layer.lora, g, dy, tensors[8]);
         }
         if (lora_learns) {
             result[arg_down] = weight_gradient(tensors[5], low, prepared, low_gradient);
@@ -165,6 +172,10 @@ struct GegluFunction : torch::autograd::Function<GegluFunction> {
 };
 
 }  // namespace
+
+double middle_factor(const Lora& lora, bool dropped) {
+    return dropped ? lora.scale / (1 - lora.dropout.probability) : lora.scale;
+}
 
 bool runs_on_kernels(const Tensor& t) {
     return best_kernels() && t.scalar_type() == at::kFloat && t.device().is_cpu();

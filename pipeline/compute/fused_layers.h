@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipeline/compute/arithmetic.h"
+#include "pipeline/compute/lora_dropout.h"
 #include "pipeline/compute/packed_weights.h"
 
 namespace keepsake::pipeline {
@@ -28,15 +29,23 @@ struct GroupNormWeights {
     double eps = 1e-5;
 };
 
-// A low-rank addition to one weight: W + up down (Hu et al., arXiv 2106.09685, eq. 3; the scale
-// alpha / rank is in `up`). It is computed beside W x, so that W is neither changed nor copied and
-// only the small matrices learn.
+// A low-rank addition to one weight: W + scale up down (Hu et al., arXiv 2106.09685, eq. 3 and
+// section 4.1). It is computed beside W x, so that W is neither changed nor copied and only the
+// small matrices learn.
 struct Lora {
     Tensor down;  // (rank, in), or (rank, in, k, k) channels_last, as the weight
     Tensor up;    // (out, rank), or (out, rank, 1, 1)
     std::shared_ptr<PackedWeights> packed_down = std::make_shared<PackedWeights>();
     std::shared_ptr<PackedWeights> packed_up = std::make_shared<PackedWeights>();
+    // alpha / rank while it learns, apart from `up`, because the optimiser's steps are those of up;
+    // of a LoRA that was read it is in `up`.
+    double scale = 1;
+    LoraDropout dropout = {};  // of passes that are differentiated
 };
+
+// What the low-rank half has in its middle is multiplied by this, where `dropped` as well for what
+// is left out.
+double middle_factor(const Lora& lora, bool dropped);
 
 // One layer: convolution(silu(norm(x))) + bias, each part but the product optional.
 struct FusedLayer {

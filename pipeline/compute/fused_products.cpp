@@ -228,8 +228,16 @@ void matrix_product(const Tensor& a, std::int64_t rows, const Tensor& panels, st
     run_product(*best_kernels(), job);
 }
 
+// middle: (rows, rank), in place.
+void scale_middle(const Lora& lora, const Tensor& stays, const Tensor& middle) {
+    if (stays.defined()) middle.mul_(stays);
+    const double factor = middle_factor(lora, stays.defined());
+    if (factor != 1) middle.mul_(factor);
+}
+
 // The low-rank half of a layer: down over the prepared input -> (rows, rank), then up, added to y.
-Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared, const Tensor& y) {
+Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared, const Tensor& y,
+                const Tensor& stays) {
     const std::int64_t rank = lora.down.size(0);
     Geometry low = g;
     low.out = rank;
@@ -239,6 +247,7 @@ Tensor add_lora(const Lora& lora, const Geometry& g, const Tensor& prepared, con
     const Tensor t = at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
     job.c = t.mutable_data_ptr<float>();
     run_product(*best_kernels(), job);
+    scale_middle(lora, stays, t);
     const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::plain);
     matrix_product(t, g.rows(), up, rank, y, g.out, Into::added);
     return t;
@@ -273,7 +282,7 @@ Tensor convolve_upscaled(const FusedLayer& layer, const Geometry& g, const Tenso
 }
 
 Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
-                const Tensor& stats) {
+                const Tensor& stats, const Tensor& stays) {
     const Geometry g = geometry_of(layer, x);
     // As many multiplications as Winograd's convolution of the large picture, and fewer additions;
     // but the weights are better kept than made at each call.
@@ -300,7 +309,7 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
         packed = use_weight(k, layer, job);
         run_product(k, job);
     }
-    return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y) : Tensor()};
+    return {y, layer.lora ? add_lora(*layer.lora, g, prepared, y, stays) : Tensor()};
 }
 
 // What a stride left out, put back as zeros: the gradient of a strided convolution is that of the
@@ -361,13 +370,14 @@ Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& pr
 }
 
 // dL/d(what the low-rank half has in its middle), in the shape of a picture where dy is one.
-Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy) {
+Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy, const Tensor& stays) {
     const std::int64_t rank = lora.down.size(0);
     const Tensor up = lora.packed_up->get(lora.up, PackedWeights::Kind::transposed);
-    const Tensor d = g.picture ? empty_picture(g.batch, rank, g.out_height(), g.out_width())
-                               : at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
+    const Tensor d = at::empty({g.rows(), rank}, at::TensorOptions().dtype(at::kFloat));
     matrix_product(dy, g.rows(), up, g.out, d, rank, Into::fresh);
-    return d;
+    scale_middle(lora, stays, d);
+    if (!g.picture) return d;
+    return d.view({g.batch, g.out_height(), g.out_width(), rank}).permute({0, 3, 1, 2});
 }
 
 NormGradients norm_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& x,

@@ -68,10 +68,12 @@ void run_winograd(const kernels::Kernels& k, const Geometry& g, const Tensor& pr
 
 struct Forward {
     Tensor y;
-    Tensor low;  // (rows, rank): what the low-rank half has in its middle; empty without one
+    Tensor
+        low;  // (rows, rank): what the low-rank half has in its middle, scaled; empty without one
 };
+// stays: of the LoRA's dropout, or undefined.
 Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& extras,
-                const Tensor& stats);
+                const Tensor& stats, const Tensor& stays = {});
 
 // dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
 // is g. Added to `add_to` where that is defined.
@@ -80,7 +82,7 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
 Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
                        const Tensor& dy);
 // dL/d(what the low-rank half has in its middle), in the shape of a picture where dy is one.
-Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy);
+Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy, const Tensor& stays);
 
 struct NormGradients {
     Tensor x, weight, bias;

@@ -18,6 +18,21 @@ Tensor plus(const Tensor& x, const FusedExtras& extras) {
     return plus(bias.defined() ? x + bias.unsqueeze(-1).unsqueeze(-1) : x, extras.residual);
 }
 
+// What `down` made, (..., rank) or (B, rank, H, W), as `up` reads it: scaled, and without what the
+// dropout leaves out.
+Tensor middle(const Lora& lora, const Tensor& low) {
+    const std::int64_t rank = lora.down.size(0);
+    Tensor stays;
+    if (at::GradMode::is_enabled()) stays = what_stays(lora.dropout, low.numel() / rank, rank);
+    const double factor = middle_factor(lora, stays.defined());
+    const Tensor scaled = factor == 1 ? low : low * factor;
+    if (!stays.defined()) return scaled;
+    const bool picture = low.dim() == 4;
+    const Tensor in_rows = picture ? low.permute({0, 2, 3, 1}) : low;
+    const Tensor mask = stays.view(in_rows.sizes()).to(low.device());
+    return scaled * (picture ? mask.permute({0, 3, 1, 2}) : mask);
+}
+
 }  // namespace
 
 Linear::Linear(Weights& weights, const std::string& prefix, std::int64_t in, std::int64_t out,
@@ -52,7 +67,8 @@ Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
     // off from the parameter's gradient.
     const auto matrix = [](const Tensor& t) { return t.dim() == 4 ? t.flatten(1) : t; };
     Tensor y = at::linear(x, matrix(weight).to(x.scalar_type()), bias);
-    if (lora) y = y + at::linear(at::linear(x, matrix(lora->down)), matrix(lora->up));
+    if (lora)
+        y = y + at::linear(middle(*lora, at::linear(x, matrix(lora->down))), matrix(lora->up));
     return plus(y, residual);
 }
 
@@ -81,9 +97,10 @@ Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
     if (can_fuse(x, layer)) return run_fused(layer, x, extras);
     Tensor y =
         at::conv2d(x, weight.to(x.scalar_type()), bias, {stride, stride}, {padding, padding});
-    if (lora)
-        y = y + at::conv2d(at::conv2d(x, lora->down, {}, {stride, stride}, {padding, padding}),
-                           lora->up);
+    if (lora) {
+        const Tensor low = at::conv2d(x, lora->down, {}, {stride, stride}, {padding, padding});
+        y = y + at::conv2d(middle(*lora, low), lora->up);
+    }
     return plus(y, extras);
 }
 

@@ -8,6 +8,7 @@
 
 #include "pipeline/error.h"
 #include "pipeline/files/safetensors.h"
+#include "pipeline/networks/lora_start.h"
 
 namespace keepsake::pipeline {
 
@@ -101,7 +102,7 @@ UNet merge_loras(const UNet& unet, const LoraSet& loras) {
     for (const auto& [layer, lora] : loras) {
         check_shapes(unet, layer, lora);
         Tensor weight = weight_of(merged, layer);
-        const Tensor change = lora.up.flatten(1).mm(lora.down.flatten(1));
+        const Tensor change = lora.up.flatten(1).mm(lora.down.flatten(1)) * lora.scale;
         weight.add_(change.reshape(weight.sizes()).to(weight.scalar_type()));
     }
     return merged;
@@ -109,6 +110,10 @@ UNet merge_loras(const UNet& unet, const LoraSet& loras) {
 
 UNet apply_loras(const UNet& unet, const LoraSet& loras) {
     return share_weights(unet).packed() ? merge_loras(unet, loras) : with_loras(unet, loras);
+}
+
+std::shared_ptr<LoraPass> pass_of(const LoraSet& loras) {
+    return loras.empty() ? nullptr : loras.begin()->second.dropout.pass;
 }
 
 TensorMap lora_tensors(const LoraSet& loras) {
@@ -137,19 +142,7 @@ LoraSet loras_from_tensors(const TensorMap& tensors, const std::string& source) 
 
 void save_loras(const std::filesystem::path& path, const LoraSet& loras,
                 std::map<std::string, std::string> metadata) {
-    TensorMap tensors;
-    std::int64_t rank = 0;
-    for (const auto& [layer, lora] : loras) {
-        const std::string name = kohya_name(layer);
-        rank = std::max(rank, lora.down.size(0));
-        tensors[name + std::string(down_suffix)] = lora.down.detach();
-        tensors[name + std::string(up_suffix)] = lora.up.detach();
-        tensors[name + std::string(alpha_suffix)] = at::scalar_tensor(
-            static_cast<double>(lora.down.size(0)), at::TensorOptions().dtype(at::kFloat));
-    }
-    metadata["ss_network_module"] = "networks.lora";
-    metadata["ss_network_dim"] = metadata["ss_network_alpha"] = std::to_string(rank);
-    write_safetensors(path, tensors, metadata);
+    save_loras(path, loras, {}, std::move(metadata));
 }
 
 LoraSet load_loras(const std::filesystem::path& path, const UNet& unet) {

@@ -35,14 +35,17 @@ UNet merge_loras(const UNet& unet, const LoraSet& loras);
 // One of the two: merged where a copy of the weights is small beside what rendering needs anyway.
 UNet apply_loras(const UNet& unet, const LoraSet& loras);
 
+// What all of a network's LoRAs share where they have dropout (compute/lora_dropout.h); else null.
+std::shared_ptr<LoraPass> pass_of(const LoraSet& loras);
+
 // By name "<layer>.lora_down.weight" and "<layer>.lora_up.weight": handles, not copies.
 TensorMap lora_tensors(const LoraSet& loras);
 LoraSet loras_from_tensors(const TensorMap& tensors, const std::string& source);
 
 // As kohya's scripts write it, which diffusers (load_lora_weights) and the common web interfaces
 // read: safetensors with "lora_unet_<layer, dots as underscores>.lora_down.weight",
-// ".lora_up.weight" and ".alpha" (= rank). float32. `metadata` goes into the header beside
-// ss_network_dim and _alpha.
+// ".lora_up.weight" and ".alpha" (scale times rank). float32. `metadata` goes into the header
+// beside ss_network_dim and _alpha.
 void save_loras(const std::filesystem::path& path, const LoraSet& loras,
                 std::map<std::string, std::string> metadata);
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "pipeline/error.h"
+#include "pipeline/files/fingerprint.h"
+#include "pipeline/files/number_text.h"
 #include "pipeline/files/safetensors.h"
 
 namespace keepsake::pipeline {
@@ -37,8 +39,8 @@ Tensor started(std::vector<std::int64_t> shape, const LoraOptions& options,
 
 LoraSet start_on(const TensorMap& parameters, const std::vector<std::string>& layers,
                  const LoraOptions& options, const at::Generator& generator) {
-    if (options.rank < 1)
-        throw Error("LoRA rank", std::to_string(options.rank) + " is not positive");
+    check(options);
+    const auto pass = options.dropout > 0 ? std::make_shared<LoraPass>() : nullptr;
     LoraSet loras;
     for (const std::string& layer : layers) {
         const Tensor& weight = weight_of(parameters, layer);
@@ -47,28 +49,54 @@ LoraSet start_on(const TensorMap& parameters, const std::vector<std::string>& la
         down[0] = up[1] = std::min({options.rank, weight.size(0), weight.size(1)});
         up[0] = weight.size(0);
         const auto floats = at::TensorOptions().dtype(at::kFloat).device(weight.device());
-        loras[layer].down =
+        Lora& lora = loras[layer];
+        lora.down =
             started(down, options, generator).to(weight.device()).contiguous(layer_format(weight));
-        loras[layer].up = at::zeros(up, floats);
+        lora.up = at::zeros(up, floats);
+        lora.scale = alpha_of(options) / static_cast<double>(options.rank);
+        Fingerprint name;
+        name.add(layer);
+        lora.dropout = {options.dropout, name.hash, pass};
     }
     return loras;
 }
 
+// As sd-scripts say it of a whole file.
+struct Dimensions {
+    std::int64_t rank = 0;
+    double alpha = 0;
+};
+
 void add_tensors(TensorMap& tensors, const std::string& prefix, const LoraSet& loras,
-                 std::int64_t& rank) {
+                 Dimensions& largest) {
     for (const auto& [layer, lora] : loras) {
         std::string name = prefix + layer;
         std::replace(name.begin() + static_cast<std::ptrdiff_t>(prefix.size()), name.end(), '.',
                      '_');
-        rank = std::max(rank, lora.down.size(0));
+        const std::int64_t rank = lora.down.size(0);
+        const double alpha = lora.scale * static_cast<double>(rank);
+        if (rank > largest.rank) largest = {rank, alpha};
         tensors[name + ".lora_down.weight"] = lora.down.detach();
         tensors[name + ".lora_up.weight"] = lora.up.detach();
-        tensors[name + ".alpha"] =
-            at::scalar_tensor(static_cast<double>(lora.down.size(0)), at::kFloat);
+        tensors[name + ".alpha"] = at::scalar_tensor(alpha, at::kFloat);
     }
 }
 
 }  // namespace
+
+double alpha_of(const LoraOptions& options) {
+    return options.alpha.value_or(static_cast<double>(options.rank));
+}
+
+void check(const LoraOptions& options) {
+    if (options.rank < 1)
+        throw Error("LoRA rank", std::to_string(options.rank) + " is not positive");
+    const double alpha = alpha_of(options);
+    if (!(alpha > 0) || !std::isfinite(alpha))
+        throw Error("LoRA alpha", number_text(alpha) + " is not a positive number");
+    if (!(options.dropout >= 0 && options.dropout < 1))
+        throw Error("LoRA dropout", number_text(options.dropout) + " is not from 0 to below 1");
+}
 
 std::vector<std::string> lora_layers(const UNet& unet, LoraTargets targets) {
     std::vector<std::string> layers = lora_layers(unet);
@@ -120,11 +148,12 @@ TextEncoder with_loras(const TextEncoder& encoder, const LoraSet& loras) {
 void save_loras(const std::filesystem::path& path, const LoraSet& unet, const LoraSet& text_encoder,
                 std::map<std::string, std::string> metadata) {
     TensorMap tensors;
-    std::int64_t rank = 0;
-    add_tensors(tensors, unet_prefix, unet, rank);
-    add_tensors(tensors, text_prefix, text_encoder, rank);
+    Dimensions largest;
+    add_tensors(tensors, unet_prefix, unet, largest);
+    add_tensors(tensors, text_prefix, text_encoder, largest);
     metadata["ss_network_module"] = "networks.lora";
-    metadata["ss_network_dim"] = metadata["ss_network_alpha"] = std::to_string(rank);
+    metadata["ss_network_dim"] = std::to_string(largest.rank);
+    metadata["ss_network_alpha"] = number_text(largest.alpha);
     write_safetensors(path, tensors, metadata);
 }
 

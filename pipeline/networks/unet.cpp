@@ -47,6 +47,7 @@ struct Step {
     const Resnet& resnet;
     const Transformer* transformer = nullptr;
     Tensor layout = {};
+    std::shared_ptr<LoraPass> lora_pass = {};
 };
 
 // in: the time bias; x; on the way up what was skipped, which is joined to x; last, where there is
@@ -62,8 +63,11 @@ Tensor compute_checkpointed(const Step& step, const std::vector<Tensor>& in) {
     add_learning(step.resnet, learning);
     std::optional<Transformer> transformer;
     if (step.transformer) add_learning(transformer.emplace(*step.transformer), learning);
-    // By value: the backward pass may outlive the network.
-    const auto block = [resnet = step.resnet, transformer](const std::vector<Tensor>& inputs) {
+    // By value: the backward pass may outlive the network, and come after that of other samples.
+    const LoraPass pass = step.lora_pass ? *step.lora_pass : LoraPass();
+    const auto block = [resnet = step.resnet, transformer, shared = step.lora_pass,
+                        pass](const std::vector<Tensor>& inputs) {
+        if (shared) *shared = pass;
         return compute({resnet, transformer ? &*transformer : nullptr}, inputs);
     };
     return checkpointed(block, in, learning);
@@ -161,6 +165,7 @@ UNet::UNet(UNetConfig config, Weights weights) : config_(std::move(config)) {
     weights.finish();
     parameters_ = weights.taken();
     frequencies_ = time_frequencies(config_, conv_in_.weight.device());
+    lora_pass_ = weights.lora_pass();
 }
 
 Tensor UNet::time_embedding(const Tensor& timestep) const {
@@ -282,7 +287,7 @@ Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& enc
     };
     const auto step_of = [&](const Stage& stage, std::size_t i) {
         return Step{stage.resnets[i], stage.transformers.empty() ? nullptr : &stage.transformers[i],
-                    layout};
+                    layout, lora_pass_};
     };
 
     Tensor x = conv_in_(sample.to(working).contiguous(at::MemoryFormat::ChannelsLast));
@@ -293,8 +298,8 @@ Tensor UNet::run(const Tensor& sample, const Tensor& timestep, const Tensor& enc
         if (stage.resample) skips.push_back(x = (*stage.resample)(x));
     }
 
-    x = go({mid0_, &mid_transformer_, layout}, {x});
-    x = go({mid1_}, {x});
+    x = go({mid0_, &mid_transformer_, layout, lora_pass_}, {x});
+    x = go({.resnet = mid1_, .lora_pass = lora_pass_}, {x});
 
     for (const Stage& stage : up_) {
         for (std::size_t i = 0; i < stage.resnets.size(); ++i) {

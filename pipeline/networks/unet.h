@@ -133,6 +133,7 @@ class UNet {
     std::vector<Stage> down_, up_;
     Resnet mid0_, mid1_;
     Transformer mid_transformer_;
+    std::shared_ptr<LoraPass> lora_pass_;  // null where no LoRA has dropout
     GroupNorm norm_out_;
     TensorMap parameters_;
     // Copies share the weights, so they share this.

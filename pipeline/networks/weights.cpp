@@ -105,6 +105,10 @@ std::shared_ptr<const Lora> Weights::lora(const std::string& layer) const {
     return found == loras_.end() ? nullptr : std::make_shared<const Lora>(found->second);
 }
 
+std::shared_ptr<LoraPass> Weights::lora_pass() const {
+    return loras_.empty() ? nullptr : loras_.begin()->second.dropout.pass;
+}
+
 bool Weights::is_large() const {
     constexpr std::int64_t most = 1 << 26;  // 256 MiB in float32; Stable Diffusion's VAE has more
     std::int64_t count = 0;

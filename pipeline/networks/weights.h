@@ -72,6 +72,8 @@ class Weights {
     // Low-rank additions that later layers take up, by the layer's name ("down_blocks.0...to_q").
     void set_loras(std::map<std::string, Lora> loras);
     std::shared_ptr<const Lora> lora(const std::string& layer) const;  // null where there is none
+    // That all of those share where they have dropout; else null.
+    std::shared_ptr<LoraPass> lora_pass() const;
 
     // Every tensor taken so far, by name: the model's parameters (they share storage with the
     // layers).

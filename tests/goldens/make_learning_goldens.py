@@ -10,6 +10,9 @@ imagic_epsilon.safetensors and a tiny CLIP text encoder, by diffusers, transform
 drawn (pictures, captions, timesteps, noise) is drawn as Keepsake draws it.
 word_steps.safetensors: five AdamW steps of textual inversion of two vectors, as textual_inversion.py does
 them on the whole table, of the same networks.
+lora_options.safetensors: ten AdamW steps of LoRAs whose alpha is not their rank, by peft, and of LoRAs with
+alpha and dropout on all layers, by a transcription of sd-scripts' LoRAModule.forward, whose masks are drawn
+as Keepsake draws them; on the networks, pictures and texts of pictures.safetensors.
 buckets.json: aspect-ratio buckets after sd-scripts' integer rules (make_bucket_resolutions and
 BucketManager.select_bucket), stated here in numpy.
 """
@@ -161,7 +164,7 @@ def learning():
 
 
 # Keepsake's streams of random numbers: optimize/training/draws.h.
-PICTURES, OFFSET, ORDER, CAPTIONS, PRIOR_ORDER, PRIOR_PICTURES = 3, 4, 6, 7, 8, 9
+PICTURES, OFFSET, ORDER, CAPTIONS, PRIOR_ORDER, PRIOR_PICTURES, LORA_DROPOUT = 3, 4, 6, 7, 8, 9, 10
 
 
 def generator_of(stream, step):
@@ -313,6 +316,124 @@ def pictures():
     save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "pictures.safetensors")
 
 
+def short_name(prefix, name):
+    return prefix + name.removeprefix("text_model.")
+
+
+def peft_loras(module, names, prefix, rank, alpha):
+    """peft's LoRA on a network's layers, started at random. Returns its parameters by Keepsake's names."""
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(names)), module)
+    parameters = {}
+    for name, layer in module.named_modules():
+        if not hasattr(layer, "lora_A"):
+            continue
+        down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        with torch.no_grad():
+            down.copy_(torch.randn_like(down) / rank)
+            up.copy_(0.05 * torch.randn_like(up))
+        parameters[short_name(prefix, name) + ".lora_down.weight"] = down
+        parameters[short_name(prefix, name) + ".lora_up.weight"] = up
+    return parameters
+
+
+def fnv(text):
+    value = 0xcbf29ce484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001b3) & ((1 << 64) - 1)
+    return value
+
+
+def stays(sample, layer, count, dropout):
+    """compute/lora_dropout.h: what stays of a sample's `count` numbers in a layer's middle."""
+    import numpy
+    from keepsake_draws import MASK, mix
+    z = numpy.arange(count, dtype=numpy.uint64) + numpy.uint64(mix((sample + fnv(layer)) & MASK))
+    with numpy.errstate(over="ignore"):
+        z = z + numpy.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> numpy.uint64(31))
+    return (z >> numpy.uint64(11)).astype(numpy.float64) * 2.0**-53 >= dropout
+
+
+def dropped_loras(module, chosen, prefix, rank, alpha, dropout, samples):
+    """sd-scripts' LoRAModule.forward with network_dropout, as hooks. samples: a list, of which each pass's are
+    drawn. Returns its parameters by Keepsake's names."""
+    import torch
+    import torch.nn.functional as F
+    parameters = {}
+    for name, layer in module.named_modules():
+        if not isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d)) or not chosen(name):
+            continue
+        shape = layer.weight.shape
+        down = torch.nn.Parameter(torch.randn(rank, *shape[1:]) / rank)
+        up = torch.nn.Parameter(0.05 * torch.randn(shape[0], rank, *[1] * (len(shape) - 2)))
+
+        def hook(layer, inputs, result, down=down, up=up, short=short_name("", name)):
+            picture = layer.weight.dim() == 4
+            if picture:
+                low = F.conv2d(inputs[0], down, stride=layer.stride, padding=layer.padding).permute(0, 2, 3, 1)
+            else:
+                low = F.linear(inputs[0], down)
+            mask = torch.stack([torch.from_numpy(stays(s, short, low[0].numel(), dropout)).view(low[0].shape)
+                                for s in samples])
+            low = low * mask / (1 - dropout) * (alpha / rank)
+            return result + (F.conv2d(low.permute(0, 3, 1, 2), up) if picture else F.linear(low, up))
+
+        layer.register_forward_hook(hook)
+        parameters[short_name(prefix, name) + ".lora_down.weight"] = down
+        parameters[short_name(prefix, name) + ".lora_up.weight"] = up
+    return parameters
+
+
+def lora_options():
+    import torch
+    import torch.nn.functional as F
+    from safetensors.torch import load_file, save_file
+    given = load_file(HERE / "pictures.safetensors")
+    latents, ids, captions = given["latents"], given["ids"], [[1], [1, 2], [2], [3], [4]]
+    schedule = schedule_of("epsilon")
+    out = {}
+    for kind in ["alpha", "dropout"]:
+        unet, text = tiny_networks()
+        unet.requires_grad_(False)
+        text.requires_grad_(False)
+        samples = []
+        if kind == "alpha":
+            parameters = peft_loras(unet, ("to_q", "to_k", "to_v", "to_out.0"), "unet.", 4, 10)
+            parameters |= peft_loras(text, ("q_proj", "k_proj", "v_proj", "out_proj"), "text_encoder.", 4, 10)
+        else:
+            def in_unet(name):
+                return name not in ("conv_in", "conv_out") and "time_emb" not in name
+            parameters = dropped_loras(unet, in_unet, "unet.", 2, 3, 0.3, samples)
+            parameters |= dropped_loras(text, lambda name: ".layers." in name, "text_encoder.", 2, 3, 0.3, samples)
+        out |= {f"{kind}.start.{k}": v.detach().clone() for k, v in parameters.items()}
+        optimiser = torch.optim.AdamW(parameters.values(), lr=3e-3, weight_decay=1e-2)
+        rounds, prior_rounds = Rounds([[0, 1, 2]], 2, ORDER), Rounds([[3, 4]], 2, PRIOR_ORDER)
+        found = []
+        for step in range(10):
+            ours = rounds.batch(step)
+            theirs = (prior_rounds.batch(step) * 2)[:len(ours)]
+            loss = 0
+            for which, prior in [(ours, False), (theirs, True)]:
+                said, timesteps, noise = draw_batch(which, step, prior, captions, 0)
+                samples[:] = torch.randint((1 << 63) - 1, (len(which),), generator=generator_of(
+                    LORA_DROPOUT, -1000 - step if prior else step)).tolist()
+                noisy = schedule.add_noise(latents[which], noise, timesteps)
+                said = unet(noisy, timesteps, text(ids[said])[0]).sample
+                loss = loss + (0.7 if prior else 1) * F.mse_loss(said, noise)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+            optimiser.step()
+            found.append(loss.detach())
+        out[kind + ".losses"] = torch.stack(found)
+        out |= {f"{kind}.after.{k}": v.detach().clone() for k, v in parameters.items()}
+    save_file({k: v.detach().contiguous() for k, v in out.items()}, HERE / "lora_options.safetensors")
+
+
 def word_steps():
     import torch
     import torch.nn.functional as F
@@ -356,5 +477,5 @@ def word_steps():
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["buckets", "learning", "pictures", "word_steps"]:
+    for name in sys.argv[1:] or ["buckets", "learning", "pictures", "lora_options", "word_steps"]:
         globals()[name]()

@@ -6,102 +6,20 @@
 
 #include "optimize/training/rounds.h"
 #include "optimize/training/streams.h"
-#include "pipeline/files/safetensors.h"
-#include "tests/optimize/learn/tiny_networks.h"
+#include "tests/optimize/learn/tiny_pictures.h"
 #include "tests/pipeline/temporary_folder.h"
 
 namespace keepsake::optimize {
 namespace {
 
-using pipeline::Schedule;
-using pipeline::ScheduleConfig;
-using pipeline::TextEncoder;
-using pipeline::UNet;
+using testing::expect_losses;
+using testing::expect_moved;
 using testing::group;
 using testing::thrown_message;
-using testing::tiny_text;
-using testing::tiny_unet;
-
-struct Fixture {
-    const TensorMap golden = pipeline::read_safetensors(KEEPSAKE_GOLDENS "/pictures.safetensors");
-    const UNet unet = tiny_unet();
-    const TextEncoder text = tiny_text(golden);
-    const Schedule schedule{ScheduleConfig::stable_diffusion(pipeline::PredictionType::epsilon)};
-    PictureTask task{unet,     text,
-                     schedule, [this](const std::string& caption) { return ids_of(caption); },
-                     {},       42};
-
-    Fixture() {
-        const std::vector<std::vector<std::string>> captions = {
-            {"1"}, {"1", "2"}, {"2"}, {"3"}, {"4"}};
-        for (std::int64_t i = 0; i < 5; ++i) {
-            LearnPicture picture;
-            picture.latents = golden.at("latents").slice(0, i, i + 1);
-            picture.captions = captions[static_cast<std::size_t>(i)];
-            task.pictures.push_back(picture);
-        }
-    }
-    Fixture(const Fixture&) = delete;
-
-    Tensor ids_of(const std::string& caption) const {
-        const std::int64_t row = caption.empty() ? 0 : std::stoll(caption);
-        return golden.at("ids").slice(0, row, row + 1);
-    }
-    // The reference's, which starts from a LoRA that is not zero.
-    LearnedPictures with_golden_loras() const {
-        LearnedPictures learned;
-        learned.loras = pipeline::loras_from_tensors(group(golden, "lora.unet."), "golden");
-        learned.text_loras =
-            pipeline::loras_from_tensors(group(golden, "lora.text_encoder."), "golden");
-        return learned;
-    }
-    PictureOptions lora_options() const {
-        PictureOptions options;
-        options.stage.steps = 10;
-        options.schedule.rate = 3e-3;
-        options.stage.batch_size = 2;
-        options.weight_decay = 1e-2;
-        options.max_gradient_norm = 1;
-        options.text_encoder = true;
-        options.prior_weight = 0.7;
-        return options;
-    }
-    PictureOptions caption_options() const {
-        PictureOptions options;
-        options.stage.steps = 3;
-        options.schedule.rate = 1e-3;
-        options.stage.batch_size = 2;
-        options.weight_decay = 1e-2;
-        options.max_gradient_norm = 1;
-        options.accumulation = 2;
-        options.min_snr_gamma = 5;
-        options.noising.offset = 0.1;
-        options.caption_dropout = 0.5;
-        options.all_weights = true;
-        return options;
-    }
-    void make_prior() { task.pictures[3].is_prior = task.pictures[4].is_prior = true; }
-};
-
-void expect_losses(const StageLosses& found, const Tensor& wanted) {
-    ASSERT_EQ(static_cast<std::int64_t>(found.training.size()), wanted.size(0));
-    for (std::size_t i = 0; i < found.training.size(); ++i)
-        EXPECT_NEAR(found.training[i] / wanted[static_cast<std::int64_t>(i)].item<double>(), 1,
-                    2e-4)
-            << "step " << i;
-}
-
-// The bound is on a tensor's whole movement: Adam divides by a gradient's own size, so that a
-// number with next to no gradient may move anyhow.
-void expect_moved(const Tensor& before, const Tensor& found, const Tensor& wanted,
-                  const std::string& name) {
-    const double movement = (wanted - before).norm().item<double>();
-    EXPECT_GT(movement, 0) << name;
-    EXPECT_LT((found - wanted).norm().item<double>(), 2e-2 * movement) << name;
-}
+using testing::TinyPictures;
 
 TEST(LearnPictures, TenStepsOfALoraWithPriorAreTheReferences) {
-    Fixture f;
+    TinyPictures f;
     f.make_prior();
     LearnedPictures learned = f.with_golden_loras();
     learn_pictures(f.task, f.lora_options(), learned);
@@ -117,7 +35,7 @@ TEST(LearnPictures, TenStepsOfALoraWithPriorAreTheReferences) {
 }
 
 TEST(LearnPictures, ThreeStepsOfAllWeightsAreTheReferences) {
-    Fixture f;
+    TinyPictures f;
     LearnedPictures learned;
     learn_pictures(f.task, f.caption_options(), learned);
     expect_losses(learned.losses, f.golden.at("all.losses"));
@@ -173,7 +91,7 @@ void expect_resumes(const PictureTask& task, const PictureOptions& options, std:
 }
 
 TEST(LearnPictures, GoesOnWithTheSameNumbers) {
-    Fixture f;
+    TinyPictures f;
     PictureOptions options = f.caption_options();
     options.stage.steps = 7;
     options.ema.emplace();
@@ -183,10 +101,13 @@ TEST(LearnPictures, GoesOnWithTheSameNumbers) {
     PictureOptions loras = f.lora_options();
     loras.lora.rank = 2;
     expect_resumes(f.task, loras, 3);
+    loras.lora.alpha = 1;
+    loras.lora.dropout = 0.4;
+    expect_resumes(f.task, loras, 3);
 }
 
 TEST(LearnPictures, WhatWasPretrainedStaysAndStartsTheSame) {
-    Fixture f;
+    TinyPictures f;
     const TensorMap unet = copies(f.unet.parameters()), text = copies(f.text.parameters());
     for (const bool all : {false, true}) {
         PictureOptions options = f.lora_options();
@@ -206,7 +127,7 @@ TEST(LearnPictures, WhatWasPretrainedStaysAndStartsTheSame) {
 }
 
 TEST(LearnPictures, EvaluatesOnTheWay) {
-    Fixture f;
+    TinyPictures f;
     PictureOptions options = f.caption_options();
     options.stage.steps = 5;
     LearnedPictures learned;
@@ -222,7 +143,7 @@ TEST(LearnPictures, EvaluatesOnTheWay) {
 }
 
 TEST(LearnPictures, WhatCannotBeLearnedIsNamed) {
-    Fixture f;
+    TinyPictures f;
     LearnedPictures learned;
     const auto refused = [&](const PictureOptions& options) {
         return thrown_message<Error>([&] { learn_pictures(f.task, options, learned); });

@@ -35,6 +35,8 @@ std::ostream& operator<<(std::ostream& stream, const Case& c) {
 struct Leaves {
     Tensor x, norm_weight, norm_bias, weight, bias, time, residual, down, up;
     std::shared_ptr<PackedWeights> packed;
+    double scale = 1;
+    LoraDropout dropout;
 
     explicit Leaves(const Case& c) {
         at::manual_seed(21);
@@ -72,7 +74,12 @@ struct Leaves {
         layer.packed = packed;
         layer.padding = c.kernel / 2;
         layer.stride = c.stride;
-        if (c.lora) layer.lora = std::make_shared<const Lora>(Lora{down, up});
+        if (c.lora) {
+            Lora lora{down, up};
+            lora.scale = scale;
+            lora.dropout = dropout;
+            layer.lora = std::make_shared<const Lora>(lora);
+        }
         EXPECT_TRUE(can_fuse(x, layer));
         return run_fused(layer, x, {c.time ? time : Tensor(), c.residual ? residual : Tensor()});
     }
@@ -81,7 +88,16 @@ struct Leaves {
         if (c.silu) h = at::silu(h);
         const std::int64_t p = c.kernel / 2, s = c.stride;
         Tensor y = at::conv2d(h, weight, bias, {s, s}, {p, p});
-        if (c.lora) y = y + at::conv2d(at::conv2d(h, down, {}, {s, s}, {p, p}), up);
+        if (c.lora) {
+            Tensor low = at::conv2d(h, down, {}, {s, s}, {p, p}) * scale;
+            if (dropout.pass) {
+                const Tensor stays = what_stays(dropout, low.numel() / 16, 16);
+                low = low *
+                      stays.view({c.batch, low.size(2), low.size(3), 16}).permute({0, 3, 1, 2}) /
+                      (1 - dropout.probability);
+            }
+            y = y + at::conv2d(low, up);
+        }
         if (c.time) y = y + time.unsqueeze(-1).unsqueeze(-1);
         return c.residual ? y + residual : y;
     }
@@ -94,12 +110,12 @@ class FusedLayers : public testing::TestWithParam<Case> {
     }
 };
 
-TEST_P(FusedLayers, ValuesAndGradientsAreThoseOfAten) {
-    const Case& c = GetParam();
-    Leaves ours(c), theirs(c);
+// Both run with their leaves requiring a gradient. found: what ours gave.
+void expect_as_aten(const Case& c, Leaves& ours, Leaves& theirs, Tensor& found) {
     for (Leaves* leaves_of : {&ours, &theirs})
         for (Tensor* leaf : leaves_of->leaves(c)) leaf->requires_grad_();
-    const Tensor found = ours.fused(c), expected = theirs.plain(c);
+    found = ours.fused(c);
+    const Tensor expected = theirs.plain(c);
     EXPECT_LT(worst(found, expected), 2e-5);
     EXPECT_TRUE(found.is_contiguous(at::MemoryFormat::ChannelsLast));
     const Tensor dy = at::randn(expected.sizes());
@@ -111,8 +127,34 @@ TEST_P(FusedLayers, ValuesAndGradientsAreThoseOfAten) {
         ASSERT_TRUE(mine[i]->grad().defined());
         EXPECT_LT(worst(mine[i]->grad(), reference[i]->grad()), 5e-5);
     }
+}
+
+TEST_P(FusedLayers, ValuesAndGradientsAreThoseOfAten) {
+    const Case& c = GetParam();
+    Leaves ours(c), theirs(c);
+    Tensor found;
+    expect_as_aten(c, ours, theirs, found);
     const at::NoGradGuard no_grad;
     EXPECT_TRUE(at::equal(ours.fused(c), found)) << "without a gradient";
+}
+
+TEST_P(FusedLayers, ALoraIsScaledAndDropped) {
+    const Case& c = GetParam();
+    if (!c.lora) return;
+    Leaves ours(c), theirs(c);
+    const auto pass = std::make_shared<LoraPass>();
+    for (std::int64_t i = 0; i < c.batch; ++i)
+        pass->samples.push_back(100 + static_cast<std::uint64_t>(i));
+    for (Leaves* leaves : {&ours, &theirs}) {
+        leaves->scale = 0.25;
+        leaves->dropout = {0.4, 7, pass};
+    }
+    Tensor found;
+    expect_as_aten(c, ours, theirs, found);
+    const at::NoGradGuard no_grad;
+    theirs.dropout = {};
+    EXPECT_LT(worst(ours.fused(c), theirs.plain(c)), 2e-5) << "without a gradient all stays";
+    EXPECT_GT(worst(found, theirs.plain(c)), 1e-2);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -78,6 +78,25 @@ TEST(Lora, AlphaScales) {
         at::allclose(load_loras(path, flowers().unet).at(layer).up, loras.at(layer).up * 0.5));
 }
 
+TEST(Lora, AScaleOfItsOwnIsMergedAndWritten) {
+    const at::NoGradGuard no_grad;
+    const keepsake::testing::TemporaryFolder folder;
+    const Input in;
+    LoraSet loras = random_loras(4);
+    for (auto& [layer, lora] : loras) lora.scale = 3;
+    const Tensor beside = with_loras(flowers().unet, loras)(in.sample, in.timestep, in.context);
+    EXPECT_LT(
+        difference(merge_loras(flowers().unet, loras)(in.sample, in.timestep, in.context), beside),
+        1e-5);
+    save_loras(folder.path / "l.safetensors", loras, {});
+    EXPECT_EQ(SafetensorsFile(folder.path / "l.safetensors").metadata().at("ss_network_alpha"),
+              "12");
+    const LoraSet read = load_loras(folder.path / "l.safetensors", flowers().unet);
+    EXPECT_LT(
+        difference(with_loras(flowers().unet, read)(in.sample, in.timestep, in.context), beside),
+        1e-6);
+}
+
 TEST(Lora, WhatDoesNotFitIsNamed) {
     const keepsake::testing::TemporaryFolder folder;
     const auto path = folder.path / "l.safetensors";
