@@ -374,12 +374,16 @@ const char* learn_name(LearnKind kind) {
 }
 
 optimize::PictureOptions learn_options(LearnKind kind, const std::optional<fs::path>& model) {
-    if (kind == LearnKind::subject) return optimize::subject_options();
-    if (kind != LearnKind::word) return optimize::caption_options();
-    optimize::PictureOptions options = optimize::word_options();
-    const StageOverrides stage = load_model_defaults(model ? *model : default_model()).word.stage;
+    if (kind == LearnKind::unet) return optimize::caption_options();
+    const ModelDefaults said = load_model_defaults(model ? *model : default_model());
+    const bool word = kind == LearnKind::word, subject = kind == LearnKind::subject;
+    optimize::PictureOptions options = word      ? optimize::word_options()
+                                       : subject ? optimize::subject_options()
+                                                 : optimize::caption_options();
+    const StageOverrides& stage = word ? said.word.stage : subject ? said.subject : said.captions;
     apply(stage, options.stage);
     options.schedule.rate = stage.learning_rate.value_or(options.schedule.rate);
+    options.lora.rank = stage.rank.value_or(options.lora.rank);
     return options;
 }
 

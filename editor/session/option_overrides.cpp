@@ -189,6 +189,8 @@ ModelDefaults read_defaults(const json& content, const std::string& file) {
     read_sample(fields.child("sample"), file, defaults.sample);
     read_student(fields.child("student"), file, defaults.student);
     read_word(fields.child("word"), file, defaults.word);
+    read_stage(fields.child("subject"), "subject", file, defaults.subject);
+    read_stage(fields.child("captions"), "captions", file, defaults.captions);
     fields.finish();
     return defaults;
 }

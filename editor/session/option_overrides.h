@@ -52,6 +52,7 @@ struct SampleOverrides {
 //             "tcd_eta", "spacing", "schedule"},
 //  "word": {"steps", "learning_rate", "batch_size", "init", "templates": ["a photo of a {}",
 //  ...]},
+//  "subject": {"steps", "learning_rate", "batch_size", "rank"}, "captions": {likewise},
 //  "student": {"steps", "guidance": [1, 6]}: of a model that was distilled, how many steps of
 //             "sample"'s sampler and spacing it was taught, and the guidance scales; else any};
 // every key may be left out.
@@ -76,6 +77,7 @@ struct ModelDefaults {
     SampleOverrides sample;
     StudentLimits student;
     WordDefaults word;
+    StageOverrides subject, captions;  // of optimize/learn/pictures.h
 };
 
 // No file: no overrides. Throws Error naming the file and the key that is unknown or malformed.

@@ -347,10 +347,14 @@ TEST(ModelDefaults, StandAboveTheStructsAndBelowTheUser) {
                   "eta": "0.6:1.2:4"},
         "fast": {"finetune": {"rank": 8}, "noise_share": 0.75},
         "sample": {"sampler": "dpmpp_2m", "guidance_scale": 3},
-        "word": {"steps": 300, "init": "rose", "templates": ["a photo of a {}"]}})");
+        "word": {"steps": 300, "init": "rose", "templates": ["a photo of a {}"]},
+        "subject": {"steps": 200, "rank": 4}, "captions": {"learning_rate": 2e-4}})");
     const ModelDefaults defaults = load_model_defaults(folder.path);
     EXPECT_EQ(defaults.word.stage.steps, 300);
     EXPECT_FALSE(defaults.word.stage.batch_size);
+    EXPECT_EQ(defaults.subject.steps, 200);
+    EXPECT_EQ(defaults.subject.rank, 4);
+    EXPECT_EQ(defaults.captions.learning_rate, 2e-4);
     EXPECT_EQ(defaults.word.init, "rose");
     EXPECT_EQ(defaults.word.templates, std::vector<std::string>{"a photo of a {}"});
     optimize::StageOptions embedding = optimize::paper_embedding_options();
