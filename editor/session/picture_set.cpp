@@ -183,6 +183,10 @@ void find_in_shard(const fs::path& shard, Found& found) {
 
 // A folder that the user names.
 void find_in_place(const fs::path& folder, Found& found) {
+    // Before a list in it is looked for, which would be named in the folder's place.
+    std::error_code closed;
+    const fs::directory_iterator readable(folder, closed);
+    if (closed) throw Error(folder.string(), "cannot be read: " + closed.message());
     for (const char* list : {"metadata.jsonl", "metadata.csv"}) {
         const fs::path path = folder / list;
         if (is_there(path)) return find_in_list(own_file(folder, list), found);
