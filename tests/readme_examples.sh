@@ -19,7 +19,8 @@ fail() {
 make_quick_model() {
     cp -r "$source/assets/models/flowers" "$1"
     cat >"$1/keepsake.json" <<'JSON'
-{"paper": {"embedding": {"steps": 2}, "finetune": {"steps": 2}}, "sample": {"steps": 2}}
+{"paper": {"embedding": {"steps": 2}, "finetune": {"steps": 2}}, "sample": {"steps": 2},
+ "word": {"steps": 2}, "subject": {"steps": 2}, "captions": {"steps": 2}}
 JSON
 }
 
@@ -37,6 +38,11 @@ make_quick_model assets/models/flowers
 
 make_quick_model stable-diffusion-v1-5
 cp "$source/assets/photos/tulip-9048307967.jpg" my-photo.jpg
+mkdir my-pictures
+for photo in "$source"/assets/photos/{rose,daisy}-*.jpg; do
+    cp "$photo" my-pictures
+    echo "a duotone photo of a flower" >"my-pictures/$(basename "$photo" .jpg).txt"
+done
 cp "$source/tests/goldens/ldm_sd1.safetensors" v1-5-pruned-emaonly.safetensors
 export PATH="$folder/bin:$PATH" KEEPSAKE_MODEL="$folder/assets/models/flowers"
 
