@@ -54,8 +54,18 @@ void expect_same_file(const fs::path& a, const fs::path& b) {
 }
 
 TEST_F(Learn, ASubjectBecomesALoraThatNeighboursRead) {
-    const ProgramRun run = run_program(
-        subject({"--text-encoder", "--class", "flower", "--class-pictures", "2", "--every", "2"}));
+    const Arguments more = {"--text-encoder",
+                            "--class",
+                            "flower",
+                            "--class-pictures",
+                            "2",
+                            "--every",
+                            "2",
+                            "--alpha",
+                            "1",
+                            "--dropout",
+                            "0.25"};
+    const ProgramRun run = run_program(subject(more));
     ASSERT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(run.out, lora.string() + "\n" + (out / "samples" / "sheet.png").string() + "\n");
     const pipeline::SafetensorsFile file(lora);
@@ -65,6 +75,11 @@ TEST_F(Learn, ASubjectBecomesALoraThatNeighboursRead) {
         "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight"));
     EXPECT_EQ(file.metadata().at("ss_network_module"), "networks.lora");
     EXPECT_EQ(file.metadata().at("ss_network_dim"), "2");
+    EXPECT_EQ(file.metadata().at("ss_network_alpha"), "1");
+    EXPECT_EQ(file.metadata().at("ss_network_dropout"), "0.25");
+    EXPECT_EQ(file.read("lora_te_text_model_encoder_layers_0_self_attn_q_proj.alpha", at::kFloat)
+                  .item<float>(),
+              1);
     EXPECT_EQ(file.metadata().at("ss_steps"), "4");
     EXPECT_EQ(file.metadata().at("ss_num_reg_images"), "2");
     EXPECT_EQ(file.metadata().at("modelspec.trigger_phrase"), "sks flower");
@@ -76,10 +91,7 @@ TEST_F(Learn, ASubjectBecomesALoraThatNeighboursRead) {
         EXPECT_TRUE(fs::exists(out / name)) << name;
     // Once more: nothing is left to do, and the same file comes of it.
     const std::string before = read_file(lora);
-    EXPECT_EQ(run_program(subject({"--text-encoder", "--class", "flower", "--class-pictures", "2",
-                                   "--every", "2"}))
-                  .status,
-              0);
+    EXPECT_EQ(run_program(subject(more)).status, 0);
     EXPECT_TRUE(before == read_file(lora));
 }
 
