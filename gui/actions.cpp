@@ -209,7 +209,7 @@ void start_teaching(Frame& frame) {
 
 bool can_save_external(const Frame& frame) {
     const ExternalFile& file = frame.state.external;
-    return !file.path.empty() && !file.sent && can_export(frame);
+    return !file.path.empty() && !file.sent && !file.saved && can_export(frame);
 }
 
 void save_external(Frame& frame) {
@@ -222,15 +222,18 @@ void save_external(Frame& frame) {
     frame.send(request);
 }
 
-// Once the answer is there: closes, or leaves it to the notice to say why not.
+// Once the answer is there, and what was written is compared: closes, or leaves it to the notice to
+// say why not, or what the file has lost.
 void finish_external(Frame& frame) {
     using Kind = editor::ExportState::Kind;
     ExternalFile& file = frame.state.external;
     const editor::ExportState& state = frame.document.exported;
     if (!file.sent || state.path != file.path || state.kind == Kind::under_way) return;
     file.sent = false;
-    frame.state.quit = state.kind == Kind::written;
+    file.saved = state.kind == Kind::written;
+    frame.state.quit = file.saved && editor::is_as_expected(*state.proof);
 }
+    if (state.kind == Kind::written && !state.proof) return;
 
 bool leaves_external(const WindowState& state, const editor::Request& request) {
     const auto is = [&]<class... Kinds>() {

@@ -123,6 +123,11 @@ void file_buttons(Frame& frame, bool has_home) {
 // The same for a photo of another program's.
 void external_buttons(Frame& frame) {
     const std::string name = frame.state.external.path.filename().string();
+    if (frame.state.external.saved) {
+        bar_button(frame, "Close", "The edit is in the file (Ctrl+W)", true,
+                   [&] { frame.state.quit = true; });
+        return;
+    }
     const char* label = frame.state.external.sent ? "Saving\u2026" : "Save and close";
     const ImVec2 size{width_of("Save and close"), 0};
     if (primary_button(label, size, can_save_external(frame))) save_external(frame);
@@ -263,12 +268,18 @@ void draw_fault_bar(Frame& frame, const Rect& place) {
 void draw_status_bar(Frame& frame, const Rect& place) {
     const editor::Notice& notice = frame.document.notice;
     const bool note = notice.number > frame.state.notice_closed && !shows_fault(frame);
-    const Pane pane("##status", place, colour::canvas, ImGuiWindowFlags_NoInputs);
+    const Pane pane("##status", place, colour::canvas);
     ImGui::PushFont(frame.fonts.small);
     ImGui::SetCursorPosY((place.height() - ImGui::GetFontSize()) / 2);
     const std::string text = note ? notice.text : activity_text(frame.document);
-    ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s",
-                       shortened(text, place.width() - frame.px(220)).c_str());
+    const std::string fits = shortened(text, place.width() - frame.px(220));
+    ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s", fits.c_str());
+    mark(frame, "status");
+    if (fits != text) {
+        ImGui::PushFont(frame.fonts.text);
+        tooltip(frame, text.c_str());
+        ImGui::PopFont();
+    }
     const char* keys = "F1 lists the keys";
     ImGui::SameLine(place.width() - ImGui::CalcTextSize(keys).x - frame.px(14));
     ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(colour::faint), "%s", keys);

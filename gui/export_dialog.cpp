@@ -143,6 +143,7 @@ void send(Frame& frame, bool overwrite) {
     request.strip_gps = dialog.strip_gps;
     request.overwrite = overwrite;
     dialog.sent = true;
+    close_notice(frame);  // of the export before
     frame.send(request);
 }
 

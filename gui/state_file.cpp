@@ -37,6 +37,25 @@ json numbers(const Rect& place) {
     return {place.min.x, place.min.y, place.width(), place.height()};
 }
 
+json pixels_state(const std::optional<editor::PixelDifference>& difference) {
+    if (!difference) return {};
+    return {difference->differing, difference->pixels, difference->largest};
+}
+
+// What an exported photo kept; null until it is compared.
+json proof_state(const editor::ExportProof* proof) {
+    if (!proof) return {};
+    json state = {{"text", editor::proof_text(*proof)},
+                  {"fault", proof->fault},
+                  {"outside", pixels_state(proof->compared.outside)},
+                  {"inside", pixels_state(proof->compared.inside)},
+                  {"lossy", proof->lossy},
+                  {"lost", json::array()}};
+    for (const editor::FieldComparison& field : proof->compared.fields)
+        if (field.fate == editor::FieldFate::lost) state["lost"].push_back(field.name);
+    return state;
+}
+
 json document_state(const editor::Document& document) {
     json state;
     state["activity"] = name_of(activities, document.activity);
@@ -61,6 +80,7 @@ json document_state(const editor::Document& document) {
     state["notice"] = text_of(document.notice);
     state["exported"] = {name_of(exports, document.exported.kind), document.exported.path.string(),
                          document.exported.fault};
+    state["proof"] = proof_state(document.exported.proof.get());
     state["recent"] = document.recent.size();
     state["model"] = document.model ? document.model->choice.path.string() : "";
     state["model_parts"] = document.model

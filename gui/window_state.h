@@ -53,6 +53,7 @@ struct ExportDialog {
 struct ExternalFile {
     std::filesystem::path path;  // empty: there is none
     bool sent = false;           // its saving is under way
+    bool saved = false;          // and the window is still open, for what is to be read
 };
 
 struct MaskTool {

@@ -7,6 +7,7 @@
 #include "editor/transfer/compare_photos.h"
 #include "editor/transfer/export_photo.h"
 #include "pipeline/error.h"
+#include "pipeline/files/grouped_digits.h"
 #include "pipeline/files/printable_text.h"
 
 namespace keepsake::editor {
@@ -41,13 +42,6 @@ void add_options(CLI::App& command, CompareArguments& arguments) {
     command.add_flag("--json", arguments.json, "One JSON line on stdout");
 }
 
-// "23,961,600"
-std::string grouped(std::int64_t number) {
-    std::string digits = std::to_string(number);
-    for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-    return digits;
-}
-
 std::string facts_text(const PhotoFacts& facts) {
     return std::to_string(facts.width) + "x" + std::to_string(facts.height) + " " + facts.format +
            ", " + std::to_string(facts.bits) + " bits, " + std::to_string(facts.channels) +
@@ -55,8 +49,8 @@ std::string facts_text(const PhotoFacts& facts) {
 }
 
 std::string pixels_text(const PixelDifference& difference) {
-    std::string text =
-        grouped(difference.differing) + " of " + grouped(difference.pixels) + " changed";
+    std::string text = grouped_digits(difference.differing) + " of " +
+                       grouped_digits(difference.pixels) + " changed";
     if (difference.largest > 0) text += ", the most by " + std::to_string(difference.largest);
     return text;
 }
@@ -82,7 +76,7 @@ std::string report(const CompareArguments& arguments, const PhotoComparison& res
     text += "metadata: ";
     for (const FieldFate fate :
          {FieldFate::kept, FieldFate::changed, FieldFate::lost, FieldFate::added}) {
-        text += (fate == FieldFate::kept ? "" : ", ") + grouped(result.count(fate)) + " " +
+        text += (fate == FieldFate::kept ? "" : ", ") + grouped_digits(result.count(fate)) + " " +
                 name_of(fate);
     }
     text += "\n";
@@ -145,8 +139,8 @@ void require_untouched(const CompareArguments& arguments, const PhotoComparison&
                                      std::to_string(result.a.width) + "x" +
                                      std::to_string(result.a.height));
     }
-    throw Error(arguments.b, grouped(result.outside->differing) + " of " +
-                                 grouped(result.outside->pixels) +
+    throw Error(arguments.b, grouped_digits(result.outside->differing) + " of " +
+                                 grouped_digits(result.outside->pixels) +
                                  (result.inside ? " pixels outside the mask" : " pixels") +
                                  " differ from those of " + arguments.a);
 }

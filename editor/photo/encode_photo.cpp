@@ -220,6 +220,10 @@ std::string with_remainder(const std::filesystem::path& path, std::string file,
 
 }  // namespace
 
+bool is_lossy(const Photo& photo) {
+    return photo.extension == "jpg" || (photo.extension == "webp" && !is_lossless_webp(photo));
+}
+
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options) {
     const std::string extension = lower_extension(path);

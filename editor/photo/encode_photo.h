@@ -24,4 +24,8 @@ inline constexpr const char* other_channels_field = "keepsake-other-channels";
 std::string encode_photo(const std::filesystem::path& path, VipsImage* image, const Photo& photo,
                          const ExportOptions& options);
 
+// Whether a file's samples are not quite those it was written from: JPEG, and WebP unless it is a
+// lossless one.
+bool is_lossy(const Photo& photo);
+
 }  // namespace keepsake::editor

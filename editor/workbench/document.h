@@ -12,6 +12,7 @@
 #include "editor/edit/direction_note.h"
 #include "editor/photo/photo.h"
 #include "editor/transfer/edit_region.h"
+#include "editor/transfer/export_proof.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/edit_queue.h"
 #include "editor/workbench/model_choice.h"
@@ -154,6 +155,8 @@ struct ExportState {
     std::filesystem::path path;
     std::string fault;
 };
+    // Of a photo that is written, once it was compared with the one that was opened.
+    std::shared_ptr<const ExportProof> proof = nullptr;
 
 struct Document {
     std::uint64_t revision = 0;  // rises with each snapshot

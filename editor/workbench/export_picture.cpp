@@ -128,4 +128,18 @@ bool export_picture(const Document& document, const ExportRequest& request) {
     return true;
 }
 
+ExportProof compare_export(const Document& document, const ExportRequest& request) {
+    try {
+        return prove_export(
+            *document.photo->file, request.path,
+            {region_of(document), document.tuned_draft.tuning.crop, request.strip_gps});
+    } catch (const std::exception& error) {
+        // It may have been moved away meanwhile: that makes no failed export of it.
+        ExportProof none;
+        none.file = request.path.filename().string();
+        none.fault = error.what();
+        return none;
+    }
+}
+
 }  // namespace keepsake::editor

@@ -31,4 +31,8 @@ struct ExportRequest {
 // with `in_place` a file that is not what was opened any more.
 bool export_picture(const Document& document, const ExportRequest& request);
 
+// What the photo that was written so kept of the one that `document` shows; of ExportKind::photo.
+// Where the two cannot be compared, ExportProof::fault says why.
+ExportProof compare_export(const Document& document, const ExportRequest& request);
+
 }  // namespace keepsake::editor

@@ -48,13 +48,29 @@ struct Handle {
     void operator()(const LightTableRequest&) const {}
 };
 
-void export_to(DocumentBoard& board, const Document& document, const ExportRequest& request) {
+// Of what was just written, what it kept of the photo: shown, and told in a line.
+void tell_proof(DocumentBoard& board, const Document& document, const ExportRequest& request) {
+    const auto proof = std::make_shared<const ExportProof>(compare_export(document, request));
+    board.change([&](Document& now) {
+        const bool newest =
+            now.exported.kind == ExportState::Kind::written && now.exported.path == request.path;
+        if (newest) now.exported.proof = proof;
+    });
+    // Of a file that another program waits for everything is to stay; elsewhere a person may have
+    // chosen a format that holds less.
+    const bool is_well = request.in_place ? is_as_expected(*proof) : outside_stayed(*proof);
+    board.tell(is_well ? Notice::Kind::note : Notice::Kind::fault, proof_text(*proof));
+}
+
+void export_to(DocumentBoard& board, const Document& document, const ExportRequest& request,
+               const std::stop_token& stop) {
     const auto show = [&](ExportState::Kind kind, const std::string& fault) {
         board.change([&](Document& now) { now.exported = {kind, request.path, fault}; });
     };
     try {
-        const bool written = export_picture(document, request);
+        written = export_picture(document, request);
         show(written ? ExportState::Kind::written : ExportState::Kind::exists, {});
+    bool written = false;
     } catch (const std::exception& error) {
         show(ExportState::Kind::failed, error.what());
         // No dialog is open that would show it.
@@ -63,6 +79,9 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
 }
 
 void change_word(DocumentBoard& board, const std::filesystem::path& library,
+    const bool looked_at = !stop.stop_requested();
+    if (written && looked_at && request.kind == ExportKind::photo)
+        tell_proof(board, document, request);
                  const MyWordRequest& request) {
     if (request.kind == MyWordRequest::Kind::remove)
         delete_my_word(library, request.name);
@@ -177,7 +196,7 @@ void Worker::run_files(std::stop_token stop) {
             if (const auto* folder = std::get_if<FolderRequest>(&task->request)) {
                 list_folder(board_, folder->path, more_urgent);
             } else if (const auto* file = std::get_if<ExportRequest>(&task->request)) {
-                export_to(board_, *task->document, *file);
+                export_to(board_, *task->document, *file, stop);
             } else if (const auto* pictures = std::get_if<TeachAddRequest>(&task->request)) {
                 offer_pictures(board_, bench_->library, pictures->places,
                                [&] { return stop.stop_requested(); });

@@ -7,22 +7,12 @@
 #include <sstream>
 
 #include "pipeline/files/atomic_file.h"
+#include "pipeline/files/grouped_digits.h"
 #include "pipeline/model/model_files.h"
 #include "pipeline/model/purpose.h"
 
 namespace keepsake::pipeline {
 namespace {
-
-// 1234567 -> "1,234,567".
-std::string grouped(std::int64_t number) {
-    const auto digits = std::to_string(number);
-    std::string text;
-    for (std::size_t i = 0; i < digits.size(); ++i) {
-        if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
-        text += digits[i];
-    }
-    return text;
-}
 
 std::string byte_size(std::size_t bytes) {
     std::ostringstream text;
@@ -53,8 +43,8 @@ struct Totals {
     std::string text() const {
         std::string names;
         for (const auto name : dtypes) names.append(names.empty() ? "" : "+").append(name);
-        return grouped(parameters) + " parameters, " + (names.empty() ? "no floats" : names) +
-               ", " + byte_size(bytes);
+        return grouped_digits(parameters) + " parameters, " +
+               (names.empty() ? "no floats" : names) + ", " + byte_size(bytes);
     }
 };
 

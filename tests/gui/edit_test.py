@@ -119,7 +119,7 @@ class Journey(drive.Walk):
             if eta == 0.82:
                 self.look("sliding")
         window.xdotool("mouseup", 1)
-        state = window.wait("the slider", lambda state: state["field_eta"] < 0.8)
+        state = window.wait("the slider", lambda state: abs(state["field_eta"] - 0.74) < 0.02)
         eta = state["field_eta"]
         window.wait("the exact picture", lambda state: state["shown"] == [eta, 0])
         drawn = window.drawn(before)
@@ -231,7 +231,9 @@ class Journey(drive.Walk):
         window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
         expect(self.exported.read_bytes() == first, "the second export differs")
         self.exported_photo = self.folder / "photo.png"
-        for kind, name in [("The edited photo", "photo.png"), ("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
+        self.proofs = {}
+        for kind, name in [("The edited photo", "photo.png"), ("The edited photo", "photo.jpg"),
+                           ("The whole strip", "strip.jpg"), ("Before and after", "both.webp"),
                            ("Before and after", "both.tif")]:
             window.key("ctrl+e")
             self.choose_export(kind, {"The edited photo": "photo", "The whole strip": "strip",
@@ -240,14 +242,21 @@ class Journey(drive.Walk):
             window.click("Export now")
             window.wait(name, lambda state: state["exported"][:2] == ["written", str(self.folder / name)])
             window.wait("the dialog to close", lambda state: "Export now" not in state["widgets"])
+            if kind == "The edited photo":
+                state = window.wait("the comparison", lambda state: state["proof"] and
+                                    state["notice"] == state["proof"]["text"])
+                self.proofs[name] = state["proof"]
+                self.look("exported-" + name.replace(".", "-"))
+            else:
+                expect(window.state()["proof"] is None, f"{name} was compared with the photo")
 
     def undo(self):
         window = self.window
         window.key("ctrl+z")
         window.wait("undo", lambda state: state["shown"] == [self.eta, 0])
-        # One more than the results that lie before: on a slow machine the slider's first touch may
-        # have become one too, and at the first nothing is undone.
-        window.key("ctrl+z", "ctrl+z", "ctrl+z")
+        # One more than the results that lie before, however many the slider's rests became on a slow
+        # machine; at the first nothing is undone.
+        window.key(*["ctrl+z"] * (window.state()["history_at"] + 1))
         window.wait("the first result", lambda state: state["shown"] == self.first)
         window.key("ctrl+shift+z")
         window.wait("redo", lambda state: state["shown"] != self.first)
@@ -289,7 +298,9 @@ class Journey(drive.Walk):
         expect((columns, rows) == (width, height),
                f"the mask has {columns} x {rows} pixels, the area {width} x {height}")
         original = drive.pixels_of(self.photo)[2]
-        inside = [mask[3 * i] > 255 * threshold for i in range(columns * rows)]
+        # The first and the last column and row of an area within the photo have faded to nothing.
+        inside = [mask[3 * i] > 255 * threshold and 0 < i % columns < columns - 1 and
+                  0 < i // columns < rows - 1 for i in range(columns * rows)]
         changed = 0
         for y in range(192):
             for x in range(192):
@@ -301,6 +312,17 @@ class Journey(drive.Walk):
                        f"the pixel {x}, {y} outside the mask was changed")
                 changed += 1
         expect(changed > 300, f"only {changed} pixels inside the mask were changed")
+        expect(left > 0 and top > 0 and left + columns < 192 and top + rows < 192,
+               f"the area {self.crop_square} is not within the photo")
+        told, outside = self.proofs["photo.png"], 192 * 192 - sum(inside)
+        expect(told["outside"] == [0, outside, 0] and told["inside"][0] == changed,
+               f"{outside} pixels are outside, {changed} were changed; the window told {told}")
+        expect(f"photo.png: 0 of {outside:,} pixels outside the mask changed" in told["text"] and
+               not told["lost"] and not told["fault"], told["text"])
+        lossy = self.proofs["photo.jpg"]
+        expect(lossy["outside"][1] == outside and 0 < lossy["outside"][2] < 64 and
+               f"by at most {lossy['outside'][2]} of 255: JPEG loses a little" in lossy["text"],
+               lossy["text"])
 
     def reopen(self):
         window = self.start()

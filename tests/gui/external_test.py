@@ -160,6 +160,24 @@ class Trials(drive.Walk):
         expect(any(field["before"] == "A Photographer" for field in kept), f"kept was {kept}")
         lost = [field for field in report["metadata"] if field["fate"] == "lost"]
         expect(not lost, f"metadata was lost: {lost}")
+        told = json.loads((self.folder / "state.json").read_text())["proof"]
+        expect(told and not told["lost"] and "size, profile and metadata kept" in told["text"],
+               f"the window told {told}")
+
+    def what_is_lost_is_read(self):
+        """A profile that is none cannot come back: the window says so, and waits to be closed."""
+        path = self.photo("broken profile.tif")
+        broken = path.read_bytes().replace(profile(), b"no profile".ljust(len(profile())))
+        path.write_bytes(broken)
+        window = self.edited(path)
+        window.key("ctrl+s")
+        window.wait("the loss", lambda state: "broken profile.tif: " in state["notice"] and
+                    "profile lost" in state["notice"] and "Close" in state["widgets"])
+        self.look("lost")
+        expect(path.read_bytes() != broken, "nothing was saved")
+        expect("Save and close" not in window.state()["widgets"], "it can be saved twice")
+        window.click("Close")
+        self.ended()
 
     def by_button(self):
         """A PNG, by the name that programs without arguments call."""
@@ -204,7 +222,7 @@ class Trials(drive.Walk):
         refused(["--external", self.folder], 1, "is a folder")
         refused(["--external", pages, pages], 2, "--external")
 
-    STEPS = [refusals, discard, save, by_button]
+    STEPS = [refusals, discard, save, what_is_lost_is_read, by_button]
 
 
 if __name__ == "__main__":

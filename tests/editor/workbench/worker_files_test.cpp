@@ -53,6 +53,52 @@ TEST_F(WorkerFiles, ExportAsksBeforeItOverwrites) {
     sent(editor::ExportState::Kind::failed);
 }
 
+// What the window shows after an export: how many pixels of the file differ, outside and inside.
+TEST_F(WorkerFiles, AnExportedPhotoIsComparedWithTheOneThatWasOpened) {
+    editor::EditDraft draft = open(1);
+    draft.tuning.crop = {16, 8, 64, 64};
+    const auto document = apply(draft);
+    worker->send(editor::RegionRequest{{editor::RegionMode::none}});
+    wait("no mask",
+         [](const Document& d) { return d.region.settings.mode == editor::RegionMode::none; });
+    editor::ExportRequest request{editor::ExportKind::photo, folder.path / "out.png"};
+    worker->send(request);
+    const auto told = wait("the comparison", [](const Document& d) {
+        return d.exported.proof && d.notice.text.starts_with("out.png: ");
+    });
+    // Of the crop's 64 columns and rows the first and the last have faded to nothing.
+    EXPECT_EQ(told->notice.text.find("out.png: 0 of 3,836 pixels outside the edited area changed"),
+              0u)
+        << told->notice.text;
+    EXPECT_EQ(told->notice.kind, editor::Notice::Kind::note);
+    const auto& compared = told->exported.proof->compared;
+    EXPECT_EQ(compared.outside->pixels, 96 * 80 - 62 * 62);
+    EXPECT_EQ(compared.outside->differing, 0);
+    EXPECT_GT(compared.inside->differing, 100);
+    // The number is the file's, whoever wrote it.
+    editor::Pixels pixels = editor::load_photo(request.path).pixels;
+    pixels.rgb[0] ^= 0xff;
+    save_photo(request.path, pixels);
+    const auto changed = editor::compare_export(*told, request);
+    EXPECT_EQ(changed.compared.outside->differing, 1);
+    EXPECT_EQ(changed.compared.outside->largest, 255);
+    EXPECT_FALSE(editor::outside_stayed(changed));
+    // Of a file that is gone: told, and no failed export.
+    fs::remove(request.path);
+    const auto gone = editor::compare_export(*told, request);
+    EXPECT_NE(editor::proof_text(gone).find("out.png: written; it could not be compared"),
+              std::string::npos)
+        << editor::proof_text(gone);
+    EXPECT_TRUE(editor::is_as_expected(gone));
+    // The model's own square is no photo: there is nothing to compare.
+    request.kind = editor::ExportKind::square;
+    worker->send(request);
+    const auto square = wait("the square", [&](const Document& d) {
+        return d.exported.kind == editor::ExportState::Kind::written;
+    });
+    EXPECT_FALSE(square->exported.proof);
+}
+
 // A photo of another program's, which that program may have changed meanwhile.
 TEST_F(WorkerFiles, ExportInPlaceWritesTheFileThatWasOpenedAndNoOther) {
     EXPECT_NO_THROW(editor::check_external_file(photo));
