@@ -55,7 +55,10 @@ void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths)
     frame.state.open.showing = frame.state.exporting.showing = false;
     close_notice(frame);
     frame.state.room = Room::edit;
-    frame.send(editor::OpenRequest{path, {}, false});
+    if (frame.document.photo && editor::has_photo_extension(path) && !editor::is_session(path))
+        frame.send(editor::PictureRequest{path, true});
+    else
+        frame.send(editor::OpenRequest{path, {}, false});
 }
 
 std::optional<editor::QueueSettings> queue_settings(const Frame& frame, bool of_open_photo) {
@@ -229,11 +232,11 @@ void finish_external(Frame& frame) {
     ExternalFile& file = frame.state.external;
     const editor::ExportState& state = frame.document.exported;
     if (!file.sent || state.path != file.path || state.kind == Kind::under_way) return;
+    if (state.kind == Kind::written && !state.proof) return;
     file.sent = false;
     file.saved = state.kind == Kind::written;
     frame.state.quit = file.saved && editor::is_as_expected(*state.proof);
 }
-    if (state.kind == Kind::written && !state.proof) return;
 
 bool leaves_external(const WindowState& state, const editor::Request& request) {
     const auto is = [&]<class... Kinds>() {

@@ -162,6 +162,9 @@ void tuning_settings(Frame& frame) {
 void draw_advanced(Frame& frame) {
     ImGui::SetNextItemOpen(frame.state.advanced);
     frame.state.advanced = ImGui::CollapsingHeader("Advanced");
+    // Its lists are of what lies in the folder now.
+    if (frame.state.advanced && !frame.state.advanced_drawn) frame.send(editor::FileNamesRequest{});
+    frame.state.advanced_drawn = frame.state.advanced;
     mark(frame, "Advanced");
     tooltip(frame, "Negative text, steps, rates, guidance, sampler, seed, model (Ctrl+D)");
     if (!frame.state.advanced || !frame.document.model) return;

@@ -97,11 +97,13 @@ void draw_window(Frame& frame) {
     frame.state.drawn = Drawn::other;
     take_over_document(frame);
     take_over_offers(frame);
+    take_over_offer(frame);
     finish_external(frame);
     handle_shortcuts(frame);
     draw_panels(frame, ImGui::GetIO().DisplaySize);
     draw_open_dialog(frame);
     draw_export_dialog(frame);
+    draw_dropped_offer(frame);
     draw_delete_word(frame);
     draw_help(frame);
 }

@@ -95,6 +95,7 @@ void model_fault(Frame& frame) {
 void draw_edit_panel(Frame& frame, const Rect& place) {
     const Pane pane("##edit", place, colour::panel, ImGuiWindowFlags_AlwaysVerticalScrollbar);
     model_fault(frame);
+    draw_offer(frame);
     text_field(frame);
     token_count(frame);
     apply_button(frame);

@@ -30,6 +30,7 @@ const std::string* chosen_name(Frame& frame, const char* field, const Names& nam
     mark(frame, std::string("list of ") + field);
     tooltip(frame, "The files in the folder that KEEPSAKE_FILES names");
     if (!open) return chosen;
+    if (ImGui::IsWindowAppearing()) frame.send(editor::FileNamesRequest{});
     for (const std::string& name : names) {
         if (ImGui::Selectable(name.c_str())) chosen = &name;
         mark(frame, std::string(field) + " " + name);

@@ -43,6 +43,12 @@ void draw_open_dialog(Frame& frame);
 void draw_export_dialog(Frame& frame);
 void draw_help(Frame& frame);
 
+// Settings that a picture carries: of the open photo's a part of the edit panel, of a dropped one a
+// question.
+void take_over_offer(Frame& frame);
+void draw_offer(Frame& frame);
+void draw_dropped_offer(Frame& frame);
+
 // The room Teach: the photos with their captions or the pictures on the way, what to learn and how
 // far it is, and My words.
 void take_over_offers(Frame& frame);
@@ -85,7 +91,7 @@ void word_field(Frame& frame, const char* id, const char* hint, std::string& tex
 void close_notice(Frame& frame);
 void open_file(Frame& frame, const std::filesystem::path& path);
 // The photo or session among them, several photos into the queue; a plain folder is shown in the
-// dialog. paths: not empty.
+// dialog. A picture beside an open photo may be there for its settings. paths: not empty.
 void open_dropped(Frame& frame, const std::vector<std::filesystem::path>& paths);
 void apply(Frame& frame);
 bool can_apply(const Frame& frame);

@@ -120,7 +120,9 @@ void letters(Frame& frame) {
 void handle_shortcuts(Frame& frame) {
     const ImGuiIO& io = ImGui::GetIO();
     if (pressed(GLFW_KEY_F1)) frame.state.help = !frame.state.help;
-    if (frame.state.open.showing || frame.state.exporting.showing || frame.state.help) return;
+    if (frame.state.open.showing || frame.state.exporting.showing || frame.state.help ||
+        frame.state.offer.asking)
+        return;
     if (!frame.state.teach.deleting.empty()) return;
     const bool teaches = frame.state.room == Room::teach;
     if (io.KeyCtrl && pressed('T')) return set_room(frame, teaches ? Room::edit : Room::teach);

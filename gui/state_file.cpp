@@ -56,6 +56,21 @@ json proof_state(const editor::ExportProof* proof) {
     return state;
 }
 
+// What is offered and not answered yet; null: nothing.
+json offer_state(const editor::PictureOffer* offer, const OfferPanel& panel) {
+    if (!offer || offer->number <= panel.answered) return {};
+    return {{"path", offer->path.string()},
+            {"by", offer->settings.written_by},
+            {"asks", offer->asks},
+            {"text", editor::offer_text(offer->settings)}};
+}
+
+json sample_state(const editor::SampleDraft& sample) {
+    return {{"sampler", sample.sampler},   {"schedule", sample.schedule},
+            {"spacing", sample.spacing},   {"steps", sample.steps},
+            {"guidance", sample.guidance}, {"negative", sample.negative}};
+}
+
 json document_state(const editor::Document& document) {
     json state;
     state["activity"] = name_of(activities, document.activity);
@@ -162,6 +177,10 @@ void write_state(const std::filesystem::path& path, const Frame& frame) {
     state["mask_tint"] = frame.state.mask.tint;
     state["brush"] = frame.state.mask.radius;
     state["field_text"] = frame.state.draft.prompt;
+    state["field_sample"] = sample_state(frame.state.draft.sample);
+    state["offer"] = offer_state(frame.document.offer.get(), frame.state.offer);
+    const auto& taken = frame.document.taken_offer;
+    state["taken"] = taken && frame.state.offer.told ? json{taken->used, taken->left} : json();
     state["field_eta"] = frame.state.eta;
     state["field_seed"] = frame.state.seed;
     state["crop"] = {frame.state.draft.tuning.crop.x, frame.state.draft.tuning.crop.y,

@@ -56,6 +56,18 @@ struct ExternalFile {
     bool saved = false;          // and the window is still open, for what is to be read
 };
 
+// What a picture's settings were offered for, and what became of that.
+struct OfferPanel {
+    std::uint64_t answered = 0;  // number of the offer that is not offered any more
+    std::uint64_t taken = 0;     // number of Document::taken_offer that the fields have
+    bool told = false;           // what was used of it is still to be read
+    bool asking = false;         // the popup is open
+    // The fields as they were before.
+    editor::EditDraft draft_before;
+    std::uint64_t seed_before = 0;
+    editor::ModelChoice model_before;
+};
+
 struct MaskTool {
     bool tint = true;  // shows where the edit does not reach, or where it does
     bool tint_inside = false;
@@ -134,6 +146,7 @@ struct WindowState {
 
     std::uint64_t first_variation = 0;
     bool advanced = false;
+    bool advanced_drawn = false;  // in the last frame
     bool help = false;
     bool focus_text = false;
     std::uint64_t notice_closed = 0;  // number of the notice that was read
@@ -143,6 +156,7 @@ struct WindowState {
     OpenDialog open;
     ExportDialog exporting;
     ExternalFile external;
+    OfferPanel offer;
     bool quit = false;
 };
 

@@ -63,7 +63,40 @@ GenerationSettings settings_in_recipe(const json& recipe) {
             settings.others.emplace_back(word_setting,
                                          text_of(field(word, "name")) + " (fingerprint " +
                                              text_of(field(word, "fingerprint")) + ")");
+    settings.spacing = text_of(field(sample, "spacing"));
+    settings.ddim_eta = number_of(field(sample, "ddim_eta"));
+    settings.tcd_eta = number_of(field(sample, "tcd_eta"));
+    settings.noise_share = number_of(field(sample, "noise_share"));
     return settings;
+}
+
+// Of an edit's render: {"eta", "seed", "output", "recipe"}.
+GenerationSettings settings_in_edit(const json& edit) {
+    const json& recipe = field(edit, "recipe");
+    GenerationSettings settings = settings_in_recipe(recipe);
+    settings.seed.reset();  // the recipe's is of the tuning
+    const json& seed = field(edit, "seed");
+    if (seed.is_number_unsigned()) settings.seed = seed.get<std::uint64_t>();
+    const json& changes = field(recipe, "model_changes");
+    if (const json& loras = field(changes, "loras"); loras.is_array())
+        for (const json& lora : loras)
+            if (!text_of(field(lora, "path")).empty())
+                settings.others.emplace_back(
+                    "lora", pipeline::adapter_text(
+                                {std::filesystem::path(text_of(field(lora, "path"))).stem(),
+                                 number_of(field(lora, "weight")).value_or(1)}));
+    settings.vae = text_of(field(field(changes, "vae"), "path"));
+    settings.clip_skip = whole_of(field(changes, "clip_skip"));
+    if (const auto eta = number_of(field(edit, "eta")))
+        settings.others.emplace_back("strength", number_text(*eta));
+    return settings;
+}
+
+// Keepsake's own; null where the picture carries none.
+json recipe_in(const std::filesystem::path& path) {
+    const std::optional<std::string> chunk = read_image_recipe(path);
+    if (!chunk) return {};
+    return parse_json(*chunk, path.string() + ": its recipe", {.size = 1 << 20, .depth = 16});
 }
 
 bool is_size(int side) {
@@ -85,6 +118,27 @@ void apply_schedule(const GenerationSettings& settings, SampleOverrides& sample,
     const std::string& name = settings.schedule;
     if (name.empty() || name == "Automatic") return;
     take_schedule(pipeline::schedule_by_any_name(name), name, sample, left);
+}
+
+// What only Keepsake's own recipes say.
+void apply_own(const GenerationSettings& settings, SampleOverrides& sample,
+               std::vector<std::string>& left) {
+    const auto take_share = [&](const char* name, const std::optional<double>& said,
+                                std::optional<double>& share) {
+        if (share || !said) return;
+        if (*said >= 0 && *said <= 1)
+            share = said;
+        else
+            left.push_back(name);
+    };
+    take_share("DDIM noise", settings.ddim_eta, sample.ddim_eta);
+    take_share("TCD noise", settings.tcd_eta, sample.tcd_eta);
+    if (sample.spacing || settings.spacing.empty()) return;
+    using pipeline::TimestepSpacing;
+    for (const auto spacing :
+         {TimestepSpacing::leading, TimestepSpacing::linspace, TimestepSpacing::trailing})
+        if (settings.spacing == pipeline::spacing_name(spacing)) sample.spacing = spacing;
+    if (!sample.spacing) left.push_back("spacing " + settings.spacing);
 }
 
 // Fills the sampling; what does not fit is noted.
@@ -111,6 +165,7 @@ void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
             take_schedule(schedule, std::string(pipeline::schedule_name(*schedule)), sample, left);
     }
     apply_schedule(settings, sample, left);
+    apply_own(settings, sample, left);
 }
 
 // VAE, clip skip, noise and grammar, as the program that wrote the settings understands them.
@@ -144,19 +199,24 @@ std::string stem_of(const std::filesystem::path& path) {
 }  // namespace
 
 GenerationSettings settings_of_picture(const std::filesystem::path& path) {
-    if (const std::optional<std::string> chunk = read_image_recipe(path)) {
-        const json recipe =
-            parse_json(*chunk, path.string() + ": its recipe", {.size = 1 << 20, .depth = 16});
-        if (recipe.is_object() && recipe.contains("generate"))
-            return settings_in_recipe(recipe["generate"]);
-        if (recipe.is_object() && recipe.contains("edit"))
-            throw Error(path.string(),
-                        "is an edit of a photo: keepsake edit makes it again, from that photo");
-    }
+    const json recipe = recipe_in(path);
+    if (recipe.is_object() && recipe.contains("generate"))
+        return settings_in_recipe(recipe["generate"]);
+    if (recipe.is_object() && recipe.contains("edit"))
+        throw Error(path.string(),
+                    "is an edit of a photo: keepsake edit makes it again, from that photo");
     if (auto settings = read_picture_settings(path)) return *settings;
     throw Error(path.string(),
                 "carries no settings of Keepsake, AUTOMATIC1111, ComfyUI or "
                 "InvokeAI");
+}
+
+std::optional<GenerationSettings> carried_settings(const std::filesystem::path& path) {
+    const json recipe = recipe_in(path);
+    if (recipe.is_object() && recipe.contains("generate"))
+        return settings_in_recipe(recipe["generate"]);
+    if (recipe.is_object() && recipe.contains("edit")) return settings_in_edit(recipe["edit"]);
+    return read_picture_settings(path);
 }
 
 std::vector<std::string> apply_settings(const GenerationSettings& settings,

@@ -14,6 +14,10 @@ namespace keepsake::editor {
 // alone does not make again.
 GenerationSettings settings_of_picture(const std::filesystem::path& path);
 
+// Likewise, and of an edit's recipe, too; none where the picture carries nothing. Throws Error
+// naming the path when it cannot be read, or its recipe is malformed.
+std::optional<GenerationSettings> carried_settings(const std::filesystem::path& path);
+
 // Fills what the request leaves open (an empty prompt, options that are not given; `seeds` when
 // empty). Returns what has no counterpart here or is out of range, for people: "sampler DPM
 // adaptive", "Hires upscale 2".

@@ -27,7 +27,11 @@ struct GenerationSettings {
     std::optional<int> clip_skip = {};              // 1: the text encoder's last layer
     std::string rng = {};                           // "CPU", "NV", "GPU"; empty: not said
     std::string version = {};                       // of the program that wrote it
-    // What else is said, which has no counterpart here.
+    // Of Keepsake's own recipes: what other programs do not say.
+    std::string spacing = {};
+    std::optional<double> ddim_eta = {}, tcd_eta = {}, noise_share = {};
+    // What else is said, which has no counterpart here; LoRAs of ComfyUI and Keepsake as ("lora",
+    // "roses:0.8").
     std::vector<std::pair<std::string, std::string>> others = {};
 };
 

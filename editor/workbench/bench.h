@@ -86,8 +86,8 @@ std::optional<LoadedModel> model_for(const Bench& bench, const EditDraft& draft)
 
 // Reads a model in place of the present one. A failure is noted in Document::model and thrown.
 void use_model(Bench& bench, const ModelChoice& choice);
-// Likewise, and the open photo is then to be edited anew with it.
-void change_model(Bench& bench, const ModelChoice& choice);
+// Likewise, and the open photo is then to be edited anew with it, by its defaults and the change.
+void change_model(Bench& bench, const ModelChoice& choice, const DraftChange& change = {});
 
 // The requests. They throw Error, after which the bench is as it was (house rule 8).
 void open_path(Bench& bench, const OpenRequest& request);

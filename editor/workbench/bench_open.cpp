@@ -103,14 +103,14 @@ std::shared_ptr<const ModelView> view_model(const fs::path& path, const LoadedMo
 
 // The photo as nothing was tuned of it yet, with the model's default settings. Returns them.
 EditDraft begin_photo(Bench& bench, std::shared_ptr<const PhotoView> photo,
-                      const std::string& prompt) {
+                      const DraftChange& change) {
     const std::vector<EditDraft> defaults = drafts_for(bench, *photo->file);
     forget_session(bench);
     bench.history.clear();
     bench.photo = std::move(photo);
     EditDraft draft = defaults.empty() ? EditDraft{} : defaults.front();
-    draft.prompt = prompt;
-    bench.look = {draft.sample, first_eta(draft.tuning.mode), 0};
+    draft = changed(std::move(draft), change);
+    bench.look = {draft.sample, first_eta(draft.tuning.mode), change.seed.value_or(0)};
     show_photo(bench, draft);
     return draft;
 }
@@ -124,7 +124,7 @@ void show_none(Bench& bench) {
 
 void open_photo(Bench& bench, const OpenRequest& request) {
     const std::string name = checked_utf8(request.path.filename().string());
-    const EditDraft draft = begin_photo(bench, view_photo(request.path, name), request.prompt);
+    const EditDraft draft = begin_photo(bench, view_photo(request.path, name), {request.prompt});
     if (request.apply) apply_edit(bench, draft);
 }
 
@@ -157,6 +157,10 @@ void show_photo(Bench& bench, const EditDraft& draft) {
         fresh.recent = document.recent;
         fresh.folder = document.folder;
         fresh.files = document.files;
+        if (document.photo == bench.photo) {
+            fresh.offer = document.offer;
+            fresh.taken_offer = document.taken_offer;
+        }
         fresh.queue = document.queue;
         fresh.queue_progress = document.queue_progress;
         fresh.teach = document.teach;
@@ -213,10 +217,12 @@ void use_model(Bench& bench, const ModelChoice& choice) {
     }
 }
 
-void change_model(Bench& bench, const ModelChoice& choice) {
+void change_model(Bench& bench, const ModelChoice& choice, const DraftChange& change) {
     use_model(bench, choice);
+    DraftChange all = change;
+    if (!all.prompt) all.prompt = bench.board.latest()->draft.prompt;
     if (bench.photo)
-        begin_photo(bench, bench.photo, bench.board.latest()->draft.prompt);
+        begin_photo(bench, bench.photo, all);
     else
         show_none(bench);
 }

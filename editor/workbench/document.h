@@ -17,6 +17,7 @@
 #include "editor/workbench/edit_queue.h"
 #include "editor/workbench/model_choice.h"
 #include "editor/workbench/picture.h"
+#include "editor/workbench/picture_offer.h"
 #include "editor/workbench/teach_board.h"
 
 namespace keepsake::editor {
@@ -154,9 +155,9 @@ struct ExportState {
     Kind kind = Kind::nothing;
     std::filesystem::path path;
     std::string fault;
-};
     // Of a photo that is written, once it was compared with the one that was opened.
     std::shared_ptr<const ExportProof> proof = nullptr;
+};
 
 struct Document {
     std::uint64_t revision = 0;  // rises with each snapshot
@@ -199,6 +200,9 @@ struct Document {
 
     Notice notice;
     ExportState exported;
+    // Of this photo's file, or of a picture that was dropped on it; null: nothing is offered.
+    std::shared_ptr<const PictureOffer> offer;
+    std::shared_ptr<const TakenOffer> taken_offer;  // for this photo; null: none was
     std::vector<ShelfItem> samples, recent;
     std::shared_ptr<const FileNames> files = std::make_shared<const FileNames>();  // never null
     Folder folder;

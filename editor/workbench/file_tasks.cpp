@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "editor/edit/settings_from.h"
 #include "editor/photo/thumbnail.h"
 #include "editor/session/recent_sessions.h"
 #include "editor/session/recipe.h"
@@ -126,7 +127,41 @@ void list_samples(DocumentBoard& board) {
 
 void list_file_names(DocumentBoard& board) {
     auto files = std::make_shared<const FileNames>(all_file_names());
+    if (*files == *board.latest()->files) return;
     board.change([&](Document& document) { document.files = files; });
+}
+
+bool offer_settings(DocumentBoard& board, const fs::path& path, bool asks) {
+    std::optional<GenerationSettings> settings;
+    try {
+        settings = carried_settings(path);
+    } catch (const Error&) {
+        // Settings that cannot be read are none; opening the picture says what is wrong with that.
+    }
+    if (settings && offer_text(*settings).empty()) settings.reset();
+    board.change([&](Document& document) {
+        const bool is_open = document.photo && document.photo->file->path == path;
+        if (!asks && !is_open) return;  // another one is by now
+        document.offer.reset();
+        if (settings)
+            document.offer = std::make_shared<const PictureOffer>(
+                PictureOffer{document.revision + 1, path, asks, *settings});
+    });
+    return settings.has_value();
+}
+
+void take_offered(DocumentBoard& board, const Document& document,
+                  const std::function<bool()>& gives_up) {
+    if (!document.offer || !document.model) return;
+    TakenOffer taken = take_offer(*document.offer, document.model->choice, gives_up);
+    bool shown = false;
+    board.change([&](Document& now) {
+        shown = now.photo == document.photo;
+        if (!shown) return;
+        taken.number = now.revision + 1;
+        now.taken_offer = std::make_shared<const TakenOffer>(taken);
+    });
+    if (shown) board.tell(Notice::Kind::note, taken_text(taken));
 }
 
 bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent) {

@@ -22,6 +22,14 @@ void list_samples(DocumentBoard& board);
 // Fills Document::files.
 void list_file_names(DocumentBoard& board);
 
+// Fills Document::offer with the settings that a picture carries; asks: PictureRequest's. Returns
+// whether it carries any.
+bool offer_settings(DocumentBoard& board, const std::filesystem::path& path, bool asks);
+
+// Fills Document::taken_offer from the offer of `document`, and tells what is used and what is not.
+void take_offered(DocumentBoard& board, const Document& document,
+                  const std::function<bool()>& gives_up);
+
 // Reads the small pictures of the queue that are not read yet, until `more_urgent`. Returns whether
 // all are read.
 bool read_queue_pictures(DocumentBoard& board, const std::function<bool()>& more_urgent);

@@ -33,6 +33,7 @@ ModelChoice choice_of(const std::filesystem::path& path, const pipeline::LoadOpt
 // What the fields complete: names of the files of KEEPSAKE_FILES.
 struct FileNames {
     std::vector<std::string> models, vaes, loras, embeddings;
+    bool operator==(const FileNames&) const = default;
 };
 FileNames all_file_names();
 

@@ -9,6 +9,7 @@
 
 #include "editor/transfer/brush.h"
 #include "editor/transfer/edit_region.h"
+#include "editor/workbench/draft_change.h"
 #include "editor/workbench/edit_draft.h"
 #include "editor/workbench/edit_queue.h"
 #include "editor/workbench/export_picture.h"
@@ -58,7 +59,8 @@ struct HistoryRequest {
 // Uses another model from now on. An open photo stays, to be edited anew.
 struct ModelRequest {
     ModelChoice choice;
-    bool bundled = false;  // the one that comes with Keepsake, instead of its path
+    bool bundled = false;     // the one that comes with Keepsake, instead of its path
+    DraftChange change = {};  // of the fields, which are else as the model's defaults say
 };
 
 // Finds the automatic mask, which the model is needed for. Comes with the RegionRequest for it.
@@ -68,6 +70,19 @@ struct FindMaskRequest {};
 struct FolderRequest {
     std::filesystem::path path;
 };
+
+// Looks for settings in a picture, for Document::offer. asks: of one that is dropped on an open
+// photo; without settings it is opened, with them the person is asked.
+struct PictureRequest {
+    std::filesystem::path path;
+    bool asks = false;
+};
+
+// Looks for what Document::offer names, for Document::taken_offer.
+struct TakeOfferRequest {};
+
+// Lists the files of KEEPSAKE_FILES anew, in Document::files.
+struct FileNamesRequest {};
 
 // What follows never waits for the model.
 
@@ -134,9 +149,10 @@ using LightTableRequest = std::variant<RegionRequest, StrokeRequest, MaskRequest
 using Request =
     std::variant<OpenRequest, CloseRequest, ApplyRequest, StopRequest, LookRequest,
                  VariationsRequest, UndoRequest, RedoRequest, HistoryRequest, ModelRequest,
-                 FindMaskRequest, FolderRequest, ExportRequest, LightTableRequest, TeachAddRequest,
-                 TeachStartRequest, TeachStopRequest, TeachCaptionRequest, TeachCaptionStopRequest,
-                 MyWordRequest, QueueAddRequest, QueueTextsRequest, QueueChangeRequest,
-                 QueueRunRequest, QueueKeepRequest>;
+                 FindMaskRequest, FolderRequest, PictureRequest, TakeOfferRequest, FileNamesRequest,
+                 ExportRequest, LightTableRequest, TeachAddRequest, TeachStartRequest,
+                 TeachStopRequest, TeachCaptionRequest, TeachCaptionStopRequest, MyWordRequest,
+                 QueueAddRequest, QueueTextsRequest, QueueChangeRequest, QueueRunRequest,
+                 QueueKeepRequest>;
 
 }  // namespace keepsake::editor

@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "editor/edit/device.h"
 #include "editor/session/recent_sessions.h"
 #include "editor/workbench/file_tasks.h"
@@ -20,6 +22,9 @@ constexpr int for_the_eye = 2;  // somebody looks at what it makes
 
 bool is_file_task(const Request& request) {
     return std::holds_alternative<FolderRequest>(request) ||
+           std::holds_alternative<PictureRequest>(request) ||
+           std::holds_alternative<TakeOfferRequest>(request) ||
+           std::holds_alternative<FileNamesRequest>(request) ||
            std::holds_alternative<ExportRequest>(request) ||
            std::holds_alternative<TeachAddRequest>(request) ||
            std::holds_alternative<MyWordRequest>(request) ||
@@ -147,6 +152,13 @@ void Worker::send(Request request) {
     }
     const std::lock_guard lock(mutex_);
     if (is_file_task(request)) {
+        const auto lists = [](const FileTask& task) {
+            return std::holds_alternative<FileNamesRequest>(task.request);
+        };
+        // One listing that has not begun is enough.
+        if (std::holds_alternative<FileNamesRequest>(request) &&
+            std::ranges::any_of(file_tasks_, lists))
+            return;
         file_tasks_.push_back({std::move(request), board_.latest()});
     } else {
         if (interrupts(request)) job_.request_stop();

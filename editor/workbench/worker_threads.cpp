@@ -27,7 +27,7 @@ struct Handle {
     void operator()(const ModelRequest& request) const {
         ModelChoice choice = request.choice;
         if (request.bundled) choice.path = bundled_model();
-        change_model(bench, choice);
+        change_model(bench, choice, request.change);
     }
     void operator()(const FindMaskRequest&) const { want_mask(bench); }
     void operator()(const TeachStartRequest& request) const { begin_teaching(bench, request); }
@@ -36,6 +36,9 @@ struct Handle {
     void operator()(const TeachCaptionStopRequest&) const { stop_captions(bench); }
     // Of other threads.
     void operator()(const FolderRequest&) const {}
+    void operator()(const PictureRequest&) const {}
+    void operator()(const TakeOfferRequest&) const {}
+    void operator()(const FileNamesRequest&) const {}
     void operator()(const ExportRequest&) const {}
     void operator()(const TeachAddRequest&) const {}
     void operator()(const MyWordRequest&) const {}
@@ -67,21 +70,21 @@ void export_to(DocumentBoard& board, const Document& document, const ExportReque
     const auto show = [&](ExportState::Kind kind, const std::string& fault) {
         board.change([&](Document& now) { now.exported = {kind, request.path, fault}; });
     };
+    bool written = false;
     try {
         written = export_picture(document, request);
         show(written ? ExportState::Kind::written : ExportState::Kind::exists, {});
-    bool written = false;
     } catch (const std::exception& error) {
         show(ExportState::Kind::failed, error.what());
         // No dialog is open that would show it.
         if (request.in_place) board.tell(Notice::Kind::fault, error.what());
     }
-}
-
-void change_word(DocumentBoard& board, const std::filesystem::path& library,
     const bool looked_at = !stop.stop_requested();
     if (written && looked_at && request.kind == ExportKind::photo)
         tell_proof(board, document, request);
+}
+
+void change_word(DocumentBoard& board, const std::filesystem::path& library,
                  const MyWordRequest& request) {
     if (request.kind == MyWordRequest::Kind::remove)
         delete_my_word(library, request.name);
@@ -93,6 +96,11 @@ void change_word(DocumentBoard& board, const std::filesystem::path& library,
     const std::filesystem::path run = board.latest()->teach.run.folder;
     const bool gone = !run.empty() && !std::filesystem::exists(run, code) && !code;
     if (gone) board.change([](Document& document) { document.teach.run = {}; });
+}
+
+// A photo of this path, not a session.
+bool is_open(const Bench& bench, const std::filesystem::path& path) {
+    return bench.photo && !bench.session && bench.photo->file->path == path;
 }
 
 }  // namespace
@@ -137,6 +145,9 @@ void Worker::run_bench(std::stop_token stop) {
                 set_activity(board_, Activity::loading);
             }
             guarded(bench, [&] { std::visit(Handle{bench}, *request); });
+            const auto* opened = std::get_if<OpenRequest>(&*request);
+            if (opened && !opened->apply && is_open(bench, opened->path))
+                send(PictureRequest{opened->path, false});
             const bool recent_changed = std::holds_alternative<OpenRequest>(*request) ||
                                         std::holds_alternative<ApplyRequest>(*request) ||
                                         std::holds_alternative<CloseRequest>(*request);
@@ -177,6 +188,9 @@ std::optional<Worker::FileTask> Worker::next_file_task(std::stop_token stop) {
     if (stop.stop_requested()) {
         std::erase_if(file_tasks_, [](const FileTask& task) {
             return std::holds_alternative<FolderRequest>(task.request) ||
+                   std::holds_alternative<PictureRequest>(task.request) ||
+                   std::holds_alternative<TakeOfferRequest>(task.request) ||
+                   std::holds_alternative<FileNamesRequest>(task.request) ||
                    std::holds_alternative<TeachAddRequest>(task.request);
         });
     }
@@ -195,6 +209,13 @@ void Worker::run_files(std::stop_token stop) {
         at_edge(board_, [&] {
             if (const auto* folder = std::get_if<FolderRequest>(&task->request)) {
                 list_folder(board_, folder->path, more_urgent);
+            } else if (const auto* picture = std::get_if<PictureRequest>(&task->request)) {
+                if (!offer_settings(board_, picture->path, picture->asks) && picture->asks)
+                    send(OpenRequest{picture->path, {}, false});
+            } else if (std::holds_alternative<TakeOfferRequest>(task->request)) {
+                take_offered(board_, *task->document, [&] { return stop.stop_requested(); });
+            } else if (std::holds_alternative<FileNamesRequest>(task->request)) {
+                list_file_names(board_);
             } else if (const auto* file = std::get_if<ExportRequest>(&task->request)) {
                 export_to(board_, *task->document, *file, stop);
             } else if (const auto* pictures = std::get_if<TeachAddRequest>(&task->request)) {

@@ -431,7 +431,17 @@ class Journey(drive.Walk):
         window.key("Tab", "ctrl+d")
         window.place("LoRAs")
         self.to_the_panels_end()
+        # What came into the folder after the window was opened is listed when the list is.
+        (folder / "late.safetensors").write_bytes(b"never read")
         window.click("list of LoRAs")
+        window.place("LoRAs late")
+        window.move(600, 706)  # the line of status
+        window.xdotool("click", 1)
+        window.wait("the list to close", lambda state: "LoRAs late" not in state["widgets"])
+        (folder / "late.safetensors").unlink()
+        window.click("list of LoRAs")
+        window.wait("the list without it", lambda state: "LoRAs my daisy" in state["widgets"] and
+                    "LoRAs late" not in state["widgets"])
         window.click("LoRAs my daisy")
         state = window.wait("the LoRA of the list", lambda state: state["model_parts"][1] and
                             state["activity"] == "idle")

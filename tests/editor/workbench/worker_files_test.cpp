@@ -187,6 +187,29 @@ TEST_F(WorkerFiles, ExportsThatWaitAreWrittenAtTheEnd) {
     for (const fs::path& file : files) EXPECT_TRUE(fs::exists(file)) << file;
 }
 
+// What came into KEEPSAKE_FILES since the window was opened.
+TEST_F(WorkerFiles, TheNamesOfFilesAreListedAnew) {
+    const fs::path root = folder.path / "root", loras = root / "models/Lora";
+    fs::create_directories(loras);
+    write_bytes(loras / "first.safetensors", "");
+    ::setenv("KEEPSAKE_FILES", root.c_str(), 1);
+    start();
+    using Names = std::vector<std::string>;
+    wait("the first", [](const Document& d) { return d.files->loras == Names{"first"}; });
+    write_bytes(loras / "second.safetensors", "");
+    fs::create_directories(root / "embeddings");
+    write_bytes(root / "embeddings/grain.safetensors", "");
+    worker->send(editor::FileNamesRequest{});
+    const auto both = wait("the second", [](const Document& d) {
+        return d.files->loras == Names{"first", "second"};
+    });
+    EXPECT_EQ(both->files->embeddings, Names{"grain"});
+    fs::remove(loras / "first.safetensors");
+    worker->send(editor::FileNamesRequest{});
+    wait("it to go", [](const Document& d) { return d.files->loras == Names{"second"}; });
+    ::unsetenv("KEEPSAKE_FILES");
+}
+
 TEST_F(WorkerFiles, ARelativeFolderAndTheOneAboveIt) {
     const auto listed = [&](const fs::path& asked, const fs::path& expected) {
         worker->send(editor::FolderRequest{asked});
