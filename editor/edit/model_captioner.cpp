@@ -6,8 +6,11 @@
 #include <cmath>
 #include <utility>
 
+#include "editor/edit/score.h"
 #include "editor/photo/cut_out.h"
 #include "editor/photo/pixel_tensors.h"
+#include "editor/session/bundled_model.h"
+#include "pipeline/error.h"
 #include "pipeline/files/text_parts.h"
 #include "pipeline/model/generate.h"
 
@@ -58,6 +61,29 @@ Tensor gains_at(const pipeline::Model& model, const Tensor& latents, const Tenso
     };
     const Tensor lengths = sums(missed, missed) * sums(own, own);
     return (sums(missed, own) / (lengths + 1e-12).sqrt()).mean(0).t();
+}
+
+// Adds to `scores`, one a word; features: float64.
+void add_scores(const CaptionWords::Scores& words, const Tensor& features,
+                std::vector<double>& scores) {
+    const Tensor flat = features.contiguous();
+    const double* feature = flat.const_data_ptr<double>();
+    for (std::size_t word = 0; word < words.bias.size(); ++word) {
+        scores[word] += words.bias[word];
+        for (std::size_t i = 0; i < words.weights[word].size(); ++i)
+            scores[word] += words.weights[word][i] * feature[i];
+    }
+}
+
+// The CLIP of a model's folder, if `words` are of its vectors.
+pipeline::Clip clip_of(const std::filesystem::path& model, const CaptionWords& words) {
+    pipeline::Clip clip = pipeline::load_clip(model / "clip", bundled_tokenizer());
+    const auto width = static_cast<std::size_t>(clip.network.config().projection_dim);
+    for (const CaptionWords::Named& one : words.named)
+        if (one.clip && one.clip->weights.front().size() != width)
+            throw Error((model / "captions.json").string(),
+                        "has weights for another CLIP than that in " + clip.path.string());
+    return clip;
 }
 
 // Every combination of words, the last name's fastest.
@@ -118,6 +144,7 @@ ModelCaptioner::ModelCaptioner(pipeline::Model model, CaptionWords words)
     for (const NamedWords& one : combinations(words_))
         texts.push_back(filled_pattern(words_.text, one));
     texts_ = encoded(texts);
+    if (words_.asks_clip()) clip_ = clip_of(model_.path, words_);
 }
 
 Tensor ModelCaptioner::encoded(const std::vector<std::string>& texts) const {
@@ -147,22 +174,26 @@ NamedWords ModelCaptioner::best(const std::vector<std::vector<double>>& scores) 
     return found;
 }
 
-NamedWords ModelCaptioner::name(const Tensor& latents) const {
+NamedWords ModelCaptioner::name(const Pixels& pixels, const Tensor& latents) const {
     const Tensor gains = gains_of(latents, texts_, words_.levels, words_.noises);
     std::vector<std::int64_t> shape = {gains.size(0), gains.size(1)};
     for (const CaptionWords::Named& one : words_.named)
         shape.push_back(static_cast<std::int64_t>(one.words.size()));
-    const Tensor features = word_features(gains.view(shape)).contiguous();
-    const double* feature = features.const_data_ptr<double>();
+    const Tensor features = word_features(gains.view(shape));
     std::vector<std::vector<double>> scores;
-    for (const CaptionWords::Named& one : words_.named) {
-        scores.push_back(one.bias);
-        for (std::size_t word = 0; word < one.words.size(); ++word)
-            for (std::size_t i = 0; i < one.weights[word].size(); ++i)
-                scores.back()[word] += one.weights[word][i] * feature[i];
-    }
+    for (const CaptionWords::Named& one : words_.named)
+        add_scores(one.gains, features, scores.emplace_back(one.words.size()));
+    add_clip_scores(pixels, scores);
     ask_again(latents, scores);
     return best(scores);
+}
+
+void ModelCaptioner::add_clip_scores(const Pixels& pixels,
+                                     std::vector<std::vector<double>>& scores) const {
+    if (!clip_) return;
+    const Tensor vector = picture_vector(*clip_, pixels).to(at::kDouble);
+    for (std::size_t i = 0; i < scores.size(); ++i)
+        if (words_.named[i].clip) add_scores(*words_.named[i].clip, vector, scores[i]);
 }
 
 void ModelCaptioner::ask_again(const Tensor& latents,
@@ -209,7 +240,7 @@ void ModelCaptioner::note(const Tensor& latents, NamedWords& found) const {
 std::string ModelCaptioner::operator()(const Pixels& pixels) const {
     const at::NoGradGuard no_grad;
     const Tensor latents = look_at(model_, pixels);
-    NamedWords found = name(latents);
+    NamedWords found = name(pixels, latents);
     note(latents, found);
     return with_articles(filled_pattern(words_.caption, found));
 }

@@ -1,12 +1,15 @@
 // Captions by the model itself: which of its own words predict the noise of a picture best. A
-// diffusion classifier (Li et al., arXiv 2303.16203; Clark and Jaini, arXiv 2303.15233).
+// diffusion classifier (Li et al., arXiv 2303.16203; Clark and Jaini, arXiv 2303.15233), which asks
+// the CLIP in the model's folder, too, where its words say so.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "editor/photo/pixels.h"
 #include "editor/session/caption_words.h"
+#include "pipeline/model/clip.h"
 #include "pipeline/model/model.h"
 
 namespace keepsake::editor {
@@ -29,12 +32,14 @@ at::Tensor word_features(const at::Tensor& gains);
 
 class ModelCaptioner {
   public:
+    // Throws Error naming a file of the CLIP that is missing or does not fit.
     ModelCaptioner(pipeline::Model model, CaptionWords words);
     // The centred square is looked at, at the model's own size.
     std::string operator()(const Pixels& pixels) const;
 
   private:
-    NamedWords name(const at::Tensor& latents) const;
+    NamedWords name(const Pixels& pixels, const at::Tensor& latents) const;
+    void add_clip_scores(const Pixels& pixels, std::vector<std::vector<double>>& scores) const;
     void ask_again(const at::Tensor& latents, std::vector<std::vector<double>>& scores) const;
     void note(const at::Tensor& latents, NamedWords& found) const;
     NamedWords best(const std::vector<std::vector<double>>& scores) const;
@@ -44,6 +49,7 @@ class ModelCaptioner {
 
     pipeline::Model model_;
     CaptionWords words_;
+    std::optional<pipeline::Clip> clip_;
     at::Tensor texts_;  // (combinations, T, D)
 };
 

@@ -78,6 +78,18 @@ class Reader {
     std::string file_;
 };
 
+// features: none: as many as the first row has.
+CaptionWords::Scores read_scores(const Reader& reader, const json& object, std::size_t words,
+                                 std::optional<std::size_t> features) {
+    CaptionWords::Scores scores;
+    scores.bias = reader.numbers(reader.at(object, "bias"), "bias", words);
+    const json& rows = reader.list(object, "weights");
+    reader.require(rows.size() == words, "'weights' has not a row a word");
+    const std::size_t count = features.value_or(rows.front().size());
+    for (const json& row : rows) scores.weights.push_back(reader.numbers(row, "weights", count));
+    return scores;
+}
+
 void read_named(const Reader& reader, const json& content, CaptionWords& words) {
     const json& list = reader.list(content, "named");
     std::size_t combinations = 1;
@@ -90,11 +102,9 @@ void read_named(const Reader& reader, const json& content, CaptionWords& words) 
     const std::size_t features = 2 * words.levels.size() * words.named_words();
     for (std::size_t i = 0; i < list.size(); ++i) {
         CaptionWords::Named& named = words.named[i];
-        named.bias = reader.numbers(reader.at(list[i], "bias"), "bias", named.words.size());
-        const json& rows = reader.list(list[i], "weights");
-        reader.require(rows.size() == named.words.size(), "'weights' has not a row a word");
-        for (const json& row : rows)
-            named.weights.push_back(reader.numbers(row, "weights", features));
+        named.gains = read_scores(reader, list[i], named.words.size(), features);
+        if (list[i].contains("clip"))
+            named.clip = read_scores(reader, list[i]["clip"], named.words.size(), std::nullopt);
     }
 }
 
@@ -132,6 +142,10 @@ std::size_t CaptionWords::named_words() const {
     std::size_t count = 0;
     for (const Named& one : named) count += one.words.size();
     return count;
+}
+
+bool CaptionWords::asks_clip() const {
+    return std::ranges::any_of(named, [](const Named& one) { return one.clip.has_value(); });
 }
 
 bool has_caption_words(const std::filesystem::path& model) {

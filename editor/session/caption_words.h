@@ -6,7 +6,8 @@
 //    "text": "a photo of a {colour} {flower}",
 //    "levels": [0.3, ...], "noises": 1, "seed": 0, "centre": 0.625,
 //    "named": [{"name": "flower", "words": ["rose", ...], "bias": [0, ...],
-//               "weights": [[1, ...], ...]}, {"name": "colour", ...}],
+//               "weights": [[1, ...], ...],
+//               "clip": {"bias": [0, ...], "weights": [[1, ...], ...]}}, {"name": "colour", ...}],
 //    "again": {"name": "flower", "levels": [0.2, ...], "noises": 8, "weight": 100},
 //    "noted": [{"name": "background", "words": ["", " in the grass", ...], "bar": 0.01}, ...],
 //    "caption": "{style} a {colour} {flower}{background}"}
@@ -22,13 +23,19 @@
 namespace keepsake::editor {
 
 struct CaptionWords {
-    // Of each, the word with the highest score holds: its bias, and its weights times the features
-    // of a picture (word_features).
+    // A score for each word: its bias, and its weights times some features of a picture.
+    struct Scores {
+        std::vector<double> bias;
+        std::vector<std::vector<double>> weights;
+    };
+    // Of each, the word with the highest sum of scores holds: by what the words gain
+    // (word_features), and, where the file has it, by the vector of the picture of the CLIP in the
+    // model's folder (picture_vector).
     struct Named {
         std::string name;
         std::vector<std::string> words;
-        std::vector<double> bias;
-        std::vector<std::vector<double>> weights;
+        Scores gains;
+        std::optional<Scores> clip;
     };
     // One of the names is asked again with the words found for the others, by more noises: what
     // its words gain then over the whole picture, in the mean over the levels, is added to their
@@ -56,6 +63,7 @@ struct CaptionWords {
     std::string caption;
 
     std::size_t named_words() const;
+    bool asks_clip() const;
 };
 
 // Whether the model has any.

@@ -5,10 +5,11 @@ Usage: tests/bench/caption_photos.py PHOTOS [--keepsake PATH] [--set measured] [
 
 PHOTOS: the folder of the "Flowers" data set (daisy/, dandelion/, roses/, sunflowers/, tulips/). What is in them is in
 caption_photos.csv beside this script: the flower by the data set's folder; the colour by eye for those that are
-measured, and for those that the words were fitted on by eye or, where nobody looked, by the share of the petals' hues
-(forty_edits.py), empty where that is not clear. The photos: per flower, in the order of the SHA-256 of their names,
-those of which one colour is plain to see; the last twenty are measured, the others were fitted on. Photos of several
-colours, of far fields and of no flower (the data set has them) are left out. Prints Markdown.
+measured, and for the others by eye or, where nobody looked, by the share of the petals' hues (forty_edits.py), empty
+where that is not clear. The photos measured and fitted: per flower, in the order of the SHA-256 of their names, those
+of which one colour is plain to see; the last twenty are measured, the others were fitted on. Photos of several colours,
+of far fields and of no flower (the data set has them) are left out of those. Sets "weighed" and "coloured": what else
+fit_caption_words.py fits on, chosen less strictly. Prints Markdown.
 """
 
 import argparse

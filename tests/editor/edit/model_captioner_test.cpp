@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "editor/photo/photo.h"
@@ -74,6 +75,30 @@ TEST_F(ModelCaptions, NameFlowerAndColourOfTheSamples) {
     EXPECT_NE(daisy.find("white daisy"), std::string::npos) << daisy;
 }
 
+TEST_F(ModelCaptions, TheClipHasItsSay) {
+    CaptionWords words = editor::read_caption_words(flowers);
+    words.again.reset();
+    words.noted.clear();
+    words.caption = "{colour} {flower}";
+    for (CaptionWords::Named& named : words.named) {
+        std::ranges::fill(named.gains.bias, 0);
+        for (auto& row : named.gains.weights) std::ranges::fill(row, 0);
+    }
+    const editor::Pixels photo =
+        editor::load_photo(fs::path(KEEPSAKE_ASSETS) / "photos/sunflower-14925397651.jpg").pixels;
+    EXPECT_EQ(editor::ModelCaptioner(model, words)(photo), "yellow sunflower");
+    words.named[0].clip->bias[2] += 1000;
+    words.named[1].clip.reset();
+    words.named[1].gains.bias[5] = 1;
+    EXPECT_EQ(editor::ModelCaptioner(model, words)(photo), "blue rose");
+}
+
+TEST_F(ModelCaptions, WordsOfAnotherClipAreRefused) {
+    CaptionWords words = editor::read_caption_words(flowers);
+    for (auto& row : words.named[1].clip.value().weights) row.pop_back();
+    EXPECT_THROW(editor::ModelCaptioner(model, words), Error);
+}
+
 class CaptionWordsFile : public ::testing::Test {
   protected:
     CaptionWordsFile() {
@@ -120,7 +145,16 @@ TEST_F(CaptionWordsFile, SaysWhatIsTheMatterWithIt) {
     wrong("/noted", json::array({{{"name", "c"}, {"words", {"", "z"}}}}), "lacks 'bar'");
     wrong("/again", {{"name", "b"}}, "'again' is of nothing that is named");
     wrong("/again", {{"name", "a"}, {"levels", {0.5}}, {"noises", 0}}, "'noises' is out of range");
+    wrong("/named/0/clip", {{"bias", {0, 0}}}, "lacks 'weights'");
+    wrong("/named/0/clip", {{"bias", {0, 0}}, {"weights", {{1, 2}, {3}}}}, "is no list of 2");
+    wrong("/named/0/clip", {{"bias", {0}}, {"weights", {{1, 2}, {3, 4}}}}, "'bias'");
     wrong("/caption", 3, "'caption' is no text");
+    content = right;
+    EXPECT_EQ(why_not(), "");
+    EXPECT_FALSE(editor::read_caption_words(folder.path).asks_clip());
+    content["named"][0]["clip"] = {{"bias", {0, 0}}, {"weights", {{1, 2}, {3, 4}}}};
+    EXPECT_EQ(why_not(), "");
+    EXPECT_TRUE(editor::read_caption_words(folder.path).asks_clip());
     fs::remove(folder.path / "captions.json");
     EXPECT_THROW(editor::read_caption_words(folder.path / "gone"), Error);
 }
