@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* word_setting = "--embedding";  // that it was made with
+constexpr const char* lora_setting = "lora";
 
 // A recipe's field, or null; it may be a stranger's.
 const json& field(const json& object, const char* name) {
@@ -63,6 +64,16 @@ GenerationSettings settings_in_recipe(const json& recipe) {
             settings.others.emplace_back(word_setting,
                                          text_of(field(word, "name")) + " (fingerprint " +
                                              text_of(field(word, "fingerprint")) + ")");
+    settings.vae = text_of(field(recipe, "vae"));
+    settings.clip_skip = whole_of(field(recipe, "clip_skip"));
+    settings.prompt_syntax = text_of(field(recipe, "prompt_syntax"));
+    settings.rng = text_of(field(recipe, "rng")) == "philox" ? "NV" : "CPU";
+    if (const json& loras = field(recipe, "loras"); loras.is_array())
+        for (const json& lora : loras) settings.others.emplace_back(lora_setting, text_of(lora));
+    for (const char* of_image : {"mask", "only_masked", "image_guidance"})
+        if (const json& value = field(recipe, of_image); !value.is_null())
+            settings.others.emplace_back(of_image,
+                                         value.is_string() ? text_of(value) : value.dump());
     settings.spacing = text_of(field(sample, "spacing"));
     settings.ddim_eta = number_of(field(sample, "ddim_eta"));
     settings.tcd_eta = number_of(field(sample, "tcd_eta"));
@@ -172,7 +183,7 @@ void apply_sampling(const GenerationSettings& settings, SampleOverrides& sample,
 void apply_overrides(const GenerationSettings& settings, GenerateRequest& request,
                      std::vector<std::string>& left) {
     if (!settings.vae.empty() && request.compute.vae.empty()) {
-        if (const auto vae = find_file(FileKind::vae, settings.vae))
+        if (const auto vae = find_in_root(FileKind::vae, settings.vae))
             request.compute.vae = *vae;
         else
             left.push_back("VAE " + settings.vae);
@@ -184,10 +195,29 @@ void apply_overrides(const GenerationSettings& settings, GenerateRequest& reques
     } else {
         left.push_back("clip skip " + std::to_string(clip_skip));
     }
-    if (settings.written_by != "AUTOMATIC1111") return;
-    request.syntax = pipeline::PromptSyntax::a1111;
-    // Where nothing is said the noise is a graphics card's.
-    if (settings.rng != "CPU") request.rng = NoiseSource::philox;
+    if (settings.written_by == "AUTOMATIC1111") {
+        request.syntax = pipeline::PromptSyntax::a1111;
+        // Where nothing is said the noise is a graphics card's.
+        if (settings.rng != "CPU") request.rng = NoiseSource::philox;
+    } else if (settings.written_by == "Keepsake") {
+        if (settings.prompt_syntax == "a1111") request.syntax = pipeline::PromptSyntax::a1111;
+        if (settings.rng == "NV") request.rng = NoiseSource::philox;
+    }
+}
+
+// "roses:0.8", found by its name; false where it is not. One that the prompt itself calls is read
+// with the prompt.
+bool take_lora(const std::string& text, GenerateRequest& request) {
+    pipeline::AdapterFile adapter = pipeline::parse_adapter(text);
+    const std::string name = checked_utf8(adapter.path.stem().string());
+    if (request.syntax == pipeline::PromptSyntax::a1111 &&
+        request.prompt.find("<lora:" + name) != std::string::npos)
+        return true;
+    const auto file = find_in_root(FileKind::lora, adapter.path.string());
+    if (!file) return false;
+    adapter.path = *file;
+    request.compute.adapters.push_back(std::move(adapter));
+    return true;
 }
 
 std::string stem_of(const std::filesystem::path& path) {
@@ -241,8 +271,12 @@ std::vector<std::string> apply_settings(const GenerationSettings& settings,
     }
     apply_overrides(settings, request, left);
     if (settings.denoising_strength) left.push_back("image to image");
-    for (const auto& [key, value] : settings.others)
-        if (key != word_setting || request.compute.words.empty()) left.push_back(key + " " + value);
+    const bool loras_given = !request.compute.adapters.empty();
+    for (const auto& [key, value] : settings.others) {
+        if (key == word_setting && !request.compute.words.empty()) continue;
+        if (key == lora_setting && (loras_given || take_lora(value, request))) continue;
+        left.push_back(key + " " + value);
+    }
     return left;
 }
 

@@ -28,7 +28,7 @@ struct GenerationSettings {
     std::string rng = {};                           // "CPU", "NV", "GPU"; empty: not said
     std::string version = {};                       // of the program that wrote it
     // Of Keepsake's own recipes: what other programs do not say.
-    std::string spacing = {};
+    std::string spacing = {}, prompt_syntax = {};
     std::optional<double> ddim_eta = {}, tcd_eta = {}, noise_share = {};
     // What else is said, which has no counterpart here; LoRAs of ComfyUI and Keepsake as ("lora",
     // "roses:0.8").

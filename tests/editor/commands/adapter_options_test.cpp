@@ -39,6 +39,47 @@ class AdapterOptions : public ::testing::Test {
     const std::string lora = "models/Lora/a.safetensors";
 };
 
+// Grammar, noise, layer, LoRA and VAE, found by their names, from the picture alone.
+TEST_F(AdapterOptions, ARecipeMakesItsPictureAgain) {
+    std::filesystem::create_directories(folder.path / "models/VAE");
+    std::filesystem::copy_file(bundled_model() / "vae/diffusion_pytorch_model.safetensors",
+                               folder.path / "models/VAE/other.safetensors");
+    const std::vector<std::string> given = {
+        "--prompt-syntax", "a1111", "--rng",     "philox",   "--clip-skip", "2", "--vae",  "other",
+        "--sampler",       "ddim",  "--spacing", "trailing", "--steps",     "2", "--size", "64",
+        "--ddim-eta",      "0.5",   "--out",     "a.png"};
+    for (const char* prompt : {"a (red:1.4) rose", "a (red:1.4) rose <lora:a:0.7>"}) {
+        std::vector<std::string> first = joined({"generate", prompt}, given);
+        if (prompt[std::string(prompt).size() - 1] != '>')
+            first = joined(first, {"--lora", "a:0.7"});
+        const ProgramRun made = run(first);
+        ASSERT_EQ(made.status, 0) << made.err;
+        const auto again = [&](const std::vector<std::string>& more) {
+            const ProgramRun done = run(
+                joined({"generate", "--recipe-from", "a.png", "--quiet", "--out", "b.png"}, more));
+            EXPECT_EQ(done.status, 0) << done.err;
+            EXPECT_EQ(done.err.find("lora"), std::string::npos) << done.err;
+            return pixel_hash(folder.path / "b.png");
+        };
+        const std::string picture = pixel_hash(folder.path / "a.png");
+        EXPECT_EQ(again({}), picture) << prompt;
+        // Each counts, and an option that is given holds.
+        for (const std::vector<std::string>& other :
+             std::vector<std::vector<std::string>>{{"--rng", "cpu"},
+                                                   {"--clip-skip", "1"},
+                                                   {"--spacing", "leading"},
+                                                   {"--ddim-eta", "0"}})
+            EXPECT_NE(again(other), picture) << other[0];
+    }
+    // Where the files are not found they are named.
+    const ProgramRun lost =
+        run_program({"generate", "a red rose", "--recipe-from", "a.png", "--out", "c.png"},
+                    {.environment = {{"KEEPSAKE_FILES", ""}}, .folder = folder.path});
+    ASSERT_EQ(lost.status, 0) << lost.err;
+    EXPECT_NE(lost.err.find("VAE other"), std::string::npos) << lost.err;
+    EXPECT_NE(lost.err.find("lora a"), std::string::npos) << lost.err;
+}
+
 TEST_F(AdapterOptions, LoraByPathByNameAndInThePrompt) {
     const std::string plain = picture("a red rose", {});
     const std::string with = picture("a red rose", {"--lora", lora});
