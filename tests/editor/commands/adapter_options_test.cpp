@@ -41,12 +41,11 @@ class AdapterOptions : public ::testing::Test {
 
 // Grammar, noise, layer, LoRA and VAE, found by their names, from the picture alone.
 TEST_F(AdapterOptions, ARecipeMakesItsPictureAgain) {
-    std::filesystem::create_directories(folder.path / "models/VAE");
-    std::filesystem::copy_file(bundled_model() / "vae/diffusion_pytorch_model.safetensors",
-                               folder.path / "models/VAE/other.safetensors");
     const std::vector<std::string> given = {
-        "--prompt-syntax", "a1111", "--rng",     "philox",   "--clip-skip", "2", "--vae",  "other",
-        "--sampler",       "ddim",  "--spacing", "trailing", "--steps",     "2", "--size", "64",
+        "--prompt-syntax", "a1111", "--rng",     "philox",
+        "--clip-skip",     "2",     "--vae",     (bundled_model() / "vae").string(),
+        "--sampler",       "ddim",  "--spacing", "trailing",
+        "--steps",         "2",     "--size",    "64",
         "--ddim-eta",      "0.5",   "--out",     "a.png"};
     for (const char* prompt : {"a (red:1.4) rose", "a (red:1.4) rose <lora:a:0.7>"}) {
         std::vector<std::string> first = joined({"generate", prompt}, given);
@@ -76,8 +75,18 @@ TEST_F(AdapterOptions, ARecipeMakesItsPictureAgain) {
         run_program({"generate", "a red rose", "--recipe-from", "a.png", "--out", "c.png"},
                     {.environment = {{"KEEPSAKE_FILES", ""}}, .folder = folder.path});
     ASSERT_EQ(lost.status, 0) << lost.err;
-    EXPECT_NE(lost.err.find("VAE other"), std::string::npos) << lost.err;
+    EXPECT_NE(lost.err.find("VAE vae"), std::string::npos) << lost.err;
     EXPECT_NE(lost.err.find("lora a"), std::string::npos) << lost.err;
+}
+
+// A file without its config.json, of which shapes do not say all.
+TEST_F(AdapterOptions, AVaeWhoseGroupsNobodyKnowsIsNamed) {
+    std::filesystem::copy_file(bundled_model() / "vae/diffusion_pytorch_model.safetensors",
+                               folder.path / "alone.safetensors");
+    const ProgramRun refused = run({"generate", "a red rose", "--vae", "alone.safetensors"});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(refused.err.find("alone.safetensors: VAE: has 16 channels"), std::string::npos)
+        << refused.err;
 }
 
 TEST_F(AdapterOptions, LoraByPathByNameAndInThePrompt) {
