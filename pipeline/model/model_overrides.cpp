@@ -41,6 +41,17 @@ path file_of(const path& vae) {
     throw Error(vae.string(), "is no VAE: it has no diffusion_pytorch_model.safetensors");
 }
 
+// Shapes do not tell the groups of its norms; Stable Diffusion's have the default.
+void check_groups(const VaeConfig& config) {
+    if (config.tiny) return;
+    for (const std::int64_t channels : config.block_out_channels)
+        if (channels % config.norm_num_groups != 0)
+            throw Error("VAE", "has " + std::to_string(channels) +
+                                   " channels, whose norms are not in " +
+                                   std::to_string(config.norm_num_groups) +
+                                   " groups: give its folder, whose config.json says in how many");
+}
+
 }  // namespace
 
 path other_vae(const path& model, const LoadOptions& options) {
@@ -69,6 +80,7 @@ void replace_vae(ModelFiles& files, const path& vae) {
         files.vae_config = diffusers && is_there(config)
                                ? VaeConfig::from_json(read_json_file(config))
                                : VaeConfig::detect_from_weights(lazy_weights(files.vae));
+        check_groups(files.vae_config);
     } catch (const Error& error) {
         throw Error(place.string(), error.what());
     }

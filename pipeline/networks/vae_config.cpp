@@ -130,13 +130,6 @@ VaeConfig VaeConfig::detect_from_weights(const Weights& weights) {
     while (weights.contains(resnet(0, config.layers_per_block))) ++config.layers_per_block;
     if (config.block_out_channels.size() > most_levels || config.layers_per_block > most_layers)
         throw Error("VAE", "has more layers than are supported");
-    // Shapes do not tell the groups of its norms; Stable Diffusion's have the default.
-    for (const std::int64_t channels : config.block_out_channels)
-        if (channels % config.norm_num_groups != 0)
-            throw Error("VAE", "has " + std::to_string(channels) +
-                                   " channels, whose norms are not in " +
-                                   std::to_string(config.norm_num_groups) +
-                                   " groups: give its folder, whose config.json says in how many");
     config.use_quant_conv = weights.contains("quant_conv.weight");
     config.use_post_quant_conv = weights.contains("post_quant_conv.weight");
     config.mid_block_add_attention =
