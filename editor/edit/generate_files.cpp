@@ -65,6 +65,7 @@ struct Scene {
     double strength = 1;
     // Of a model that edits by instruction; it has no use of `strength`.
     std::optional<pipeline::Instruction> instruction;
+    PictureHashes hashes;
 };
 
 // The pictures of one sampling run: each of a seed of its own, or all of one seed with noise from a
@@ -165,7 +166,7 @@ GenerateOverrides overrides_of(const GenerateRequest& request, const Scene& scen
 
 std::string parameters_of(const GenerateRequest& request, const Scene& scene,
                           const GenerateRender& recipe) {
-    GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, {}, {}};
+    GeneratedPicture picture{recipe.seed, recipe.width, recipe.height, {}, {}, scene.hashes};
     if (scene.instruction) picture.image_guidance = scene.instruction->image_guidance;
     if (scene.photo && !scene.instruction) picture.strength = scene.strength;
     return a1111_parameters(settings_of(request, scene.model, scene.sample, picture));
@@ -379,6 +380,7 @@ EditResult generate(const GenerateRequest& request, const EditControls& controls
         noise ? static_cast<std::size_t>(noise->size(0)) : request.seeds.size();
     result.seconds.load = seconds_since(begin);
 
+    if (request.parameters) scene.hashes = hashes_of(model, request.compute);
     const Clock::time_point rendering = Clock::now();
     std::vector<Tensor> final_latents;
     std::vector<Pixels> of_grid;

@@ -5,6 +5,7 @@
 
 #include "editor/photo/image_file.h"
 #include "editor/photo/picture_settings.h"
+#include "editor/session/file_hashes.h"
 #include "editor/session/files_root.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/number_text.h"
@@ -17,6 +18,7 @@ using nlohmann::json;
 
 constexpr const char* word_setting = "--embedding";  // that it was made with
 constexpr const char* lora_setting = "lora";
+constexpr const char* lora_hashes = "Lora hashes";  // of those that the prompt calls by name
 
 // A recipe's field, or null; it may be a stranger's.
 const json& field(const json& object, const char* name) {
@@ -273,11 +275,26 @@ std::vector<std::string> apply_settings(const GenerationSettings& settings,
     if (settings.denoising_strength) left.push_back("image to image");
     const bool loras_given = !request.compute.adapters.empty();
     for (const auto& [key, value] : settings.others) {
+        if (key == lora_hashes) continue;
         if (key == word_setting && !request.compute.words.empty()) continue;
         if (key == lora_setting && (loras_given || take_lora(value, request))) continue;
         left.push_back(key + " " + value);
     }
     return left;
+}
+
+PictureHashes hashes_of(const pipeline::Model& model, const Compute& compute) {
+    constexpr std::size_t of_model = 10, of_lora = 12;  // digits, as AUTOMATIC1111 writes them
+    PictureHashes hashes;
+    hashes.model = file_hash(model.path).substr(0, of_model);
+    if (!compute.vae.empty()) hashes.vae = file_hash(compute.vae).substr(0, of_model);
+    for (const pipeline::AdapterFile& lora : compute.adapters) {
+        const std::string hash = file_hash(lora.path, Hashed::tensors);
+        if (hash.empty()) continue;
+        hashes.loras += (hashes.loras.empty() ? "" : ", ") + stem_of(lora.path) + ": " +
+                        hash.substr(0, of_lora);
+    }
+    return hashes;
 }
 
 GenerationSettings settings_of(const GenerateRequest& request, const pipeline::Model& model,
@@ -300,6 +317,8 @@ GenerationSettings settings_of(const GenerateRequest& request, const pipeline::M
     settings.width = picture.width;
     settings.height = picture.height;
     settings.model = stem_of(model.path);
+    settings.model_hash = picture.hashes.model;
+    settings.vae_hash = picture.hashes.vae;
     settings.denoising_strength = picture.strength;
     settings.rng = request.rng == NoiseSource::philox ? "NV" : "CPU";
     if (request.compute.clip_skip > 1) settings.clip_skip = request.compute.clip_skip;
@@ -316,6 +335,8 @@ GenerationSettings settings_of(const GenerateRequest& request, const pipeline::M
         settings.others.emplace_back("Inpaint area", "Only masked");
         settings.others.emplace_back("Masked area padding", std::to_string(*request.only_masked));
     }
+    if (!picture.hashes.loras.empty())
+        settings.others.emplace_back(lora_hashes, picture.hashes.loras);
     settings.version = "Keepsake " KEEPSAKE_VERSION;
     return settings;
 }

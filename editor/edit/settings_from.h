@@ -24,12 +24,20 @@ std::optional<GenerationSettings> carried_settings(const std::filesystem::path& 
 std::vector<std::string> apply_settings(const GenerationSettings& settings,
                                         GenerateRequest& request);
 
+// By which other programs find its model again; empty of what lies in a folder.
+struct PictureHashes {
+    std::string model, vae, loras;  // loras: "roses: 0123456789ab, grain: ..."
+};
+// Of the files that a request draws with; seconds for a large one, the first time (file_hashes.h).
+PictureHashes hashes_of(const pipeline::Model& model, const Compute& compute);
+
 // What a generated picture says of itself to other programs. seed, width, height: of this picture.
 struct GeneratedPicture {
     std::uint64_t seed = 0;
     int width = 0, height = 0;
     std::optional<double> strength;  // of image to image
     std::optional<double> image_guidance;
+    PictureHashes hashes = {};
 };
 GenerationSettings settings_of(const GenerateRequest& request, const pipeline::Model& model,
                                const pipeline::SampleOptions& sample,

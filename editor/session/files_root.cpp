@@ -1,12 +1,9 @@
 #include "editor/session/files_root.h"
 
-#include <glib.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <memory>
 
+#include "editor/session/file_hashes.h"
 #include "editor/session/recipe.h"
 #include "pipeline/files/atomic_file.h"
 
@@ -43,21 +40,6 @@ bool is_named(const fs::path& file, const fs::path& folder, const std::string& n
 }
 
 constexpr std::size_t shortest_hash = 8, whole_hash = 64;  // hex digits
-
-// Hex digits; empty where the file cannot be read, or `gives_up`.
-std::string sha256_of(const fs::path& path, const std::function<bool()>& gives_up) {
-    if (!fs::is_regular_file(path)) return {};  // a pipe would be waited for
-    std::ifstream file(path, std::ios::binary);
-    const std::unique_ptr<GChecksum, void (*)(GChecksum*)> sum(g_checksum_new(G_CHECKSUM_SHA256),
-                                                               g_checksum_free);
-    std::vector<char> bytes(1 << 20);
-    while (file) {
-        if (gives_up()) return {};
-        file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-        g_checksum_update(sum.get(), reinterpret_cast<const guchar*>(bytes.data()), file.gcount());
-    }
-    return file.eof() ? g_checksum_get_string(sum.get()) : std::string();
-}
 
 // Until `wants` says no.
 void for_each_file(FileKind kind,
@@ -102,7 +84,8 @@ std::optional<fs::path> find_by_hash(FileKind kind, const std::string& hash,
     std::optional<fs::path> found;
     if (hash.size() < shortest_hash || hash.size() > whole_hash) return found;
     for_each_file(kind, [&](const fs::path& file, const fs::path&) {
-        if (file.extension() == ".safetensors" && sha256_of(file, gives_up).starts_with(hash))
+        if (file.extension() == ".safetensors" &&
+            file_hash(file, Hashed::whole, gives_up).starts_with(hash))
             found = file;
         return !found && !gives_up();
     });

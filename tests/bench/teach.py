@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What the bundled model learns of a subject, with and without prior preservation, and of a look: docs/learn.md.
+"""What the bundled model learns of a subject, with and without prior preservation, and of a look: docs/learn.md; and
+the pictures of a word: docs/words.md.
 
-Usage: tests/bench/teach.py subject|look|readme PHOTOS OUT [--keepsake PATH] [--sheet FILE.jpg]
+Usage: tests/bench/teach.py subject|look|word|readme PHOTOS OUT [--keepsake PATH] [--sheet FILE.jpg]
 
 PHOTOS: the folder of the "Flowers" data set (daisy/, dandelion/, roses/, sunflowers/, tulips/). OUT: a folder for the
 pictures, runs and drawings; what is there is not made again. Prints Markdown, and writes a sheet. Needs torch and
@@ -12,6 +13,9 @@ of the class "a rose" that the model drew. Similarity to the five is that of doc
 the bundled U-Net without text (the first block on the way up at timestep 200, mean and deviation of each channel over
 the picture, less the mean and by the deviation of 60 photos of all kinds). Drift is the root of the mean squared
 difference of pixels, of 255, between pictures of the same text and seed before and after.
+
+word: five photos of Cape daisies, a word of three vectors from "white purple daisy", 1000 steps of 4; its pictures in
+five contexts beside those of "white daisy".
 
 readme: README's picture, of what the two others left in OUT/subject and OUT/look.
 
@@ -34,6 +38,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "assets/models/flowers"
 SUBJECT = ["1793211631_68c31a74dc", "17990320484_93bba345d2_m", "19271410704_932d1f2c97_n", "2423565102_2f1a00bb1b_n",
            "3742168238_d961937e68_n"]
+WORD = ["10466558316_a7198b87e2", "10770585085_4742b9dac3_n", "10993710036_2033222c91", "1265350143_6e2b276ec9",
+        "3957488431_52a447c0e8_m"]
 FOLDERS = {"daisy": "daisy", "dandelion": "dandelion", "rose": "roses", "sunflower": "sunflowers", "tulip": "tulips"}
 SHADOWS, LIGHTS = np.array([38, 20, 110.0]), np.array([255, 238, 190.0])  # indigo, cream
 SEEDS = 8
@@ -44,12 +50,12 @@ def keepsake(options, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def draw(options, name, text, lora=None):
+def draw(options, name, text, lora=None, word=None):
     """SEEDS pictures of a text."""
     folder = options.out / "drawn" / name / text.replace(" ", "-")
     if not (folder / "done.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        more = ["--lora", lora] if lora else []
+        more = ["--lora", lora] if lora else ["--embedding", word] if word else []
         told = keepsake(options, "generate", text, "--seed", ",".join(map(str, range(SEEDS))), "--out",
                         folder / "seed.png", "--json", *more)
         (folder / "done.json").write_text(told)
@@ -226,6 +232,25 @@ def look(options):
     write_sheet(options.sheet or options.out / "look.jpg", rows)
 
 
+def word(options):
+    five = options.out / "word"
+    five.mkdir(parents=True, exist_ok=True)
+    for name in WORD:
+        shutil.copy(options.photos / "daisy" / f"{name}.jpg", five)
+    run = options.out / "run"
+    file = run / "cape-daisy.safetensors"
+    if not file.exists():
+        keepsake(options, "learn", "word", five, "--token", "<cape-daisy>", "--init", "white purple daisy", "--tune",
+                 options.tune or 1000, "--batch", 4, "--learning-rate", 5e-3, "--every", 0, "--out", run)
+    rows = [[("the five photos", [photo(five / f"{name}.jpg") for name in WORD])]]
+    for text in ["a photo of a {}", "a photo of a {} in the grass", "a photo of a {} on a black background",
+                 "a photo of a {} at night", "a watercolor painting of a {}"]:
+        learned = draw(options, "word", text.format("<cape-daisy>"), word=file)
+        known = draw(options, "known", text.format("white daisy"))
+        rows.append([(text.format("<cape-daisy>"), learned[:4]), (text.format("white daisy"), known[:4])])
+    write_sheet(options.sheet or options.out / "word.jpg", rows)
+
+
 def readme(options):
     """The picture of README.md, of what the two others have drawn."""
     rows = []
@@ -242,7 +267,7 @@ def readme(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["subject", "look", "readme"])
+    parser.add_argument("what", choices=["subject", "look", "word", "readme"])
     parser.add_argument("photos", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--keepsake", default=ROOT / "build/release/editor/keepsake")
@@ -250,7 +275,7 @@ def main():
     parser.add_argument("--sheet", type=pathlib.Path)
     options = parser.parse_args()
     options.out = options.out.resolve()
-    {"subject": subject, "look": look, "readme": readme}[options.what](options)
+    {"subject": subject, "look": look, "word": word, "readme": readme}[options.what](options)
 
 
 if __name__ == "__main__":

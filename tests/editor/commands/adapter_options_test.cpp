@@ -1,6 +1,10 @@
 // --lora, --clip-skip, --prompt-syntax and --rng as a script calls them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "editor/photo/picture_settings.h"
+#include "editor/session/file_hashes.h"
 #include "pipeline/model/generate.h"
 #include "pipeline/networks/lora.h"
 #include "tests/editor/commands/command_lines.h"
@@ -70,6 +74,13 @@ TEST_F(AdapterOptions, ARecipeMakesItsPictureAgain) {
                                                    {"--ddim-eta", "0"}})
             EXPECT_NE(again(other), picture) << other[0];
     }
+    // Web interfaces know a LoRA by what is in it.
+    const auto settings = editor::read_picture_settings(folder.path / "a.png");
+    ASSERT_TRUE(settings);
+    const std::string hash = editor::file_hash(folder.path / lora, editor::Hashed::tensors);
+    const std::pair<std::string, std::string> noted{"Lora hashes", "a: " + hash.substr(0, 12)};
+    EXPECT_EQ(hash.size(), 64u);
+    EXPECT_NE(std::ranges::find(settings->others, noted), settings->others.end());
     // Where the files are not found they are named.
     const ProgramRun lost =
         run_program({"generate", "a red rose", "--recipe-from", "a.png", "--out", "c.png"},
