@@ -1,9 +1,12 @@
 #include "editor/edit/learn_settings.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <map>
 
+#include "editor/edit/clock.h"
 #include "editor/edit/network_configs.h"
 #include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
@@ -215,6 +218,56 @@ RunRecipe run_recipe(const LearnPlan& plan) {
     return recipe;
 }
 
+namespace {
+
+// Of one pass of the network for one picture of the largest size.
+double seconds_of_pass(const LearnPlan& plan) {
+    const at::NoGradGuard no_grad;
+    const pipeline::UNetConfig& config = plan.model.unet.config();
+    const std::int64_t unit = plan.model.vae.config().downscale();
+    const auto largest = std::ranges::max_element(
+        plan.size.sizes, {}, [](const auto& size) { return size.width * size.height; });
+    const auto options = at::TensorOptions(plan.model.device).dtype(plan.model.dtype);
+    const at::Tensor sample =
+        at::ones({1, config.in_channels, largest->height / unit, largest->width / unit}, options);
+    const at::Tensor timestep = at::full({1}, 500.0, options.dtype(at::kFloat));
+    const at::Tensor text = at::ones({1, 77, config.cross_attention_dim}, options);
+    constexpr double long_enough = 0.5;
+    double seconds = 0;
+    // The first one packs weights; of a large network that counts little.
+    for (int pass = 0; pass < 3 && seconds < long_enough; ++pass) {
+        const Clock::time_point begin = Clock::now();
+        plan.model.unet(sample, timestep, text);
+        seconds = seconds_since(begin);
+    }
+    return seconds;
+}
+
+std::string about(double seconds) {
+    char text[32];
+    const bool hours = seconds >= 5400, minutes = seconds >= 90;
+    std::snprintf(text, sizeof text,
+                  hours     ? "%.1f hours"
+                  : minutes ? "%.0f minutes"
+                            : "%.1f s",
+                  seconds / (hours     ? 3600
+                             : minutes ? 60
+                                       : 1));
+    return text;
+}
+
+// Forward and back, and where all weights learn, what Adam does with them.
+double seconds_of_steps(const LearnPlan& plan) {
+    const PictureOptions& options = plan.request.options;
+    const double passes = options.all_weights ? 4 : 3;
+    const double classes = plan.class_prompt.empty() ? 1 : 2;
+    const auto pictures =
+        static_cast<double>(options.stage.steps * options.stage.batch_size * options.accumulation);
+    return passes * classes * pictures * seconds_of_pass(plan);
+}
+
+}  // namespace
+
 std::vector<std::string> describe_plan(const LearnPlan& plan) {
     const PictureOptions& options = plan.request.options;
     std::vector<std::string> lines;
@@ -255,6 +308,8 @@ std::vector<std::string> describe_plan(const LearnPlan& plan) {
         gib(4.0 * static_cast<double>(weights) + 4.0 * copies * static_cast<double>(numbers) +
             1.5 * static_cast<double>(activations) + (512 << 20)) +
         " with one picture at a time; less where activations are recomputed");
+    say("time: about " + about(seconds_of_steps(plan)) +
+        " for the steps, by the time of one pass of the network now");
     return lines;
 }
 

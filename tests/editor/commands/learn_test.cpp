@@ -147,6 +147,9 @@ TEST_F(Learn, CheckSaysWhatWouldBeLearned) {
               std::string::npos);
     EXPECT_NE(run.out.find("learns: "), std::string::npos);
     EXPECT_NE(run.out.find("memory: about "), std::string::npos);
+    const auto time = run.out.find("time: about ");
+    ASSERT_NE(time, std::string::npos) << run.out;
+    EXPECT_GT(std::atof(run.out.c_str() + time + 12), 0) << run.out.substr(time);
     EXPECT_FALSE(fs::exists(out));
 }
 
