@@ -95,9 +95,9 @@ GenerationSettings settings_in_edit(const json& edit) {
         for (const json& lora : loras)
             if (!text_of(field(lora, "path")).empty())
                 settings.others.emplace_back(
-                    "lora", pipeline::adapter_text(
-                                {std::filesystem::path(text_of(field(lora, "path"))).stem(),
-                                 number_of(field(lora, "weight")).value_or(1)}));
+                    lora_setting, pipeline::adapter_text(
+                                      {std::filesystem::path(text_of(field(lora, "path"))).stem(),
+                                       number_of(field(lora, "weight")).value_or(1)}));
     settings.vae = text_of(field(field(changes, "vae"), "path"));
     settings.clip_skip = whole_of(field(changes, "clip_skip"));
     if (const auto eta = number_of(field(edit, "eta")))
