@@ -117,7 +117,7 @@ void apply(Frame& frame) {
 
 bool draws_anew(const Frame& frame) {
     return frame.document.tuned == editor::Tuned::fully &&
-           frame.document.tuned_draft.tuning.mode == "inpaint";
+           editor::draws_anew(frame.document.tuned_draft.tuning);
 }
 
 void set_view(Frame& frame, View view) {

@@ -64,7 +64,7 @@ void apply_button(Frame& frame) {
     const std::string label = apply_label(frame);
     if (primary_button((label + "##apply").c_str(), size, can_apply(frame))) apply(frame);
     mark(frame, "Apply");
-    const bool anew = frame.state.draft.tuning.mode == "inpaint";
+    const bool anew = editor::draws_anew(frame.state.draft.tuning);
     tooltip(frame, anew ? "Then paint over what shall be drawn anew (Ctrl+Enter)."
                         : "Learns your photo, then edits it (Ctrl+Enter).");
     if (label == "Applied" && anew && !frame.document.shown.after) {

@@ -29,6 +29,10 @@ bool same_tuning(const EditDraft& a, const EditDraft& b) {
     return a.prompt == b.prompt && a.tuning == b.tuning;
 }
 
+bool draws_anew(const TuningDraft& tuning) {
+    return tuning.mode == mode_name(Mode::inpaint);
+}
+
 EditDraft draft_of(const Recipe& recipe) {
     return {
         recipe.prompt,

@@ -52,6 +52,9 @@ struct EditDraft {
 
 bool same_tuning(const EditDraft& a, const EditDraft& b);
 
+// Whether it is of the mode inpaint, which draws a mask anew.
+bool draws_anew(const TuningDraft& tuning);
+
 EditDraft draft_of(const Recipe& recipe);
 
 // The tuning modes that a person is offered, the default one first.

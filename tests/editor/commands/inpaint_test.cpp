@@ -5,6 +5,7 @@
 #include "editor/photo/picture_settings.h"
 #include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
+#include "tests/editor/masked_photo.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/temporary_folder.h"
 
@@ -15,13 +16,7 @@ namespace fs = std::filesystem;
 
 class Inpaint : public ::testing::Test {
   protected:
-    Inpaint() {
-        save_photo(folder.path / "p.png", quarters(96, 96));
-        // The left third is drawn anew.
-        editor::Pixels mask{96, 96, std::vector<std::uint8_t>(96 * 96 * 3, 0)};
-        for (std::size_t i = 0; i < mask.rgb.size(); ++i) mask.rgb[i] = i / 3 % 96 < 32 ? 255 : 0;
-        save_photo(folder.path / "m.png", mask);
-    }
+    Inpaint() { save_photo_and_mask(folder.path); }
     ProgramRun run(std::vector<std::string> more) const {
         return run_program(joined({"generate", "a red rose", "--size", "64", "--steps", "3",
                                    "--sampler", "dpmpp_2m", "--quiet"},

@@ -5,6 +5,7 @@
 #include "editor/session/session.h"
 #include "tests/editor/commands/command_lines.h"
 #include "tests/editor/commands/run_program.h"
+#include "tests/editor/masked_photo.h"
 #include "tests/editor/test_model.h"
 #include "tests/editor/test_photo.h"
 #include "tests/pipeline/model/model_on_disk.h"
@@ -16,13 +17,7 @@ namespace fs = std::filesystem;
 
 class InpaintMode : public ::testing::Test {
   protected:
-    InpaintMode() {
-        save_photo(folder.path / "p.png", quarters(96, 96));
-        // The left third is drawn anew.
-        editor::Pixels mask{96, 96, std::vector<std::uint8_t>(96 * 96 * 3, 0)};
-        for (std::size_t i = 0; i < mask.rgb.size(); ++i) mask.rgb[i] = i / 3 % 96 < 32 ? 255 : 0;
-        save_photo(folder.path / "m.png", mask);
-    }
+    InpaintMode() { save_photo_and_mask(folder.path); }
     ProgramRun run(const std::vector<std::string>& command,
                    const std::vector<std::string>& more) const {
         const std::vector<std::string> usual = {"--sampler",  "dpmpp_2m", "--steps", "4",
