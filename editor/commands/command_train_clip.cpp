@@ -54,6 +54,7 @@ TrainClipRequest request_of(const ClipArguments& arguments) {
     request.seed = given.seed;
     request.restart = given.restart;
     request.compute = start_run(given.run);
+    request.options.stage.arithmetic = request.compute.arithmetic;
     return request;
 }
 

@@ -112,6 +112,7 @@ LearnRequest request_of(const UNetArguments& arguments) {
     run.vae = arguments.vae;
     request.model = model_path(run);
     request.compute = start_run(run);
+    request.options.stage.arithmetic = request.compute.arithmetic;
     return request;
 }
 

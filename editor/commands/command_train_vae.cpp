@@ -90,6 +90,7 @@ TrainVaeRequest request_of(const VaeArguments& arguments) {
     request.restart = given.restart;
     request.every = checked_every(given.every);
     request.compute = start_run(given.run);
+    request.options.stage.arithmetic = request.compute.arithmetic;
     return request;
 }
 

@@ -59,6 +59,12 @@ void add_train_run(CLI::App& command, TrainArguments& arguments, std::int64_t ev
     command.add_flag("--json", arguments.json, "One JSON line on stdout");
     command.add_option("--device", arguments.run.device, "cpu, cuda or auto (the default)")
         ->type_name("cpu|cuda|auto");
+    command
+        .add_option("--precision", arguments.run.precision,
+                    "Of the products, forward and backward: float32 (the default), bfloat16, or "
+                    "auto: bfloat16 where the processor is fast at it. Weights, their gradients "
+                    "and the optimiser are float32 in each")
+        ->type_name("float32|bfloat16|auto");
     command.add_option("--threads", arguments.run.threads,
                        "Processor threads; default: one a core that is usable");
     command.add_flag("--quiet", arguments.run.quiet, "No progress on stderr");

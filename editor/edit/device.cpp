@@ -15,6 +15,10 @@ at::Device find_device(const std::string& choice, const std::string& what) {
     return has_cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
+std::string precision_name(pipeline::Arithmetic arithmetic) {
+    return arithmetic == pipeline::Arithmetic::bfloat16 ? "bfloat16" : "float32";
+}
+
 pipeline::Arithmetic find_arithmetic(const std::string& choice, at::Device device,
                                      const std::string& what) {
     if (choice == "float32") return pipeline::Arithmetic::float32;

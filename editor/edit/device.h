@@ -28,8 +28,9 @@ struct WordSource {
 // What a run computes with.
 struct Compute {
     at::Device device = at::kCPU;
-    pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;  // of the U-Net's renders
-    std::optional<int> threads;  // none: measured (pipeline/model/threads.h)
+    pipeline::Arithmetic arithmetic =
+        pipeline::Arithmetic::float32;  // of the U-Net's renders, or of `keepsake train`
+    std::optional<int> threads;         // none: measured (pipeline/model/threads.h)
     std::optional<pipeline::PredictionType> prediction;  // none: what the model's files say
     // Likewise what takes the place of what they say: pipeline::LoadOptions.
     std::vector<pipeline::AdapterFile> adapters = {};
@@ -38,6 +39,7 @@ struct Compute {
     std::vector<WordSource> words = {};
 };
 
+std::string precision_name(pipeline::Arithmetic arithmetic);  // as --precision has it
 // choice: "float32"; "bfloat16"; "auto", which is bfloat16 where pipeline::has_fast_bfloat16().
 // Throws Error naming `what` when it is "bfloat16" and that gains nothing here.
 pipeline::Arithmetic find_arithmetic(const std::string& choice, at::Device device,

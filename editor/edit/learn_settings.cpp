@@ -7,6 +7,7 @@
 #include <map>
 
 #include "editor/edit/clock.h"
+#include "editor/edit/device.h"
 #include "editor/edit/network_configs.h"
 #include "editor/session/place_in.h"
 #include "editor/session/recipe.h"
@@ -114,6 +115,7 @@ void add_hints(const LearnPlan& plan, ordered_json& hints) {
     };
     hints["model"] = checked_utf8(plan.model.path.string());
     hints["name"] = request.name;
+    hints["precision"] = precision_name(request.options.stage.arithmetic);
     hints["places"] = ordered_json::array();
     for (const fs::path& place : request.pictures) hints["places"].push_back(noted(place));
     if (request.kind == LearnKind::captions && !request.token.empty())

@@ -98,6 +98,7 @@ RunRecipe recipe_of(const TrainClipRequest& request, const PictureSet& set, cons
     s["weight_decay"] = options.weight_decay;
     s["gradient_norm"] = options.max_gradient_norm;
     recipe.hints["name"] = request.name;
+    recipe.hints["precision"] = precision_name(request.options.stage.arithmetic);
     return recipe;
 }
 

@@ -116,6 +116,7 @@ RunRecipe recipe_of(const TrainVaeRequest& request, const PictureSet& set, const
     }
     s["ema"] = options.ema ? options.ema->decay : 0.0;
     recipe.hints["name"] = request.name;
+    recipe.hints["precision"] = precision_name(options.stage.arithmetic);
     return recipe;
 }
 

@@ -7,6 +7,19 @@
 #include "pipeline/error.h"
 
 namespace keepsake::optimize {
+namespace {
+
+// The numbers of each in the order of memory, (n): of what lies in another order than its
+// dimensions' (channels_last) the fused kernel would make a copy first.
+std::vector<Tensor> as_they_lie(const std::vector<Tensor>& tensors) {
+    std::vector<Tensor> flat;
+    flat.reserve(tensors.size());
+    for (const Tensor& t : tensors)
+        flat.push_back(t.is_non_overlapping_and_dense() ? t.as_strided({t.numel()}, {1}) : t);
+    return flat;
+}
+
+}  // namespace
 
 Adam::Adam(TensorMap parameters, AdamOptions options)
     : options_(options), step_(at::zeros({}, at::TensorOptions().dtype(at::kFloat))) {
@@ -35,9 +48,10 @@ void Adam::step(double learning_rate) {
     }
     step_ += 1;  // the kernel's bias correction counts from one
     const std::vector<Tensor> steps(parameters_.size(), step_);
-    at::_fused_adam_(parameters_, gradients, exp_avg_, exp_avg_sq_, {}, steps, learning_rate,
-                     options_.beta1, options_.beta2, /*weight_decay=*/0.0, options_.eps,
-                     /*amsgrad=*/false, /*maximize=*/false);
+    at::_fused_adam_(as_they_lie(parameters_), as_they_lie(gradients), as_they_lie(exp_avg_),
+                     as_they_lie(exp_avg_sq_), {}, steps, learning_rate, options_.beta1,
+                     options_.beta2, /*weight_decay=*/0.0, options_.eps, /*amsgrad=*/false,
+                     /*maximize=*/false);
     for (Tensor& parameter : parameters_) {
         parameter.mutable_grad() = Tensor();
         // The fused kernel writes without saying so, and layers keep copies of their weights that

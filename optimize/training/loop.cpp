@@ -101,7 +101,10 @@ void run_steps(const TrainingRecipe& recipe, const StageOptions& options, Traini
     if (recipe.decays)
         std::erase_if(decaying, [&](const auto& one) { return !recipe.decays(one.first); });
     while (state.steps < options.steps) {
-        const double mine = backward(recipe, recipe.draw(state.steps), ranks, activations);
+        const double mine = [&] {
+            const pipeline::LearnIn multiplying(options.arithmetic);
+            return backward(recipe, recipe.draw(state.steps), ranks, activations);
+        }();
         sum_gradients(ranks, recipe.learns);
         const std::vector<double> all = sums(ranks, {mine, ranks.stop.stop_requested() ? 1.0 : 0});
         const double loss = all[0];

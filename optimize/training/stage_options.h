@@ -6,6 +6,7 @@
 #include "optimize/training/adam.h"
 #include "optimize/training/draws.h"
 #include "optimize/training/rates.h"
+#include "pipeline/compute/arithmetic.h"
 
 namespace keepsake::optimize {
 
@@ -20,6 +21,8 @@ struct StageOptions {
     std::int64_t warmup_steps = 0;  // the rate grows in a line over these
     Draws draws = Draws::independent;
     std::int64_t rank = 0;  // of a LoRA that learns in place of the weights; 0: the weights learn
+    // Of the layers' products, forward and backward; the losses on a fixed set are float32's.
+    pipeline::Arithmetic arithmetic = pipeline::Arithmetic::float32;
 };
 
 }  // namespace keepsake::optimize

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "pipeline/compute/bfloat16_trial.h"
@@ -116,6 +117,22 @@ bool bfloat16_pays(const KernelSeconds& float32, const KernelSeconds& bfloat16) 
     const double taken = product_share * bfloat16.product / float32.product +
                          convolution_share * bfloat16.convolution / float32.convolution;
     return taken <= enough * (product_share + convolution_share);
+}
+
+namespace {
+
+thread_local Arithmetic learns_in = Arithmetic::float32;
+
+}  // namespace
+
+LearnIn::LearnIn(Arithmetic arithmetic) : before_(std::exchange(learns_in, arithmetic)) {}
+
+LearnIn::~LearnIn() {
+    learns_in = before_;
+}
+
+Arithmetic learning_arithmetic() {
+    return learns_in;
 }
 
 bool has_fast_bfloat16() {

@@ -40,9 +40,10 @@ Tensor fused_attention(const Tensor& q_, const Tensor& k_, const Tensor& v_, std
     head.keys = k.size(1);
     head.head_size = size;
     head.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(size)));
-    const std::int64_t k_size = kernels::packed_size(kernels.panel_width, head.keys, size);
+    const std::int64_t k_size =
+        kernels::packed_size(kernels.panel_width, head.keys, in_units(kernels, size));
     const std::int64_t v_size =
-        kernels::packed_size(kernels.panel_width, size, head.keys + head.keys % 2);
+        kernels::packed_size(kernels.panel_width, size, in_units(kernels, head.keys));
     const Tensor packed_k = empty(batch * heads * k_size), packed_v = empty(batch * heads * v_size);
     const auto head_of = [&](std::int64_t i) {
         kernels::Attention job = head;

@@ -101,7 +101,7 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
         if (context->needs_input_grad(arg_weight) || lora_learns)
             prepared = prepare(layer, g, x, stats);
         if (context->needs_input_grad(arg_weight))
-            result[arg_weight] = weight_gradient(layer.weight, g, prepared, dy);
+            result[arg_weight] = weight_gradient(layer.arithmetic, layer.weight, g, prepared, dy);
         Geometry low = g;
         if (layer.lora) {
             low.out = tensors[5].size(0);
@@ -109,22 +109,25 @@ struct FusedFunction : torch::autograd::Function<FusedFunction> {
             low_gradient = lora_gradient(*layer.lora, g, dy, tensors[8]);
         }
         if (lora_learns) {
-            result[arg_down] = weight_gradient(tensors[5], low, prepared, low_gradient);
-            result[arg_up] =
-                weight_gradient(tensors[6], matrix(g.rows(), low.out, g.out), tensors[7], dy);
+            result[arg_down] =
+                weight_gradient(Arithmetic::float32, tensors[5], low, prepared, low_gradient);
+            result[arg_up] = weight_gradient(Arithmetic::float32, tensors[6],
+                                             matrix(g.rows(), low.out, g.out), tensors[7], dy);
         }
         const bool norm_learns = layer.norm && (context->needs_input_grad(arg_norm_weight) ||
                                                 context->needs_input_grad(arg_norm_bias));
         if (context->needs_input_grad(arg_x) || norm_learns) {
             PackedWeights once;
-            Tensor d = input_gradient(layer.weight, layer.packed ? *layer.packed : once, g, dy);
+            Tensor d = input_gradient(layer.arithmetic, layer.weight,
+                                      layer.packed ? *layer.packed : once, g, dy);
             if (layer.lora)
-                d = input_gradient(layer.lora->down, *layer.lora->packed_down, low, low_gradient,
-                                   d);
+                d = input_gradient(Arithmetic::float32, layer.lora->down, *layer.lora->packed_down,
+                                   low, low_gradient, d);
             if (!layer.norm) {
                 result[arg_x] = d;
             } else {
-                const NormGradients through = norm_gradient(layer, g, x, stats, d);
+                const NormGradients through = norm_gradient(
+                    layer, g, x, stats, d, norm_learns ? NormLearns::yes : NormLearns::no);
                 result[arg_x] = through.x;
                 result[arg_norm_weight] = through.weight;
                 result[arg_norm_bias] = through.bias;
@@ -203,7 +206,7 @@ Tensor run_fused(const FusedLayer& layer, const Tensor& x, const FusedExtras& ex
         return forward(layer, input, extras, norm_stats(layer.norm, input)).y;
     auto saved = c10::make_intrusive<SavedLayer>();
     saved->layer = layer;
-    saved->layer.arithmetic = Arithmetic::float32;
+    saved->layer.arithmetic = learning_arithmetic();
     const Tensor none = at::empty({0}, at::TensorOptions().dtype(at::kFloat));
     Tensor norm_weight = none, norm_bias = none;
     if (layer.norm) {
@@ -274,13 +277,7 @@ Tensor fused_group_norm(const GroupNormWeights& norm, const Tensor& x) {
 Tensor fused_layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
     const Tensor input = x.contiguous();
     const Tensor y = at::empty_like(input);
-    kernels::LayerNorm job;
-    job.x = input.const_data_ptr<float>();
-    job.channels = input.size(-1);
-    job.rows = input.numel() / job.channels;
-    job.eps = eps;
-    job.weight = weight.const_data_ptr<float>();
-    job.bias = bias.const_data_ptr<float>();
+    kernels::LayerNorm job = layer_norm_job(input, weight, bias, eps);
     job.y = y.mutable_data_ptr<float>();
     constexpr std::int64_t rows = 64;
     share_runs(job.rows, rows, [&](std::int64_t begin, std::int64_t end) {

@@ -59,8 +59,9 @@ struct FusedLayer {
     std::shared_ptr<const Lora> lora;  // or null
     std::int64_t stride = 1, padding = 0;
     std::int64_t upscale = 1;  // nearest-neighbour, before the convolution; without `norm`
-    // Of the product with `weight` where no gradient is taken. Layers whose number of inputs or
-    // outputs is no multiple of 32, and the LoRA, are float32 all the same.
+    // Of the product with `weight` where no gradient is taken; where one is, learning_arithmetic()
+    // counts. Layers whose number of inputs or outputs is no multiple of 32, and the LoRA, are
+    // float32 all the same.
     Arithmetic arithmetic = Arithmetic::float32;
 };
 

@@ -177,8 +177,12 @@ kernels::Product product_job(const Geometry& g, const Tensor& prepared) {
 }
 
 const Kernels& kernels_of(const FusedLayer& layer, const Geometry& g) {
+    return kernels_of(layer.arithmetic, g);
+}
+
+const Kernels& kernels_of(Arithmetic arithmetic, const Geometry& g) {
     const bool fits = g.in % 32 == 0 && g.out % 32 == 0;
-    const Kernels* asked = fits ? kernels::kernels_for(layer.arithmetic) : nullptr;
+    const Kernels* asked = fits ? kernels::kernels_for(arithmetic) : nullptr;
     return asked ? *asked : *best_kernels();
 }
 
@@ -323,9 +327,9 @@ Tensor with_gaps(const Geometry& g, const Tensor& dy) {
 // dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
 // is g: the same product with the weights transposed and the taps reversed, over dy with a border
 // that makes the result as large as the input. Added to `dx` where that is defined.
-Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
-                      const Tensor& gradient, const Tensor& add_to) {
-    const Kernels& k = *best_kernels();
+Tensor input_gradient(Arithmetic arithmetic, const Tensor& weight, PackedWeights& packed_weight,
+                      const Geometry& g, const Tensor& gradient, const Tensor& add_to) {
+    const Kernels& k = kernels_of(arithmetic, g);
     const Tensor dy = g.stride == 1 ? gradient : with_gaps(g, gradient);
     Geometry back;
     back.batch = g.batch;
@@ -342,9 +346,10 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
     job.c = dx.mutable_data_ptr<float>();
     if (add_to.defined()) job.residual = job.c;
     const bool winograd = suits_winograd(back, /*kept=*/true);
-    const Tensor packed =
-        packed_weight.get(weight, winograd ? PackedWeights::Kind::winograd_transposed
-                                           : PackedWeights::Kind::transposed);
+    const Tensor packed = packed_weight.get(
+        weight,
+        winograd ? PackedWeights::Kind::winograd_transposed : PackedWeights::Kind::transposed,
+        k.arithmetic);
     if (winograd) {
         run_winograd(k, back, prepared, packed, job);
     } else {
@@ -354,18 +359,31 @@ Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const 
     return dx;
 }
 
-Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
-                       const Tensor& dy) {
-    const Kernels& k = *best_kernels();
+Tensor weight_gradient(Arithmetic arithmetic, const Tensor& weight, const Geometry& g,
+                       const Tensor& prepared, const Tensor& dy) {
+    const Kernels& k = kernels_of(arithmetic, g);
     // In the order of the kernel's result, whatever the weight's own.
-    const Tensor gradient = at::zeros_like(weight, at::TensorOptions(), layer_format(weight));
+    const Tensor gradient = at::empty_like(weight, at::TensorOptions(), layer_format(weight));
     kernels::WeightGradient job{input_matrix(g, prepared)};
     job.outs = g.out;
     job.d = dy.const_data_ptr<float>();
     job.gradient = gradient.mutable_data_ptr<float>();
-    constexpr std::int64_t outs = 24;  // a multiple of every kernel's rows
-    share_runs(g.out, outs,
-               [&](std::int64_t begin, std::int64_t end) { k.weight_gradient(job, begin, end); });
+    if (k.arithmetic == Arithmetic::float32) {
+        constexpr std::int64_t outs = 24;  // a multiple of every kernel's rows
+        share_runs(g.out, outs, [&](std::int64_t begin, std::int64_t end) {
+            k.weight_gradient(job, begin, end, nullptr);
+        });
+        return gradient;
+    }
+    // A part rounds A for its outs anew: as few parts as keep the threads at work.
+    const std::int64_t unit = k.panel_width, threads = at::get_num_threads();
+    const std::int64_t even = (g.out + threads - 1) / threads;
+    const std::int64_t outs = std::min<std::int64_t>((even + unit - 1) / unit * unit, 256);
+    share_runs(g.out, outs, [&](std::int64_t begin, std::int64_t end) {
+        const Tensor scratch = at::empty({k.weight_gradient_scratch(end - begin)},
+                                         at::TensorOptions().dtype(at::kFloat));
+        k.weight_gradient(job, begin, end, scratch.mutable_data_ptr<float>());
+    });
     return gradient;
 }
 
@@ -381,19 +399,34 @@ Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy, cons
 }
 
 NormGradients norm_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& x,
-                            const Tensor& stats, const Tensor& d) {
+                            const Tensor& stats, const Tensor& d, NormLearns learns) {
     const Kernels& k = *best_kernels();
-    const auto options = at::TensorOptions().dtype(at::kFloat);
-    const Tensor weight = at::empty({g.batch, g.in}, options);
-    const Tensor bias = at::empty({g.batch, g.in}, options);
     const Tensor dx = at::empty_like(x);
     const kernels::GroupNorm job = norm_job(*layer.norm, g, x, stats, layer.silu);
-    const kernels::GroupNormGradient gradient{
-        d.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), weight.mutable_data_ptr<float>(),
-        bias.mutable_data_ptr<float>()};
+    kernels::GroupNormGradient gradient{d.const_data_ptr<float>(), dx.mutable_data_ptr<float>()};
+    Tensor both;
+    if (learns == NormLearns::yes) {
+        both = at::empty({2, g.batch, g.in}, at::TensorOptions().dtype(at::kFloat));
+        gradient.dweight = both.mutable_data_ptr<float>();
+        gradient.dbias = gradient.dweight + g.batch * g.in;
+    }
     share(norm_parts(job), at::get_num_threads(),
           [&](std::int64_t i) { k.group_norm_gradient(job, gradient, i, i + 1); });
-    return {dx, weight.sum(0), bias.sum(0)};
+    if (learns == NormLearns::no) return {dx, Tensor(), Tensor()};
+    const Tensor sums = both.sum(1);
+    return {dx, sums[0], sums[1]};
+}
+
+kernels::LayerNorm layer_norm_job(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                  double eps) {
+    kernels::LayerNorm job;
+    job.x = x.const_data_ptr<float>();
+    job.channels = x.size(-1);
+    job.rows = x.numel() / job.channels;
+    job.eps = eps;
+    job.weight = weight.const_data_ptr<float>();
+    job.bias = bias.const_data_ptr<float>();
+    return job;
 }
 
 }  // namespace keepsake::pipeline::fused

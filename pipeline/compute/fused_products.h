@@ -50,6 +50,7 @@ kernels::RowLayout dense_rows(std::int64_t rows, std::int64_t columns);
 kernels::Product product_job(const Geometry& g, const Tensor& prepared);
 // Those of the layer's arithmetic, where they take its sizes; else float32's.
 const kernels::Kernels& kernels_of(const FusedLayer& layer, const Geometry& g);
+const kernels::Kernels& kernels_of(Arithmetic arithmetic, const Geometry& g);
 // The layer's weight as `k` reads it: kept, or made for this call.
 Tensor panels_of(const kernels::Kernels& k, const FusedLayer& layer, PackedWeights::Kind kind);
 // Has the product read the layer's weight: panels, which are returned and must outlive the
@@ -77,17 +78,22 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
 
 // dL/d(prepared input, without its border), from dy and the weight of a convolution whose geometry
 // is g. Added to `add_to` where that is defined.
-Tensor input_gradient(const Tensor& weight, PackedWeights& packed_weight, const Geometry& g,
-                      const Tensor& dy, const Tensor& add_to = {});
-Tensor weight_gradient(const Tensor& weight, const Geometry& g, const Tensor& prepared,
-                       const Tensor& dy);
+Tensor input_gradient(Arithmetic arithmetic, const Tensor& weight, PackedWeights& packed_weight,
+                      const Geometry& g, const Tensor& dy, const Tensor& add_to = {});
+Tensor weight_gradient(Arithmetic arithmetic, const Tensor& weight, const Geometry& g,
+                       const Tensor& prepared, const Tensor& dy);
 // dL/d(what the low-rank half has in its middle), in the shape of a picture where dy is one.
 Tensor lora_gradient(const Lora& lora, const Geometry& g, const Tensor& dy, const Tensor& stays);
 
 struct NormGradients {
-    Tensor x, weight, bias;
+    Tensor x, weight, bias;  // the last two undefined where only x is asked for
 };
+enum class NormLearns { no, yes };
 NormGradients norm_gradient(const FusedLayer& layer, const Geometry& g, const Tensor& x,
-                            const Tensor& stats, const Tensor& d);
+                            const Tensor& stats, const Tensor& d, NormLearns learns);
+
+// What a layer norm of contiguous x reads; where it writes is left open.
+kernels::LayerNorm layer_norm_job(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                  double eps);
 
 }  // namespace keepsake::pipeline::fused

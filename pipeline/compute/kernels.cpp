@@ -4,6 +4,12 @@
 #include <numeric>
 #include <string_view>
 
+#if defined(KEEPSAKE_X86_KERNELS) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace keepsake::pipeline::kernels {
 
 #ifndef KEEPSAKE_X86_KERNELS
@@ -16,6 +22,32 @@ const Kernels* avx512_kernels() {
 const Kernels* avx512_bf16_kernels() {
     return nullptr;
 }
+const Kernels* amx_bf16_kernels() {
+    return nullptr;
+}
+#endif
+
+#if defined(KEEPSAKE_X86_KERNELS) && defined(__linux__)
+namespace {
+
+// Whether the processor has AMX with bfloat16, the system saves its registers, and lets this
+// process use them: since Linux 5.16 it has to be asked, because they take 8 KiB a thread
+// (Documentation/arch/x86/xstate.rst).
+bool may_use_amx() {
+    constexpr unsigned amx_bf16 = 1U << 22, amx_tile = 1U << 24, osxsave = 1U << 27;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & osxsave)) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & amx_bf16) || !(d & amx_tile))
+        return false;
+    constexpr unsigned saved = 3U << 17;  // XTILECFG and XTILEDATA
+    unsigned low = 0, high = 0;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if ((low & saved) != saved) return false;
+    constexpr long ask_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM
+    return syscall(SYS_arch_prctl, ask_permission, tile_data) == 0;
+}
+
+}  // namespace
 #endif
 
 std::vector<const Kernels*> usable_kernels() {
@@ -27,7 +59,13 @@ std::vector<const Kernels*> usable_kernels() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
         usable.push_back(avx512_kernels());
-        if (__builtin_cpu_supports("avx512bf16")) usable.push_back(avx512_bf16_kernels());
+        if (__builtin_cpu_supports("avx512bf16")) {
+            usable.push_back(avx512_bf16_kernels());
+#ifdef __linux__
+            static const bool amx = may_use_amx();
+            if (amx) usable.push_back(amx_bf16_kernels());
+#endif
+        }
     }
 #endif
     return usable;
@@ -69,6 +107,10 @@ std::int64_t norm_block(std::int64_t channels, std::int64_t groups) {
 
 std::int64_t packed_size(std::int64_t panel_width, std::int64_t columns, std::int64_t depth) {
     return (columns + panel_width - 1) / panel_width * panel_width * depth;
+}
+
+std::int64_t in_units(const Kernels& kernels, std::int64_t depth) {
+    return (depth + kernels.depth_unit - 1) / kernels.depth_unit * kernels.depth_unit;
 }
 
 }  // namespace keepsake::pipeline::kernels

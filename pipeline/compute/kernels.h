@@ -66,7 +66,8 @@ struct Product : InputMatrix {
     Activation activation = Activation::none;
 };
 
-// G (outs, K) += sum over rows of D[m]^T A[m]: the gradient of a product's weights.
+// G (outs, K) = sum over rows of D[m]^T A[m]: the gradient of a product's weights. In bfloat16
+// arithmetic D and A are rounded.
 struct WeightGradient : InputMatrix {
     std::int64_t outs = 0;
     const float* d = nullptr;  // (rows, outs)
@@ -124,6 +125,14 @@ struct LayerNorm {
     float* y = nullptr;
 };
 
+// Gradients of LayerNorm.
+struct LayerNormGradient {
+    const float* dy = nullptr;
+    float* dx = nullptr;
+    float* sums =
+        nullptr;  // (2, channels): dL/dweight and dL/dbias by the rows of one call; or null
+};
+
 // C = softmax(scale Q K^T) V of one head, a block of keys at a time, so that no matrix of rows x
 // keys is ever written (Dao et al., arXiv 2205.14135, algorithm 1). A row of q is `head_size`
 // floats, and rows are `..._row` floats apart; likewise of k, v and c.
@@ -133,7 +142,8 @@ struct Attention {
     std::int64_t rows = 0, keys = 0, head_size = 0;
     float scale = 1;
     // Packed by pack_attention; room for packed_size(panel_width, keys, head_size) floats, and
-    // packed_size(panel_width, head_size, keys + keys % 2). In bfloat16 head_size is even.
+    // packed_size(panel_width, head_size, keys), each with its last number in whole depth units. In
+    // bfloat16 head_size is even.
     float* packed_k = nullptr;
     float* packed_v = nullptr;
     float* c = nullptr;
@@ -170,10 +180,11 @@ struct Part {
 // A set of kernels for one kind of processor. Each runs on the calling thread, over a part of
 // the work.
 struct Kernels {
-    const char* name;          // "avx2", "avx512", "avx512_bf16"
+    const char* name;          // "avx2", "avx512", "avx512_bf16", "amx_bf16"
     Arithmetic arithmetic;     // of products
     std::int64_t panel_width;  // columns of a packed panel
     std::int64_t tile_rows;    // rows that a product takes at once: other numbers cost more
+    std::int64_t depth_unit;   // numbers of K that it takes at once, likewise
     // (columns, K) row-major -> panels of B.
     void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
                  std::int64_t begin, std::int64_t end);
@@ -187,8 +198,10 @@ struct Kernels {
     // scratch: product_scratch() floats.
     void (*product)(const Product& product, const Part& part, float* scratch);
     std::int64_t (*product_scratch)(const Product& product, std::int64_t rows);  // of the part
-    // Outs [begin, end).
-    void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end);
+    // Outs [begin, end). scratch: weight_gradient_scratch() floats for so many outs.
+    void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                            float* scratch);
+    std::int64_t (*weight_gradient_scratch)(std::int64_t outs);
     // Of pixels [begin, end) of one picture, by channel: the sum of x - s and of its square, s
     // being the picture's first pixel, so that a mean far from zero costs no accuracy. sums: (2,
     // channels).
@@ -203,6 +216,8 @@ struct Kernels {
     void (*geglu)(const Geglu& job, std::int64_t begin, std::int64_t end);
     void (*geglu_gradient)(const Geglu& job, std::int64_t begin, std::int64_t end);
     void (*layer_norm)(const LayerNorm& job, std::int64_t begin, std::int64_t end);
+    void (*layer_norm_gradient)(const LayerNorm& job, const LayerNormGradient& gradient,
+                                std::int64_t begin, std::int64_t end);
     // k and v of panels of keys [begin, end), which attention() then reads.
     void (*pack_attention)(const Attention& job, std::int64_t begin, std::int64_t end);
     // Rows [begin, end); begin is a multiple of attention_rows.
@@ -222,7 +237,9 @@ struct Kernels {
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 const Kernels* avx512_bf16_kernels();
-// Those that this processor runs, float32's first and of them the widest last.
+const Kernels* amx_bf16_kernels();
+// Those that this processor runs, and where it has to be asked the system lets run: float32's
+// first and of them the widest last, then bfloat16's likewise.
 std::vector<const Kernels*> usable_kernels();
 // The widest of float32, or null. The environment variable KEEPSAKE_KERNELS (none,
 // avx2, avx512) asks for less.
@@ -239,5 +256,7 @@ std::int64_t norm_block(std::int64_t channels, std::int64_t groups);
 void share(std::int64_t parts, int threads, const std::function<void(std::int64_t)>& part);
 
 std::int64_t packed_size(std::int64_t panel_width, std::int64_t columns, std::int64_t depth);
+// `depth` in whole depth units.
+std::int64_t in_units(const Kernels& kernels, std::int64_t depth);
 
 }  // namespace keepsake::pipeline::kernels

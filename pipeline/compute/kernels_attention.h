@@ -18,9 +18,9 @@ struct Attentions {
     // A block of scores stays in the first-level cache: 32 x 256, or 24 x 256 with AVX2.
     static constexpr std::int64_t block_rows = 4 * Rows, block_keys = 256;
 
-    static std::int64_t padded_keys(const Attention& job) {
-        return (job.keys + step - 1) / step * step;
-    }
+    // K of the two products, with zeros to whole units.
+    static std::int64_t padded_keys(const Attention& job) { return P::in_units(job.keys); }
+    static std::int64_t padded_size(const Attention& job) { return P::in_units(job.head_size); }
 
     static void pack(const Attention& job, std::int64_t begin, std::int64_t end) {
         Number* packed_k = reinterpret_cast<Number*>(job.packed_k);
@@ -28,9 +28,12 @@ struct Attentions {
             std::int64_t rows[panel];
             for (std::int64_t j = 0; j < panel; ++j)
                 rows[j] = p * panel + j < job.keys ? p * panel + j : -1;
-            P::pack_panel(Float32{}, {job.k, job.k_row, job.head_size}, rows,
-                          P::vectors_of(job.keys, p) * Width, packed_k + p * panel * job.head_size);
-            const std::int64_t last = smaller((p + 1) * panel, job.keys);
+            Number* to = packed_k + p * panel * padded_size(job);
+            const std::int64_t width = P::vectors_of(job.keys, p) * Width;
+            P::pack_panel(Float32{}, {job.k, job.k_row, job.head_size}, rows, width, to);
+            for (std::int64_t i = job.head_size * width; i < padded_size(job) * width; ++i)
+                to[i] = 0;
+            const std::int64_t last = smaller((p + 1) * panel, padded_keys(job));
             for (std::int64_t key = p * panel; key < last; key += step) pack_values(job, key);
         }
     }
@@ -64,6 +67,9 @@ struct Attentions {
         std::int64_t padded;     // head_size in whole vectors
     };
 
+    // e^s is 2^(s log2 e).
+    static float scale_of(const Attention& job) { return job.scale * 1.44269504088896341f; }
+
     template <int Count>
     static void score_tile(const Attention& job, const State& state, std::int64_t row,
                            const Number* b, float* scores) {
@@ -73,10 +79,27 @@ struct Attentions {
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         P::template accumulate<Rows, Count>(a, job.head_size, b, sums);
-        const float scale = job.scale * 1.44269504088896341f;  // e^s is 2^(s log2 e)
+        const float scale = scale_of(job);
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v)
                 V::store(scores + r * block_keys + v * Width, sums[r][v] * scale);
+    }
+
+    // All rows of the block with one panel of keys.
+    template <int Count>
+    static void score_panel(const Attention& job, const State& state, const Number* b,
+                            float* scores) {
+        if constexpr (Numbers::in_tiles) {
+            Numbers::template multiply<Count>(state.q, state.q_row, block_rows, padded_size(job), b,
+                                              scores, block_keys, /*add=*/false);
+            const float scale = scale_of(job);
+            for (std::int64_t r = 0; r < block_rows; ++r, scores += block_keys)
+                for (int v = 0; v < Count; ++v)
+                    V::store(scores + v * Width, V::load(scores + v * Width) * scale);
+        } else {
+            for (std::int64_t r = 0; r < block_rows; r += Rows)
+                score_tile<Count>(job, state, r, b, scores + r * block_keys);
+        }
     }
 
     // The scores of keys [first, first + count), whole vectors: those beyond the keys are none.
@@ -84,17 +107,17 @@ struct Attentions {
                               State& state) {
         std::int64_t width = 0;
         for (std::int64_t key = first; key < first + count; key += panel) {
-            const Number* b = reinterpret_cast<const Number*>(job.packed_k) + key * job.head_size;
+            const Number* b =
+                reinterpret_cast<const Number*>(job.packed_k) + key * padded_size(job);
             const int vectors = P::vectors_of(job.keys, key / panel);
-            for (std::int64_t r = 0; r < block_rows; r += Rows) {
-                float* scores = state.scores + r * block_keys + key - first;
-                if (vectors == 2)
-                    score_tile<2>(job, state, r, b, scores);
-                else
-                    score_tile<1>(job, state, r, b, scores);
-            }
+            float* scores = state.scores + key - first;
+            if (vectors == 2)
+                score_panel<2>(job, state, b, scores);
+            else
+                score_panel<1>(job, state, b, scores);
             width = key - first + vectors * Width;
         }
+        if constexpr (Numbers::in_tiles) width = P::in_units(width);
         for (std::int64_t r = 0; r < block_rows; ++r)
             fill(state.scores + r * block_keys + count, width - count, -1e30f);
         return width;
@@ -151,13 +174,23 @@ struct Attentions {
             const int vectors = P::vectors_of(job.head_size, column / panel);
             const Number* b = reinterpret_cast<const Number*>(job.packed_v) +
                               column * padded_keys(job) + first * vectors * Width;
-            for (std::int64_t r = 0; r < block_rows; r += Rows) {
-                if (vectors == 2)
-                    value_tile<2>(r, column, b, count, state);
-                else
-                    value_tile<1>(r, column, b, count, state);
-            }
+            if (vectors == 2)
+                value_panel<2>(column, b, count, state);
+            else
+                value_panel<1>(column, b, count, state);
         }
+    }
+
+    // One panel of columns of all rows of the block.
+    template <int Count>
+    static void value_panel(std::int64_t column, const Number* b, std::int64_t count,
+                            State& state) {
+        if constexpr (Numbers::in_tiles)
+            Numbers::template multiply<Count>(state.weights, block_keys, block_rows, count, b,
+                                              state.sums + column, state.padded, /*add=*/true);
+        else
+            for (std::int64_t r = 0; r < block_rows; r += Rows)
+                value_tile<Count>(r, column, b, count, state);
     }
 
     // Rounded queries and weights, where the numbers are not the floats themselves.
@@ -175,13 +208,17 @@ struct Attentions {
         state.last = smaller(block_rows, job.rows - row) - 1;
         if constexpr (P::rounds) {
             state.q = room;
-            state.q_row = job.head_size;
-            for (std::int64_t r = 0; r <= state.last; ++r) {
+            state.q_row = padded_size(job);
+            for (std::int64_t r = 0; r <= state.last; ++r, room += state.q_row) {
                 const float* from = job.q + (row + r) * job.q_row;
                 for (std::int64_t j = 0; j < job.head_size; j += Width)
-                    Numbers::store_some(room + r * job.head_size + j, job.head_size - j,
+                    Numbers::store_some(room + j, job.head_size - j,
                                         V::load_some(Float32{}, from + j, job.head_size - j));
+                for (std::int64_t j = job.head_size; j < state.q_row; ++j) room[j] = 0;
             }
+            if constexpr (Numbers::in_tiles)  // which read all rows of the block
+                for (std::int64_t i = 0; i < (block_rows - 1 - state.last) * state.q_row; ++i)
+                    room[i] = 0;
         } else {
             state.q = job.q + row * job.q_row;
             state.q_row = job.q_row;
@@ -190,6 +227,7 @@ struct Attentions {
 
     static void attention(const Attention& job, std::int64_t begin, std::int64_t end,
                           float* scratch) {
+        [[maybe_unused]] const typename Numbers::Tiles tiles;
         State state;
         state.padded = (job.head_size + Width - 1) / Width * Width;
         state.scores = scratch;
@@ -212,7 +250,7 @@ struct Attentions {
                 const std::int64_t count = smaller(block_keys, job.keys - first);
                 const std::int64_t width = score(job, first, count, state);
                 weigh(width, state);
-                add_values(job, first, (count + step - 1) / step * step, state);
+                add_values(job, first, P::in_units(count), state);
             }
             const std::int64_t rows = smaller(block_rows, end - row);
             for (std::int64_t r = 0; r < rows; ++r) {

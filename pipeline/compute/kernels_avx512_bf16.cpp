@@ -1,57 +1,10 @@
 // Compiled with AVX-512 and AVX512_BF16 (pipeline/CMakeLists.txt): includes nothing whose inline
 // functions other files use, lest the linker take the ones made here for a processor that lacks
 // these.
+#include "pipeline/compute/kernels_bfloat16.h"
 #include "pipeline/compute/kernels_table.h"
 
 namespace keepsake::pipeline::kernels {
-namespace {
-
-// Products in bfloat16: a lane of a vector has two numbers of K, which vdpbf16ps multiplies with
-// two others and adds to a float32 sum.
-struct Bfloat16Products {
-    using V = Vectors<16>;
-    using Floats = V::Floats;
-    using Number = std::uint16_t;
-    static constexpr Arithmetic arithmetic = Arithmetic::bfloat16;
-    static constexpr std::int64_t step = 2;
-
-    static inline Floats load(const Number* p) {
-        Floats v;
-        std::memcpy(&v, p, sizeof v);
-        return v;
-    }
-    static inline void store(Number* p, Floats numbers) {
-        std::memcpy(p, &numbers, sizeof numbers);
-    }
-    static inline Floats all(const Number* p) {
-        std::int32_t pair;
-        std::memcpy(&pair, p, sizeof pair);
-        return reinterpret_cast<Floats>(_mm512_set1_epi32(pair));
-    }
-    static inline Floats add_product(Floats sum, Floats a, Floats b) {
-        return reinterpret_cast<Floats>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
-                                                         reinterpret_cast<__m512bh>(a),
-                                                         reinterpret_cast<__m512bh>(b)));
-    }
-    static inline __m512i rounded(Floats v) {  // in the lower half of each lane
-        const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
-        return _mm512_maskz_cvtepu16_epi32(0xffff, reinterpret_cast<__m256i>(half));
-    }
-    static inline Floats along(const Floats (&run)[2]) {
-        return reinterpret_cast<Floats>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(run[1]),
-                                                            reinterpret_cast<__m512>(run[0])));
-    }
-    static inline Floats across(const Floats (&rows)[2]) {
-        const __m512i upper = _mm512_maskz_slli_epi32(0xffff, rounded(rows[1]), 16);
-        return reinterpret_cast<Floats>(_mm512_or_si512(rounded(rows[0]), upper));
-    }
-    static inline void store_some(Number* p, std::int64_t count, Floats v) {
-        const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
-        std::memcpy(p, &half, static_cast<std::size_t>(smaller(count, 16)) * sizeof(Number));
-    }
-};
-
-}  // namespace
 
 const Kernels* avx512_bf16_kernels() {
     static constexpr Kernels kernels = table<16, 8, Bfloat16Products>("avx512_bf16");

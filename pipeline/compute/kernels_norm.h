@@ -232,21 +232,61 @@ struct Norms {
         }
     }
 
-    static void layer_norm(const LayerNorm& job, std::int64_t begin, std::int64_t end) {
+    // Of one row of a layer norm.
+    struct RowMoments {
+        float mean, rscale;
+    };
+    static inline RowMoments row_moments(const LayerNorm& job, const float* x) {
         const float scale = 1.0f / static_cast<float>(job.channels);
+        Floats sum{};
+        for (std::int64_t c = 0; c < job.channels; c += Width) sum += V::load(x + c);
+        const float mean = V::sum(sum) * scale;
+        Floats squares{};
+        for (std::int64_t c = 0; c < job.channels; c += Width) {
+            const Floats d = V::load(x + c) - mean;
+            squares += d * d;
+        }
+        const float rscale = static_cast<float>(
+            1.0 / __builtin_sqrt(static_cast<double>(V::sum(squares) * scale) + job.eps));
+        return {mean, rscale};
+    }
+
+    // With n = (x - mean) rscale and g = dy weight, of which both means are taken:
+    // dx = rscale (g - mean(g) - n mean(g n)).
+    static void layer_norm_gradient(const LayerNorm& job, const LayerNormGradient& gradient,
+                                    std::int64_t begin, std::int64_t end) {
+        const std::int64_t channels = job.channels;
+        const float scale = 1.0f / static_cast<float>(channels);
+        if (gradient.sums) fill(gradient.sums, 2 * channels, 0);
+        for (std::int64_t row = begin; row < end; ++row) {
+            const float* x = job.x + row * channels;
+            const float* dy = gradient.dy + row * channels;
+            const auto [mean, rscale] = row_moments(job, x);
+            Floats sum{}, product{};
+            for (std::int64_t c = 0; c < channels; c += Width) {
+                const Floats n = (V::load(x + c) - mean) * rscale, d = V::load(dy + c);
+                const Floats g = d * V::load(job.weight + c);
+                sum += g;
+                product += g * n;
+                if (!gradient.sums) continue;
+                V::store(gradient.sums + c, V::load(gradient.sums + c) + d * n);
+                V::store(gradient.sums + channels + c, V::load(gradient.sums + channels + c) + d);
+            }
+            if (!gradient.dx) continue;
+            const float mean_g = V::sum(sum) * scale, mean_gn = V::sum(product) * scale;
+            for (std::int64_t c = 0; c < channels; c += Width) {
+                const Floats n = (V::load(x + c) - mean) * rscale;
+                const Floats g = V::load(dy + c) * V::load(job.weight + c);
+                V::store(gradient.dx + row * channels + c, (g - mean_g - n * mean_gn) * rscale);
+            }
+        }
+    }
+
+    static void layer_norm(const LayerNorm& job, std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
             const float* x = job.x + row * job.channels;
             float* y = job.y + row * job.channels;
-            Floats sum{};
-            for (std::int64_t c = 0; c < job.channels; c += Width) sum += V::load(x + c);
-            const float mean = V::sum(sum) * scale;
-            Floats squares{};
-            for (std::int64_t c = 0; c < job.channels; c += Width) {
-                const Floats d = V::load(x + c) - mean;
-                squares += d * d;
-            }
-            const float rscale = static_cast<float>(
-                1.0 / __builtin_sqrt(static_cast<double>(V::sum(squares) * scale) + job.eps));
+            const auto [mean, rscale] = row_moments(job, x);
             for (std::int64_t c = 0; c < job.channels; c += Width)
                 V::store(y + c, (V::load(x + c) - mean) * rscale * V::load(job.weight + c) +
                                     V::load(job.bias + c));

@@ -1,5 +1,5 @@
 // The numbers that products are computed in: what a panel holds, and one step of the innermost
-// loop. kernels_avx512_bf16.cpp has bfloat16's. See kernels_vector.h for the unnamed namespace.
+// loop. kernels_bfloat16.h has bfloat16's. See kernels_vector.h for the unnamed namespace.
 #pragma once
 
 #include "pipeline/compute/arithmetic.h"
@@ -9,7 +9,8 @@ namespace keepsake::pipeline::kernels {
 namespace {
 
 // The innermost loop of a product in float32. `step` numbers of K at a time, in each lane of a
-// vector.
+// vector. Where products are `in_tiles`, kernels_amx_bf16.cpp's registers of whole matrices take
+// them, `depth_unit` numbers of K at a time.
 template <int Width>
 struct Float32Products {
     using V = Vectors<Width>;
@@ -17,6 +18,9 @@ struct Float32Products {
     using Number = float;
     static constexpr Arithmetic arithmetic = Arithmetic::float32;
     static constexpr std::int64_t step = 1;
+    static constexpr bool in_tiles = false;
+    struct Tiles {};
+    static constexpr std::int64_t depth_unit = 1;
 
     static inline Floats load(const Number* p) { return V::load(p); }
     static inline void store(Number* p, Floats numbers) { V::store(p, numbers); }

@@ -43,6 +43,11 @@ struct Products {
     static constexpr std::int64_t panel = 2 * Width;
     static constexpr std::int64_t step = Numbers::step;
     static constexpr bool rounds = Numbers::arithmetic != Arithmetic::float32;
+    static constexpr std::int64_t tile_rows = Numbers::in_tiles ? 16 : Rows;
+
+    static std::int64_t in_units(std::int64_t depth) {
+        return (depth + Numbers::depth_unit - 1) / Numbers::depth_unit * Numbers::depth_unit;
+    }
 
     // The vectors of panel p: one where the columns that are left fill no more.
     static int vectors_of(std::int64_t columns, std::int64_t p) {
@@ -260,6 +265,13 @@ struct Products {
                      const Number* b) {
         Floats sums[N][Count];
         multiply<N, Count>(job, source, row, b, sums);
+        finish<N, Count>(job, row, p, sums);
+    }
+
+    // What is added to the sums of N rows, and where they go.
+    template <int N, int Count>
+    static inline void finish(const Product& job, std::int64_t row, std::int64_t p,
+                              const Floats (&sums)[N][Count]) {
         std::int64_t to[N];
         locate<N>(job.c_rows, row, to);
         if constexpr (Count == 2)
@@ -303,9 +315,37 @@ struct Products {
         }
     }
 
+    // Rows of sums from memory.
+    template <int N, int Count>
+    static void finish_stored(const Product& job, std::int64_t row, std::int64_t p,
+                              const float* stored) {
+        Floats sums[N][Count];
+        for (int r = 0; r < N; ++r)
+            for (int v = 0; v < Count; ++v) sums[r][v] = V::load(stored + (r * Count + v) * Width);
+        finish<N, Count>(job, row, p, sums);
+    }
+
+    template <int Count>
+    static void tiled_strip(const Product& job, const Source& source, const Part& part,
+                            std::int64_t p, const Number* b) {
+        constexpr std::int64_t block = 2 * tile_rows, width = Count * Width;
+        alignas(64) float sums[block * width];
+        for (std::int64_t row = part.row_begin; row < part.row_end; row += block) {
+            const std::int64_t rows = smaller(block, part.row_end - row);
+            const Number* a = source.rounded + (row - source.first) * job.depth();
+            Numbers::template multiply<Count>(a, job.depth(), rows, job.depth(), b, sums, width,
+                                              /*add=*/false);
+            std::int64_t r = 0;
+            for (; r + Rows <= rows; r += Rows)
+                finish_stored<Rows, Count>(job, row + r, p, sums + r * width);
+            for (; r < rows; ++r) finish_stored<1, Count>(job, row + r, p, sums + r * width);
+        }
+    }
+
     template <int Count>
     static void strip(const Product& job, const Source& source, const Part& part, std::int64_t p,
                       const Number* b) {
+        if constexpr (Numbers::in_tiles) return tiled_strip<Count>(job, source, part, p, b);
         constexpr int rows = Count == 2 ? Rows : 8;  // enough sums under way for the FMA's latency
         std::int64_t row = part.row_begin;
         for (; row + rows <= part.row_end; row += rows) tile<rows, Count>(job, source, row, p, b);
@@ -313,11 +353,15 @@ struct Products {
     }
 
     static std::int64_t product_scratch(const Product& job, std::int64_t rows) {
-        if (rounds) return rows * job.depth() * std::int64_t{sizeof(Number)} / 4 + Width;
+        if (rounds) {
+            const std::int64_t whole = (rows + tile_rows - 1) / tile_rows * tile_rows;
+            return whole * job.depth() * std::int64_t{sizeof(Number)} / 4 + Width;
+        }
         return job.panels ? 0 : panel * job.depth();
     }
 
     static void product(const Product& job, const Part& part, float* scratch) {
+        [[maybe_unused]] const typename Numbers::Tiles tiles;
         Source source;
         if constexpr (rounds) {
             Number* rounded = reinterpret_cast<Number*>(scratch);
@@ -340,17 +384,25 @@ struct Products {
         }
     }
 
+    // Rows of D and A that go through the weights together: of A so many fill the first-level cache
+    // with one panel's columns. What the first rows give is written, the rest added.
+    struct GradientRows {
+        std::int64_t begin = 0, end = 0;
+        bool adds() const { return begin > 0; }
+    };
+
     // Gradient tiles: N outs by `Count` vectors of one run of A.
     template <int N, int Count>
-    static void gradient_tile(const WeightGradient& job, std::int64_t out, std::int64_t segment,
-                              std::int64_t k) {
+    static void gradient_tile(const WeightGradient& job, const GradientRows& rows, std::int64_t out,
+                              std::int64_t segment, std::int64_t k) {
         Floats sums[N][Count];
         for (int r = 0; r < N; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
-        const float* d = job.d + out;
+        const float* d = job.d + rows.begin * job.outs + out;
         const float* a = job.a + segment * job.segment_stride + k;
         RowCursor at(job.a_rows);
-        for (std::int64_t m = 0; m < job.rows; ++m, d += job.outs, at.advance()) {
+        at.go_to(rows.begin);
+        for (std::int64_t m = rows.begin; m < rows.end; ++m, d += job.outs, at.advance()) {
             const float* source = a + at.offset;
             Floats parts[Count];
             for (int v = 0; v < Count; ++v) parts[v] = V::load(source + v * Width);
@@ -364,31 +416,40 @@ struct Products {
         float* g = job.gradient + out * job.depth() + segment * job.segment_length + k;
         for (int r = 0; r < N; ++r, g += job.depth())
             for (int v = 0; v < Count; ++v)
-                V::store(g + v * Width, V::load(g + v * Width) + sums[r][v]);
+                V::store(g + v * Width,
+                         rows.adds() ? V::load(g + v * Width) + sums[r][v] : sums[r][v]);
     }
 
     template <int N, int Count>
-    static void gradient_tail(const WeightGradient& job, std::int64_t out, std::int64_t left,
-                              std::int64_t segment, std::int64_t k) {
+    static void gradient_tail(const WeightGradient& job, const GradientRows& rows, std::int64_t out,
+                              std::int64_t left, std::int64_t segment, std::int64_t k) {
         if constexpr (N > 0) {
-            if (left == N) return gradient_tile<N, Count>(job, out, segment, k);
-            gradient_tail<N - 1, Count>(job, out, left, segment, k);
+            if (left == N) return gradient_tile<N, Count>(job, rows, out, segment, k);
+            gradient_tail<N - 1, Count>(job, rows, out, left, segment, k);
         }
     }
 
     template <int Count>
-    static void gradient_strip(const WeightGradient& job, std::int64_t begin, std::int64_t end,
-                               std::int64_t segment, std::int64_t k) {
+    static void gradient_strip(const WeightGradient& job, const GradientRows& rows,
+                               std::int64_t begin, std::int64_t end, std::int64_t segment,
+                               std::int64_t k) {
         std::int64_t out = begin;
-        for (; out + Rows <= end; out += Rows) gradient_tile<Rows, Count>(job, out, segment, k);
-        gradient_tail<Rows - 1, Count>(job, out, end - out, segment, k);
+        for (; out + Rows <= end; out += Rows)
+            gradient_tile<Rows, Count>(job, rows, out, segment, k);
+        gradient_tail<Rows - 1, Count>(job, rows, out, end - out, segment, k);
     }
 
     // The last columns of a run that fill no vector.
-    static void gradient_columns(const WeightGradient& job, std::int64_t begin, std::int64_t end,
-                                 std::int64_t segment, std::int64_t k) {
+    static void gradient_columns(const WeightGradient& job, const GradientRows& rows,
+                                 std::int64_t begin, std::int64_t end, std::int64_t segment,
+                                 std::int64_t k) {
+        if (!rows.adds())
+            for (std::int64_t out = begin; out < end; ++out)
+                fill(job.gradient + out * job.depth() + segment * job.segment_length + k,
+                     job.segment_length - k, 0);
         RowCursor at(job.a_rows);
-        for (std::int64_t m = 0; m < job.rows; ++m, at.advance()) {
+        at.go_to(rows.begin);
+        for (std::int64_t m = rows.begin; m < rows.end; ++m, at.advance()) {
             const float* source = job.a + at.offset + segment * job.segment_stride;
             for (std::int64_t out = begin; out < end; ++out) {
                 const float d = job.d[m * job.outs + out];
@@ -398,14 +459,147 @@ struct Products {
         }
     }
 
-    static void weight_gradient(const WeightGradient& job, std::int64_t begin, std::int64_t end) {
-        for (std::int64_t segment = 0; segment < job.segments; ++segment) {
-            std::int64_t k = 0;
-            for (; k + panel <= job.segment_length; k += panel)
-                gradient_strip<2>(job, begin, end, segment, k);
-            for (; k + Width <= job.segment_length; k += Width)
-                gradient_strip<1>(job, begin, end, segment, k);
-            if (k < job.segment_length) gradient_columns(job, begin, end, segment, k);
+    // Rows of D and A that are rounded and multiplied together.
+    static constexpr std::int64_t gradient_rows = 1024;
+
+    static std::int64_t weight_gradient_scratch(std::int64_t outs) {
+        if constexpr (!rounds) return 0;
+        const std::int64_t whole = (outs + panel - 1) / panel * panel;
+        return gradient_rows * (whole + panel) * std::int64_t{sizeof(Number)} /
+               std::int64_t{sizeof(float)};
+    }
+
+    // D^T: outs [begin, end) of `count` rows from `first` on, a row of `to` for each out.
+    static void round_transposed(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                                 std::int64_t first, std::int64_t count, Number* to) {
+        for (std::int64_t out = begin; out < end; out += Width, to += Width * gradient_rows) {
+            for (std::int64_t m = 0; m < count; m += Width * step) {
+                Floats blocks[step][Width];
+                for (std::int64_t s = 0; s < step; ++s) {
+                    for (std::int64_t i = 0; i < Width; ++i) {
+                        const std::int64_t row = m + s * Width + i;
+                        blocks[s][i] =
+                            row < count
+                                ? V::load_some(Float32{}, job.d + (first + row) * job.outs + out,
+                                               end - out)
+                                : Floats{};
+                    }
+                    V::transpose(blocks[s]);
+                }
+                for (std::int64_t i = 0; i < Width; ++i) {
+                    Floats run[step];
+                    for (std::int64_t s = 0; s < step; ++s) run[s] = blocks[s][i];
+                    Numbers::store(to + i * gradient_rows + m, Numbers::along(run));
+                }
+            }
+        }
+    }
+
+    // A panel of `width` columns of A's rows that begin at `offsets`, `padded` of them with zeros.
+    static void pack_rows(const float* a, const std::int64_t* offsets, std::int64_t count,
+                          std::int64_t padded, std::int64_t columns, std::int64_t width,
+                          Number* to) {
+        for (std::int64_t m = 0; m < padded; m += step, to += width * step) {
+            for (std::int64_t j = 0; j < width; j += Width) {
+                Floats rows[step];
+                for (std::int64_t i = 0; i < step; ++i)
+                    rows[i] = m + i < count
+                                  ? V::load_some(Float32{}, a + offsets[m + i] + j, columns - j)
+                                  : Floats{};
+                Numbers::store(to + j * step, Numbers::across(rows));
+            }
+        }
+    }
+
+    // `count` rows of sums, of `width` columns each.
+    template <int Count>
+    static inline void multiply_rows(const Number* a, std::int64_t a_row, std::int64_t count,
+                                     std::int64_t depth, const Number* b, float* sums) {
+        constexpr std::int64_t width = Count * Width;
+        if constexpr (Numbers::in_tiles) {
+            Numbers::template multiply<Count>(a, a_row, count, depth, b, sums, width,
+                                              /*add=*/false);
+        } else {
+            for (std::int64_t row = 0; row < count; row += Rows) {
+                const Number* from[Rows];
+                Floats parts[Rows][Count];
+                for (int r = 0; r < Rows; ++r) {
+                    from[r] = a + (row + r) * a_row;
+                    for (int v = 0; v < Count; ++v) parts[r][v] = Floats{};
+                }
+                accumulate<Rows, Count>(from, depth, b, parts);
+                for (int r = 0; r < Rows; ++r)
+                    for (int v = 0; v < Count; ++v)
+                        V::store(sums + (row + r) * width + v * Width, parts[r][v]);
+            }
+        }
+    }
+
+    // Columns [k, k + columns) of one segment, of rows of D and A that are rounded already.
+    template <int Count>
+    static void gradient_panel(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                               const Number* transposed, std::int64_t depth, const Number* b,
+                               std::int64_t column, std::int64_t columns, bool add) {
+        constexpr std::int64_t width = Count * Width;
+        alignas(64) float sums[panel * width];
+        for (std::int64_t out = begin; out < end; out += panel) {
+            const std::int64_t outs = smaller(panel, end - out);
+            multiply_rows<Count>(transposed + (out - begin) * gradient_rows, gradient_rows, outs,
+                                 depth, b, sums);
+            for (std::int64_t r = 0; r < outs; ++r) {
+                float* g = job.gradient + (out + r) * job.depth() + column;
+                for (std::int64_t j = 0; j < columns; j += Width) {
+                    const Floats sum = V::load(sums + r * width + j);
+                    store_part(g + j, columns - j, add ? load_part(g + j, columns - j) + sum : sum);
+                }
+            }
+        }
+    }
+
+    static void rounded_weight_gradient(const WeightGradient& job, std::int64_t begin,
+                                        std::int64_t end, float* scratch) {
+        [[maybe_unused]] const typename Numbers::Tiles tiles;
+        Number* transposed = reinterpret_cast<Number*>(scratch);
+        Number* packed = transposed + (end - begin + panel - 1) / panel * panel * gradient_rows;
+        std::int64_t offsets[gradient_rows];
+        RowCursor at(job.a_rows);
+        for (std::int64_t first = 0; first < job.rows; first += gradient_rows) {
+            const std::int64_t count = smaller(gradient_rows, job.rows - first);
+            const std::int64_t padded = in_units(count);
+            for (std::int64_t m = 0; m < count; ++m, at.advance()) offsets[m] = at.offset;
+            round_transposed(job, begin, end, first, count, transposed);
+            for (std::int64_t segment = 0; segment < job.segments; ++segment) {
+                for (std::int64_t k = 0; k < job.segment_length; k += panel) {
+                    const std::int64_t columns = smaller(panel, job.segment_length - k);
+                    const bool narrow = columns <= Width;
+                    pack_rows(job.a + segment * job.segment_stride + k, offsets, count, padded,
+                              columns, narrow ? Width : panel, packed);
+                    const std::int64_t column = segment * job.segment_length + k;
+                    if (narrow)
+                        gradient_panel<1>(job, begin, end, transposed, padded, packed, column,
+                                          columns, first > 0);
+                    else
+                        gradient_panel<2>(job, begin, end, transposed, padded, packed, column,
+                                          columns, first > 0);
+                }
+            }
+        }
+    }
+
+    static void weight_gradient(const WeightGradient& job, std::int64_t begin, std::int64_t end,
+                                [[maybe_unused]] float* scratch) {
+        if constexpr (rounds) return rounded_weight_gradient(job, begin, end, scratch);
+        constexpr std::int64_t together = 256;
+        for (std::int64_t first = 0; first < job.rows; first += together) {
+            const GradientRows rows{first, smaller(first + together, job.rows)};
+            for (std::int64_t segment = 0; segment < job.segments; ++segment) {
+                std::int64_t k = 0;
+                for (; k + panel <= job.segment_length; k += panel)
+                    gradient_strip<2>(job, rows, begin, end, segment, k);
+                for (; k + Width <= job.segment_length; k += Width)
+                    gradient_strip<1>(job, rows, begin, end, segment, k);
+                if (k < job.segment_length) gradient_columns(job, rows, begin, end, segment, k);
+            }
         }
     }
 };

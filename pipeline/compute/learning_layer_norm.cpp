@@ -2,41 +2,54 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <vector>
+
+#include "pipeline/compute/fused_layers.h"
+#include "pipeline/compute/fused_products.h"
+#include "pipeline/compute/kernels.h"
+
 namespace keepsake::pipeline {
 
 namespace {
 
-using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+constexpr std::int64_t rows_a_part = 64;
 
 struct LayerNormFunction : torch::autograd::Function<LayerNormFunction> {
     static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                           const Tensor& bias, double eps) {
         const Tensor input = x.contiguous();
-        const auto [y, mean, rstd] =
-            at::native_layer_norm(input, weight.sizes(), weight, bias, eps);
-        context->save_for_backward({input, weight, bias, mean, rstd});
-        return y;
+        context->save_for_backward({input, weight, bias});
+        context->saved_data["eps"] = eps;
+        return fused_layer_norm(input, weight, bias, eps);
     }
 
     static variable_list backward(AutogradContext* context, const variable_list& gradients) {
         const variable_list saved = context->get_saved_variables();
         const Tensor &x = saved[0], &weight = saved[1], &bias = saved[2];
-        const Tensor &mean = saved[3], &rstd = saved[4];  // (..., 1)
         const Tensor dy = gradients[0].contiguous();
-        Tensor dx, dweight, dbias;
-        if (context->needs_input_grad(0)) {
-            dx = std::get<0>(at::native_layer_norm_backward(dy, x, weight.sizes(), mean, rstd,
-                                                            weight, bias, {true, false, false}));
-        }
-        const std::int64_t channels = weight.size(0);
-        if (context->needs_input_grad(1)) {
-            const Tensor normed = (x - mean).mul_(rstd);
-            dweight = normed.mul_(dy).reshape({-1, channels}).sum(0);
-        }
-        if (context->needs_input_grad(2)) dbias = dy.reshape({-1, channels}).sum(0);
-        return {dx, dweight, dbias, Tensor()};
+        const kernels::LayerNorm job =
+            fused::layer_norm_job(x, weight, bias, context->saved_data["eps"].toDouble());
+        const bool learns = context->needs_input_grad(1) || context->needs_input_grad(2);
+        Tensor dx;
+        if (context->needs_input_grad(0)) dx = at::empty_like(x);
+        const std::int64_t parts = (job.rows + rows_a_part - 1) / rows_a_part;
+        std::vector<float> sums(static_cast<std::size_t>(learns ? parts * 2 * job.channels : 0));
+        fused::share_runs(job.rows, rows_a_part, [&](std::int64_t begin, std::int64_t end) {
+            kernels::LayerNormGradient gradient;
+            gradient.dy = dy.const_data_ptr<float>();
+            if (dx.defined()) gradient.dx = dx.mutable_data_ptr<float>();
+            if (learns) gradient.sums = sums.data() + begin / rows_a_part * 2 * job.channels;
+            kernels::best_kernels()->layer_norm_gradient(job, gradient, begin, end);
+        });
+        if (!learns) return {dx, Tensor(), Tensor(), Tensor()};
+        const Tensor both = at::zeros({2, job.channels}, x.options());
+        float* total = both.mutable_data_ptr<float>();
+        for (std::int64_t i = 0; i < static_cast<std::int64_t>(sums.size()); ++i)
+            total[i % (2 * job.channels)] += sums[static_cast<std::size_t>(i)];
+        return {dx, both[0], both[1], Tensor()};
     }
 };
 

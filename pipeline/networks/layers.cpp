@@ -123,8 +123,7 @@ LayerNorm::LayerNorm(Weights& weights, const std::string& prefix, std::int64_t c
 Tensor LayerNorm::operator()(const Tensor& x) const {
     const bool fits = runs_on_kernels(x) && runs_on_kernels(weight) && x.size(-1) % 16 == 0;
     if (fits && !at::GradMode::is_enabled()) return fused_layer_norm(x, weight, bias, eps);
-    const bool learns = weight.requires_grad() || bias.requires_grad();
-    if (fits && learns) return learning_layer_norm(x, weight, bias, eps);
+    if (fits) return learning_layer_norm(x, weight, bias, eps);
     return at::layer_norm(x, weight.sizes(), weight, bias, eps);
 }
 

@@ -7,6 +7,7 @@
 
 #include "editor/edit/network_configs.h"
 #include "editor/photo/photo.h"
+#include "pipeline/compute/arithmetic.h"
 #include "pipeline/files/atomic_file.h"
 #include "pipeline/files/json_file.h"
 #include "pipeline/files/safetensors.h"
@@ -93,6 +94,25 @@ TEST_F(Train, AnAutoencoderFromPictures) {
         run_program({"train", "vae", photos.string(), "--from", (out / "vae").string(), "--out",
                      more.string(), "--size", "64", "--tune", "1", "--quiet", "--threads", "1"});
     EXPECT_EQ(on.status, 0) << on.err;
+}
+
+TEST_F(Train, InBfloat16NearlyTheSameIsLearned) {
+    const auto psnr = [&](const std::string& precision) {
+        const fs::path place = folder.path / precision;
+        const ProgramRun run =
+            run_program(vae({"--json", "--out", place.string(), "--precision", precision}));
+        EXPECT_EQ(run.status, 0) << run.err;
+        EXPECT_EQ(
+            read_json_file(place / "run.json").at("hints").at("precision"),
+            precision == "float32" || !pipeline::has_fast_bfloat16() ? "float32" : "bfloat16");
+        return json::parse(run.out).at("quality").back().at("psnr").get<double>();
+    };
+    EXPECT_NEAR(psnr("float32"), psnr("auto"), 0.2);
+    if (pipeline::has_fast_bfloat16())
+        psnr("bfloat16");
+    else
+        expect_refused(vae({"--precision", "bfloat16"}), 1, "not faster at bfloat16");
+    expect_refused(vae({"--precision", "half"}), 2, "--precision");
 }
 
 TEST_F(Train, ADiscriminatorLearnsBesideTheAutoencoder) {

@@ -74,6 +74,66 @@ TEST_F(Bfloat16, LearnsInFloat32) {
     EXPECT_TRUE(at::equal(lora, expected_lora));
 }
 
+// A layer's y, dL/dx and dL/dW, each of rounded factors and summed in float32.
+TEST_F(Bfloat16, LearnsInItWhereItIsAskedTo) {
+    at::manual_seed(5);
+    const Tensor x = at::randn({1200, 64}), weight = at::randn({96, 64}),
+                 dy = at::randn({1200, 96});
+    const auto learned = [&](Arithmetic arithmetic) {
+        FusedLayer layer;
+        layer.weight = weight.clone().requires_grad_();
+        layer.packed = std::make_shared<PackedWeights>();
+        const Tensor input = x.clone().requires_grad_();
+        const LearnIn multiplying(arithmetic);
+        const Tensor y = run_fused(layer, input);
+        y.backward(dy);
+        return std::vector<Tensor>{y.detach(), input.grad(), layer.weight.grad()};
+    };
+    const auto seen = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
+    const std::vector<Tensor> expected = {seen(x).mm(seen(weight).t()), seen(dy).mm(seen(weight)),
+                                          seen(dy).t().mm(seen(x))};
+    const std::vector<Tensor> rounded = learned(Arithmetic::bfloat16);
+    const std::vector<Tensor> plain = learned(Arithmetic::float32);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const double size = expected[i].abs().max().item<double>();
+        EXPECT_LT((rounded[i] - expected[i]).abs().max().item<double>(), 2e-6 * size) << i;
+        const double rounding = (rounded[i] - plain[i]).abs().max().item<double>();
+        EXPECT_LT(rounding, 0.01 * size) << i;
+        EXPECT_GT(rounding, 1e-4 * size) << i;
+    }
+    EXPECT_EQ(learning_arithmetic(), Arithmetic::float32);
+}
+
+// A convolution by Winograd's tiles, and one with a stride, which is a product.
+TEST_F(Bfloat16, AConvolutionLearnsNearlyTheSame) {
+    for (const std::int64_t stride : {1, 2}) {
+        at::manual_seed(6);
+        const auto last = at::MemoryFormat::ChannelsLast;
+        const Tensor x = at::randn({2, 64, 16, 16}).contiguous(last);
+        const Tensor weight = at::randn({32, 64, 3, 3}).contiguous(last);
+        const auto learned = [&](Arithmetic arithmetic) {
+            FusedLayer layer;
+            layer.weight = weight.clone().requires_grad_();
+            layer.packed = std::make_shared<PackedWeights>();
+            layer.stride = stride;
+            layer.padding = 1;
+            const Tensor input = x.clone().requires_grad_();
+            const LearnIn multiplying(arithmetic);
+            const Tensor y = run_fused(layer, input);
+            (y * y).mean().backward();
+            return std::vector<Tensor>{y.detach(), input.grad(), layer.weight.grad()};
+        };
+        const std::vector<Tensor> rounded = learned(Arithmetic::bfloat16);
+        const std::vector<Tensor> plain = learned(Arithmetic::float32);
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+            const double size = plain[i].abs().max().item<double>();
+            const double difference = (rounded[i] - plain[i]).abs().max().item<double>();
+            EXPECT_LT(difference, 0.02 * size) << stride << ", " << i;
+            EXPECT_GT(difference, 0) << stride << ", " << i;
+        }
+    }
+}
+
 TEST_F(Bfloat16, DrawsThePictureThatFloat32Draws) {
     const auto picture = [&](const Model& model) {
         GenerateInput input;

@@ -29,8 +29,10 @@ TEST_P(AttentionTest, OfOneHead) {
             job.keys = keys;
             job.head_size = size;
             job.scale = static_cast<float>(scale);
-            const Tensor packed_k = at::empty({packed_size(k.panel_width, keys, size)});
-            const Tensor packed_v = at::empty({packed_size(k.panel_width, size, keys + keys % 2)});
+            const Tensor packed_k =
+                at::empty({packed_size(k.panel_width, keys, in_units(k, size))});
+            const Tensor packed_v =
+                at::empty({packed_size(k.panel_width, size, in_units(k, keys))});
             const Tensor scratch = at::empty({k.attention_scratch(size)});
             job.packed_k = packed_k.mutable_data_ptr<float>();
             job.packed_v = packed_v.mutable_data_ptr<float>();

@@ -141,23 +141,30 @@ TEST_P(KernelsTest, PacksHalfPrecisionAsItsFloats) {
 }
 
 TEST_P(KernelsTest, WeightGradient) {
-    for (const std::int64_t depth : {5, 16, 32, 87}) {
-        for (const std::int64_t outs : {1, 8, 13}) {
-            SCOPED_TRACE(std::to_string(depth) + " by " + std::to_string(outs));
-            Matrices m{29, outs, depth};
-            const Product rows = m.job();
-            const Tensor d = random({29, outs}, 7), gradient = at::ones({outs, depth});
-            WeightGradient job;
-            job.a = rows.a;
-            job.a_rows = rows.a_rows;
-            job.segment_length = depth;
-            job.rows = 29;
-            job.outs = outs;
-            job.d = d.const_data_ptr<float>();
-            job.gradient = gradient.mutable_data_ptr<float>();
-            k.weight_gradient(job, 0, outs);
-            EXPECT_LT(worst(gradient, d.to(at::kDouble).t().mm(m.a.to(at::kDouble)) + 1), 1e-6);
-        }
+    struct Shape {
+        std::int64_t rows, depth, outs;
+    };
+    std::vector<Shape> shapes = {{1061, 40, 75}};  // more rows than are multiplied at once
+    for (const std::int64_t depth : {5, 16, 32, 87})
+        for (const std::int64_t outs : {1, 8, 13}) shapes.push_back({29, depth, outs});
+    for (const auto& [count, depth, outs] : shapes) {
+        SCOPED_TRACE(std::to_string(depth) + " by " + std::to_string(outs));
+        Matrices m{count, outs, depth};
+        const Product rows = m.job();
+        const Tensor d = random({count, outs}, 7),
+                     gradient = at::ones({outs, depth});  // written over
+        WeightGradient job;
+        job.a = rows.a;
+        job.a_rows = rows.a_rows;
+        job.segment_length = depth;
+        job.rows = count;
+        job.outs = outs;
+        job.d = d.const_data_ptr<float>();
+        job.gradient = gradient.mutable_data_ptr<float>();
+        const Tensor scratch = at::empty({k.weight_gradient_scratch(outs)});
+        k.weight_gradient(job, 0, outs, scratch.mutable_data_ptr<float>());
+        // Rounding grows with the number of sums.
+        EXPECT_LT(worst(gradient, seen(d).t().mm(seen(m.a))), count > 100 ? 1e-5 : 1e-6);
     }
 }
 
@@ -252,6 +259,31 @@ TEST_P(KernelsTest, GegluAndItsGradient) {
     expected.backward(dy.to(at::kDouble));
     EXPECT_LT(worst(y, expected), 1e-6);
     EXPECT_LT(worst(dh, h64.grad()), 1e-6);
+}
+
+TEST_P(KernelsTest, LayerNormsGradients) {
+    constexpr std::int64_t rows = 21, channels = 112;
+    const Tensor x = random({rows, channels}, 13) * 3 + 40, dy = random({rows, channels}, 14);
+    const Tensor weight = random({channels}, 15), bias = random({channels}, 16);
+    LayerNorm job;
+    job.x = x.const_data_ptr<float>();
+    job.rows = rows;
+    job.channels = channels;
+    job.weight = weight.const_data_ptr<float>();
+    job.bias = bias.const_data_ptr<float>();
+    const Tensor dx = at::empty_like(x), sums = at::empty({2, channels});
+    LayerNormGradient gradient;
+    gradient.dy = dy.const_data_ptr<float>();
+    gradient.dx = dx.mutable_data_ptr<float>();
+    gradient.sums = sums.mutable_data_ptr<float>();
+    k.layer_norm_gradient(job, gradient, 0, rows);
+
+    const auto leaf = [](const Tensor& t) { return t.to(at::kDouble).requires_grad_(); };
+    const Tensor x64 = leaf(x), weight64 = leaf(weight), bias64 = leaf(bias);
+    at::layer_norm(x64, {channels}, weight64, bias64, job.eps).backward(dy.to(at::kDouble));
+    EXPECT_LT(worst(dx, x64.grad()), 2e-5);
+    EXPECT_LT(worst(sums[0], weight64.grad()), 2e-5);
+    EXPECT_LT(worst(sums[1], bias64.grad()), 1e-6);
 }
 
 TEST_P(KernelsTest, LayerNormOverAWideRange) {

@@ -1,0 +1,108 @@
+// Compiled with AVX-512, AVX512_BF16 and AMX (pipeline/CMakeLists.txt): includes nothing whose
+// inline functions other files use, lest the linker take the ones made here for a processor that
+// lacks these.
+#include "pipeline/compute/kernels_bfloat16.h"
+#include "pipeline/compute/kernels_table.h"
+
+namespace keepsake::pipeline::kernels {
+namespace {
+
+// Products in bfloat16 by AMX (Intel 64 and IA-32 Architectures Software Developer's Manual, volume
+// 1, chapter 18): a register holds 16 rows of 64 bytes. One of A has 32 numbers of K of 16 rows,
+// one of B sixteen pairs of K of 16 columns, as panels have them, one of C 16 x 16 float32 sums; an
+// instruction does 8,192 multiplications.
+struct AmxProducts : Bfloat16Products {
+    static constexpr bool in_tiles = true;
+    static constexpr std::int64_t depth_unit = 32;
+    static constexpr std::int64_t side = 16;
+
+    // While it lives, the thread's eight registers have that shape.
+    class Tiles {
+      public:
+        Tiles() {
+            struct alignas(64) {
+                std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+                std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+                std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+            } shape;
+            _tile_loadconfig(&shape);
+        }
+        ~Tiles() { _tile_release(); }
+        Tiles(const Tiles&) = delete;
+        Tiles& operator=(const Tiles&) = delete;
+    };
+
+    // `rows` rows of A from `a`, `a_row` numbers apart, times `depth` rows of a panel of Count
+    // vectors, written to `sums` or added to what is there. Rows are taken in sixteens: there is
+    // room for the last ones beyond `rows` in A and in sums, which then hold anything. At most 32.
+    template <int Count>
+    static inline void multiply(const Number* a, std::int64_t a_row, std::int64_t rows,
+                                std::int64_t depth, const Number* b, float* sums,
+                                std::int64_t sums_row, bool add) {
+        const std::int64_t whole = depth / depth_unit * depth_unit;
+        if (rows > side)
+            multiply_tiles<2, Count>(a, a_row, whole, b, sums, sums_row, add);
+        else
+            multiply_tiles<1, Count>(a, a_row, whole, b, sums, sums_row, add);
+        for (std::int64_t k = whole; k < depth; k += step) {
+            for (int v = 0; v < Count; ++v) {
+                const Floats part = load(b + (k * Count + v * step) * side);
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    float* to = sums + r * sums_row + v * side;
+                    V::store(to, add_product(V::load(to), all(a + r * a_row + k), part));
+                }
+            }
+        }
+    }
+
+  private:
+    template <int RowTiles, int Count>
+    static inline void multiply_tiles(const Number* a, std::int64_t a_row, std::int64_t depth,
+                                      const Number* b, float* sums, std::int64_t sums_row,
+                                      bool add) {
+        constexpr bool low = RowTiles == 2, right = Count == 2;
+        const std::int64_t a_bytes = 2 * a_row, b_bytes = 64 * Count, sums_bytes = 4 * sums_row;
+        const Number* a_low = a + side * a_row;
+        float* sums_low = sums + side * sums_row;
+        // GCC 12's loads of tiles do not say that they read memory.
+        asm volatile("" ::: "memory");
+        if (add) {
+            _tile_loadd(0, sums, sums_bytes);
+            if constexpr (right) _tile_loadd(1, sums + side, sums_bytes);
+            if constexpr (low) _tile_loadd(2, sums_low, sums_bytes);
+            if constexpr (low && right) _tile_loadd(3, sums_low + side, sums_bytes);
+        } else {
+            _tile_zero(0);
+            if constexpr (right) _tile_zero(1);
+            if constexpr (low) _tile_zero(2);
+            if constexpr (low && right) _tile_zero(3);
+        }
+        for (std::int64_t k = 0; k < depth; k += depth_unit, b += Count * side * depth_unit) {
+            _tile_loadd(6, b, b_bytes);
+            _tile_loadd(4, a + k, a_bytes);
+            _tile_dpbf16ps(0, 4, 6);
+            if constexpr (right) {
+                _tile_loadd(7, b + side * step, b_bytes);
+                _tile_dpbf16ps(1, 4, 7);
+            }
+            if constexpr (low) {
+                _tile_loadd(5, a_low + k, a_bytes);
+                _tile_dpbf16ps(2, 5, 6);
+            }
+            if constexpr (low && right) _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(0, sums, sums_bytes);
+        if constexpr (right) _tile_stored(1, sums + side, sums_bytes);
+        if constexpr (low) _tile_stored(2, sums_low, sums_bytes);
+        if constexpr (low && right) _tile_stored(3, sums_low + side, sums_bytes);
+    }
+};
+
+}  // namespace
+
+const Kernels* amx_bf16_kernels() {
+    static constexpr Kernels kernels = table<16, 8, AmxProducts>("amx_bf16");
+    return &kernels;
+}
+
+}  // namespace keepsake::pipeline::kernels
