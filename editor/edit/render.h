@@ -82,10 +82,11 @@ struct Conditions {
     std::optional<pipeline::LatentDistribution> photo;
     std::optional<DrawnAnew> drawn;
 };
-// square: the working square that was learned. The recipe's way and sampling are used. Throws
-// Cancelled.
+// square: the working square that was learned. The recipe's way and sampling are used. words: where
+// they were found before, for this square and target; else they are looked for. Throws Cancelled.
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const Recipe& recipe, const Pixels& square, Monitor& monitor);
+                             const Recipe& recipe, const Pixels& square, Monitor& monitor,
+                             const WordsPull* words = nullptr);
 // The same edit sampled as this recipe says; its way and noise_share are those of `conditions`.
 // Throws Cancelled.
 Conditions with_sampling(Conditions conditions, const pipeline::Model& model,

@@ -34,14 +34,16 @@ Conditions with_sampling(Conditions conditions, const pipeline::Model& model,
 }
 
 Conditions encode_conditions(const pipeline::Model& model, const optimize::Tuning& tuning,
-                             const Recipe& recipe, const Pixels& square, Monitor& monitor) {
+                             const Recipe& recipe, const Pixels& square, Monitor& monitor,
+                             const WordsPull* words) {
     Conditions conditions{
         tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}, {}, {}};
     if (inverts(recipe) || recipe.way == Way::words)
         conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
     conditions = with_sampling(std::move(conditions), model, tuning, recipe, monitor);
     if (recipe.way == Way::words) {
-        conditions.words = words_pull(model, tuning, square, conditions.photo_latents, monitor);
+        conditions.words =
+            words ? *words : words_pull(model, tuning, square, conditions.photo_latents, monitor);
     }
     return conditions;
 }

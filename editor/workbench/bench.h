@@ -29,6 +29,13 @@ struct BenchDirection {
     std::map<std::string, double> found;  // by render_key()
 };
 
+// Where the words of a text belong on a working square, by the model in use: no tuning changes it.
+struct FoundWords {
+    Picture square;
+    at::Tensor target;  // the text's embedding
+    WordsPull words;
+};
+
 struct Bench {
     DocumentBoard& board;
     std::filesystem::path library;
@@ -42,6 +49,7 @@ struct Bench {
     std::optional<Session> session;
     std::optional<optimize::Tuning> tuning;  // finished; none: not done, or not needed yet
     std::optional<Conditions> conditions;    // of `tuning` and `look.sample`
+    std::optional<FoundWords> found_words;   // of the latest first look
     BenchDirection direction;                // of `session`
     // Of a session of the mode inpaint: what its renders draw anew, which is what was chosen when
     // they were asked for.

@@ -197,6 +197,7 @@ LoadedModel read_model(const Compute& compute, const fs::path& path, const Sessi
 }
 
 void take_model(Bench& bench, LoadedModel loaded) {
+    bench.found_words.reset();
     bench.model.emplace(std::move(loaded.model));
     bench.defaults = std::move(loaded.defaults);
     bench.board.change([&](Document& document) { document.model = loaded.view; });

@@ -47,8 +47,11 @@ Conditions conditions_of(Bench& bench, const Recipe& recipe, Monitor& monitor) {
     if (!bench.tuning) bench.tuning.emplace(load_finished(bench));
     if (bench.conditions)
         return with_sampling(*bench.conditions, *bench.model, *bench.tuning, recipe, monitor);
-    Conditions conditions =
-        encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square, monitor);
+    const std::optional<FoundWords>& found = bench.found_words;
+    const bool known = found && found->square == bench.square &&
+                       at::equal(found->target, bench.tuning->target_embedding);
+    Conditions conditions = encode_conditions(*bench.model, *bench.tuning, recipe, *bench.square,
+                                              monitor, known ? &found->words : nullptr);
     if (conditions.words) keep_words_region(bench, *conditions.words);
     if (recipe.mode == Mode::inpaint)
         take_mask(conditions, *bench.model, *bench.square, bench.drawn);

@@ -83,6 +83,8 @@ class Previews {
         Monitor silent({}, monitor_.stop());
         const Conditions conditions =
             encode_conditions(*bench_.model, tuning, recipe, *bench_.square, silent);
+        if (conditions.words)
+            bench_.found_words = {bench_.square, tuning.target_embedding, *conditions.words};
         const PictureJob job{*bench_.model, tuning, recipe, conditions};
         return std::make_shared<const Pixels>(
             std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));

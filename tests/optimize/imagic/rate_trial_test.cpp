@@ -84,8 +84,8 @@ TEST(FindFinetuneRate, LearnsAsWellAsRatesBesideItAndLeavesNoTrace) {
     EXPECT_EQ(t.tuning.finetune_steps, 0);
     EXPECT_TRUE(t.tuning.finetune_losses.training.empty());
     EXPECT_TRUE(at::equal(t.tuning.optimised_embedding, embedding));
-    // Of noise for a picture little can be learned, and that at rates so large that last digits of a
-    // processor move the one that is found by half of it: so it is held to the tenth that is
+    // Of noise for a picture little can be learned, and that at rates so large that last digits of
+    // a processor move the one that is found by half of it: so it is held to the tenth that is
     // promised of it (docs/fast-mode.md), and a small rate is far behind.
     const double loss = loss_with(t, rate);
     EXPECT_LT(loss, 1.1 * loss_with(t, rate / 4));
