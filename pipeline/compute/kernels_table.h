@@ -4,6 +4,7 @@
 #include "pipeline/compute/kernels_attention.h"
 #include "pipeline/compute/kernels_norm.h"
 #include "pipeline/compute/kernels_product.h"
+#include "pipeline/compute/kernels_weight_gradient.h"
 #include "pipeline/compute/kernels_winograd.h"
 
 namespace keepsake::pipeline::kernels {
@@ -14,6 +15,7 @@ constexpr Kernels table(const char* name) {
     using P = Products<Width, Rows, Numbers>;
     using N = Norms<Width>;
     using A = Attentions<Width, Rows, Numbers>;
+    using G = WeightGradients<Width, Rows, Numbers>;
     using W = Winograds<Width, Rows, Numbers>;
     return {name,
             Numbers::arithmetic,
@@ -25,8 +27,8 @@ constexpr Kernels table(const char* name) {
             P::pack_transposed,
             P::product,
             P::product_scratch,
-            P::weight_gradient,
-            P::weight_gradient_scratch,
+            G::gradient,
+            G::scratch,
             N::group_norm_moments,
             N::group_norm,
             N::group_norm_gradient,
