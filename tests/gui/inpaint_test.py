@@ -39,7 +39,7 @@ class Inpainting(drive.Walk):
                             state["tuned"] == "fully")
         expect(state["region"][0] == "painted" and not state["renders"],
                f"something was drawn without a mask: {state['renders']}")
-        expect(state["field_eta"] == 1, f"the strength is {state['field_eta']}")
+        window.wait("the strength 1", lambda state: state["field_eta"] == 1)
         self.session = pathlib.Path(state["session"])
         self.look("asks")
 
