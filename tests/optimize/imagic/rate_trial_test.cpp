@@ -2,6 +2,7 @@
 // with its weights in another scale, without a trace in the tuning.
 #include "optimize/imagic/rate_trial.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -48,9 +49,19 @@ TEST(BestRate, OfNoNumberIsAnError) {
     EXPECT_THROW(best_rate({{1e-3, infinite}, {2e-3, infinite}}), Error);
 }
 
+// A red disc on green, 64 x 64, as the model has it: (1, 8, 8, 8). Of noise for a picture so little
+// can be learned that a processor's last digits decide which rate is the best.
+Tensor picture() {
+    const at::NoGradGuard no_grad;
+    const Tensor squares = at::linspace(-1, 1, 64).square();
+    const Tensor inside = (squares.unsqueeze(0) + squares.unsqueeze(1) < 0.4).to(at::kFloat);
+    const Tensor red = 1.6 * inside - 0.8;
+    return pipeline::encode_image(flowers(),
+                                  at::stack({red, -0.6 * red, -0.7 + 0 * red}).unsqueeze(0));
+}
+
 struct Trial {
-    TuningTask task{flowers().unet, flowers().schedule,
-                    pipeline::randn({1, 8, 8, 8}, pipeline::make_generator(5)), 3};
+    TuningTask task{flowers().unet, flowers().schedule, picture(), 3};
     StageOptions finetune = fast_options().finetune;
     Tuning tuning;
 
@@ -84,13 +95,9 @@ TEST(FindFinetuneRate, LearnsAsWellAsRatesBesideItAndLeavesNoTrace) {
     EXPECT_EQ(t.tuning.finetune_steps, 0);
     EXPECT_TRUE(t.tuning.finetune_losses.training.empty());
     EXPECT_TRUE(at::equal(t.tuning.optimised_embedding, embedding));
-    // Of noise for a picture little can be learned, and that at rates so large that last digits of
-    // a processor move the one that is found by half of it: so it is held to the tenth that is
-    // promised of it (docs/fast-mode.md), and a small rate is far behind.
     const double loss = loss_with(t, rate);
-    EXPECT_LT(loss, 1.1 * loss_with(t, rate / 4));
-    EXPECT_LT(loss, 1.1 * loss_with(t, rate * 4));
-    EXPECT_LT(loss, 0.95 * loss_with(t, rate / 20));
+    EXPECT_LT(loss, loss_with(t, rate / 4));
+    EXPECT_LT(loss, loss_with(t, rate * 4));
 }
 
 TEST(FindFinetuneRate, WorksOnAllWeightsAndOnALoraThatIsThere) {
