@@ -63,8 +63,7 @@ void set_train_steps(const TrainArguments& arguments, Options& options) {
 }
 
 // --seed, --every (but for a negative default), --restart, --json, --device, --precision,
-// --threads,
-// --quiet. The request's stage learns in its compute's arithmetic.
+// --threads, --quiet. The request's stage learns in its compute's arithmetic.
 void add_train_run(CLI::App& command, TrainArguments& arguments, std::int64_t every);
 
 }  // namespace keepsake::editor

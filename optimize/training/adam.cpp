@@ -9,13 +9,15 @@
 namespace keepsake::optimize {
 namespace {
 
-// The numbers of each in the order of memory, (n): of what lies in another order than its
-// dimensions' (channels_last) the fused kernel would make a copy first.
+// What lies in another order than its dimensions' (channels_last) as the row of numbers that it is
+// in memory: the fused kernel would make a copy first.
 std::vector<Tensor> as_they_lie(const std::vector<Tensor>& tensors) {
     std::vector<Tensor> flat;
     flat.reserve(tensors.size());
     for (const Tensor& t : tensors)
-        flat.push_back(t.is_non_overlapping_and_dense() ? t.as_strided({t.numel()}, {1}) : t);
+        flat.push_back(t.is_contiguous() || !t.is_non_overlapping_and_dense()
+                           ? t
+                           : t.as_strided({t.numel()}, {1}));
     return flat;
 }
 

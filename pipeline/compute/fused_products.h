@@ -26,6 +26,8 @@ struct Geometry {
 };
 
 Geometry geometry_of(const FusedLayer& layer, const Tensor& x);
+// What a picture says of itself.
+Geometry picture(const Tensor& x);
 // The rows of a plain matrix.
 Geometry matrix(std::int64_t rows, std::int64_t in, std::int64_t out);
 
@@ -37,6 +39,10 @@ Tensor result_like(const Geometry& g, const Tensor& x, std::int64_t channels);
 void share_runs(std::int64_t count, std::int64_t run,
                 const std::function<void(std::int64_t, std::int64_t)>& work);
 
+// What a group norm of x reads, where it keeps its mean and scale (stats: (2, B, groups)), and how
+// it goes on; where it writes is left open.
+kernels::GroupNorm norm_job(const GroupNormWeights& norm, const Geometry& g, const Tensor& x,
+                            const Tensor& stats, bool silu);
 // A group norm's mean and scale, measured: (2, B, groups); undefined without a norm.
 Tensor norm_stats(const GroupNormWeights* norm, const Tensor& x);
 

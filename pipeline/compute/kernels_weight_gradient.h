@@ -95,10 +95,13 @@ struct WeightGradients {
     // Rows of D and A that are rounded and multiplied together.
     static constexpr std::int64_t gradient_rows = 1024;
 
+    // D^T has room for whole panels of outs; beside it lies one panel of A.
+    static std::int64_t transposed_size(std::int64_t outs) {
+        return packed_size(panel, outs, gradient_rows);
+    }
     static std::int64_t scratch(std::int64_t outs) {
         if constexpr (!P::rounds) return 0;
-        const std::int64_t whole = (outs + panel - 1) / panel * panel;
-        return gradient_rows * (whole + panel) * std::int64_t{sizeof(Number)} /
+        return (transposed_size(outs) + panel * gradient_rows) * std::int64_t{sizeof(Number)} /
                std::int64_t{sizeof(float)};
     }
 
@@ -168,7 +171,8 @@ struct WeightGradients {
         }
     }
 
-    // Columns [k, k + columns) of one segment, of rows of D and A that are rounded already.
+    // `columns` columns of the gradient from `column` on, of rows of D and A that are rounded
+    // already.
     template <int Count>
     static void gradient_panel(const WeightGradient& job, std::int64_t begin, std::int64_t end,
                                const Number* transposed, std::int64_t depth, const Number* b,
@@ -194,7 +198,7 @@ struct WeightGradients {
                                  float* scratch) {
         [[maybe_unused]] const typename Numbers::Tiles tiles;
         Number* transposed = reinterpret_cast<Number*>(scratch);
-        Number* packed = transposed + (end - begin + panel - 1) / panel * panel * gradient_rows;
+        Number* packed = transposed + transposed_size(end - begin);
         std::int64_t offsets[gradient_rows];
         RowCursor at(job.a_rows);
         for (std::int64_t first = 0; first < job.rows; first += gradient_rows) {
