@@ -36,7 +36,7 @@ class ProductTrial {
         job_.panels = packed_.data();
         job_.c = c_.data();
         job_.c_rows = {rows, 1, columns, 0, 0};
-        scratch_ = room(k.product_scratch(job_, rows));
+        scratch_ = room(k.product_scratch(job_, {0, rows, 0, panels_}));
     }
     void operator()() { kernels_.product(job_, {0, rows, 0, panels_}, scratch_.data()); }
 
@@ -49,30 +49,54 @@ class ProductTrial {
     kernels::Product job_;
 };
 
-// A 3x3 convolution of a few tiles.
+// A 3x3 convolution of a small picture, by what the kernels take it: Winograd's tiles, or a
+// product.
 class ConvolutionTrial {
   public:
     explicit ConvolutionTrial(const Kernels& k) : kernels_(k) {
         panels_ = (channels + k.panel_width - 1) / k.panel_width;
-        packed_ = room(16 * kernels::packed_size(k.panel_width, channels, channels));
+        const std::int64_t depth = (k.in_tiles ? 9 : 16) * channels;
+        packed_ = room(kernels::packed_size(k.panel_width, channels, depth));
+        if (k.in_tiles) {
+            k.pack({weights_.data()}, channels, depth, packed_.data(), 0, panels_);
+            product_.a = x_.data();
+            const std::int64_t line = (side + 2) * channels;
+            product_.a_rows = {side, side, channels, line, (side + 2) * line};
+            product_.segments = 3;
+            product_.segment_length = 3 * channels;
+            product_.segment_stride = line;
+            product_.rows = rows;
+            product_.columns = channels;
+            product_.panels = packed_.data();
+            product_.c = c_.data();
+            product_.c_rows = {rows, 1, channels, 0, 0};
+            scratch_ = room(k.product_scratch(product_, {0, rows, 0, panels_}));
+            return;
+        }
         k.pack_winograd({weights_.data()}, {channels, channels}, packed_.data(), 0, panels_);
-        job_.x = x_.data();
-        job_.height = job_.width = side;
-        job_.channels = job_.columns = channels;
-        job_.panels = packed_.data();
-        job_.c = c_.data();
-        scratch_ = room(k.winograd_scratch(job_.tiles(), channels));
+        winograd_.x = x_.data();
+        winograd_.height = winograd_.width = side;
+        winograd_.channels = winograd_.columns = channels;
+        winograd_.panels = packed_.data();
+        winograd_.c = c_.data();
+        scratch_ = room(k.winograd_scratch(winograd_.tiles(), channels));
     }
-    void operator()() { kernels_.winograd(job_, 0, job_.tiles(), 0, panels_, scratch_.data()); }
+    void operator()() {
+        if (kernels_.in_tiles)
+            kernels_.product(product_, {0, rows, 0, panels_}, scratch_.data());
+        else
+            kernels_.winograd(winograd_, 0, winograd_.tiles(), 0, panels_, scratch_.data());
+    }
 
   private:
-    static constexpr std::int64_t side = 16, channels = 128;
+    static constexpr std::int64_t side = 16, rows = side * side, channels = 128;
     const Kernels& kernels_;
     std::int64_t panels_ = 0;
     std::vector<float> x_ = room((side + 2) * (side + 2) * channels);
     std::vector<float> weights_ = room(channels * 9 * channels);
-    std::vector<float> c_ = room(side * side * channels), packed_, scratch_;
-    kernels::Winograd job_;
+    std::vector<float> c_ = room(rows * channels), packed_, scratch_;
+    kernels::Product product_;
+    kernels::Winograd winograd_;
 };
 
 double seconds(auto& trial) {

@@ -1,6 +1,7 @@
 // Whether a U-Net is faster in bfloat16 on this processor: tried, because having the instruction
-// does not mean it. An Emerald Rapids multiplies in bfloat16 on one port where it has two for
-// float32; a Zen 4 takes twice as many numbers an instruction on the same ports (docs/speed.md).
+// does not mean it. An Emerald Rapids without AMX multiplies in bfloat16 on one port where it has
+// two for float32; a Zen 4 takes twice as many numbers an instruction on the same ports
+// (docs/speed.md).
 #pragma once
 
 #include "pipeline/compute/kernels.h"
@@ -11,7 +12,7 @@ namespace keepsake::pipeline {
 // differ.
 struct KernelSeconds {
     double product = 0;
-    double convolution = 0;  // Winograd's
+    double convolution = 0;
 };
 
 struct KernelRace {

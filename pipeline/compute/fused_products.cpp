@@ -224,7 +224,7 @@ Forward forward(const FusedLayer& layer, const Tensor& x, const FusedExtras& ext
     job.c = y.mutable_data_ptr<float>();
     Tensor packed;
     const Kernels& k = kernels_of(layer, g);
-    if (suits_winograd(g, layer.packed != nullptr)) {
+    if (suits_winograd(k, g, layer.packed != nullptr)) {
         packed = panels_of(k, layer, PackedWeights::Kind::winograd);
         run_winograd(k, g, prepared, packed, job);
     } else {
@@ -263,7 +263,7 @@ Tensor input_gradient(Arithmetic arithmetic, const Tensor& weight, PackedWeights
     const Tensor dx = add_to.defined() ? add_to : result_like(back, dy, g.in);
     job.c = dx.mutable_data_ptr<float>();
     if (add_to.defined()) job.residual = job.c;
-    const bool winograd = suits_winograd(back, /*kept=*/true);
+    const bool winograd = suits_winograd(k, back, /*kept=*/true);
     const Tensor packed = packed_weight.get(
         weight,
         winograd ? PackedWeights::Kind::winograd_transposed : PackedWeights::Kind::transposed,

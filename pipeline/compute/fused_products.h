@@ -67,7 +67,7 @@ void run_product(const kernels::Kernels& k, const kernels::Product& job);
 void run_products(const kernels::Kernels& k, const std::vector<kernels::Product>& jobs);
 
 // Whether Winograd's convolution pays; `kept`: its weights are turned once, not at each call.
-bool suits_winograd(const Geometry& g, bool kept);
+bool suits_winograd(const kernels::Kernels& k, const Geometry& g, bool kept);
 // prepared: (B, in, H + 2, W + 2); packed: PackedWeights' winograd kinds. What is added, and where
 // the result goes: as in Product.
 void run_winograd(const kernels::Kernels& k, const Geometry& g, const Tensor& prepared,

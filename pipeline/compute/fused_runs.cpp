@@ -44,9 +44,15 @@ Parts parts_of(const Kernels& k, const kernels::Product& job) {
         return parts;
     }
     // A part rounds its rows once for all its panels: few groups of panels, and rounded rows of at
-    // most half a megabyte.
-    constexpr std::int64_t most = 1 << 18;  // numbers
-    for (; parts.run > 2 * unit && parts.run * job.depth() > most; cut()) halve();
+    // most half a megabyte; a whole one by tiles, which read them and the panels so fast that long
+    // runs pay.
+    const auto rounded = [&] {
+        return k.product_scratch(job, {0, std::min(parts.run, job.rows), 0, 0});
+    };
+    const std::int64_t most = k.in_tiles ? 1 << 18 : 1 << 17;  // floats
+    if (k.in_tiles) parts.run = 256;
+    cut();
+    for (; parts.run > 2 * unit && rounded() > most; cut()) halve();
     for (; parts.run > 4 * unit && parts.count() < 4 * threads; cut()) halve();
     const std::int64_t wanted = std::clamp<std::int64_t>(4 * threads / parts.runs, 1, parts.panels);
     parts.per_part = (parts.panels + wanted - 1) / wanted;
@@ -56,11 +62,11 @@ Parts parts_of(const Kernels& k, const kernels::Product& job) {
 void run_part(const Kernels& k, const kernels::Product& job, const Parts& parts, std::int64_t i) {
     const std::int64_t panel = i / parts.runs * parts.per_part, begin = i % parts.runs * parts.run;
     const std::int64_t end = std::min(begin + parts.run, job.rows);
-    const std::int64_t room = k.product_scratch(job, end - begin);
+    const kernels::Part part{begin, end, panel, std::min(panel + parts.per_part, parts.panels)};
+    const std::int64_t room = k.product_scratch(job, part);
     const Tensor scratch =
         room ? at::empty({room}, at::TensorOptions().dtype(at::kFloat)) : Tensor();
-    k.product(job, {begin, end, panel, std::min(panel + parts.per_part, parts.panels)},
-              room ? scratch.mutable_data_ptr<float>() : nullptr);
+    k.product(job, part, room ? scratch.mutable_data_ptr<float>() : nullptr);
 }
 
 }  // namespace
@@ -83,7 +89,8 @@ void run_products(const Kernels& k, const std::vector<kernels::Product>& jobs) {
 // Whether Winograd's convolution pays: below so many tiles, turning the weights costs more than the
 // multiplications it saves. Kept weights are turned once. The tiles of one picture decide, so that
 // a picture gives the same numbers alone and among others.
-bool suits_winograd(const Geometry& g, bool kept) {
+bool suits_winograd(const Kernels& k, const Geometry& g, bool kept) {
+    if (k.in_tiles) return false;
     const std::int64_t tiles = (g.out_height() / 2) * (g.out_width() / 2);
     return g.kernel == 3 && g.stride == 1 && g.padding == 1 && g.in >= 32 && g.out >= 32 &&
            g.out_height() % 2 == 0 && g.out_width() % 2 == 0 && tiles >= (kept ? 16 : 64);

@@ -1,4 +1,4 @@
-// Float32 kernels for x86 processors, on plain memory. One body (kernels_body.h) is compiled for
+// Float32 kernels for x86 processors, on plain memory. One body (kernels_table.h) is compiled for
 // each vector width; best_kernels() picks by what the processor can do. Where there are none for a
 // processor, and for every other dtype and device, fused_layers.h computes the same with ATen; that
 // path is also the twin that the tests compare these with.
@@ -185,6 +185,9 @@ struct Kernels {
     std::int64_t panel_width;  // columns of a packed panel
     std::int64_t tile_rows;    // rows that a product takes at once: other numbers cost more
     std::int64_t depth_unit;   // numbers of K that it takes at once, likewise
+    // Products by registers of whole matrices: they take a convolution where its pictures lie,
+    // which is quicker than Winograd's.
+    bool in_tiles;
     // (columns, K) row-major -> panels of B.
     void (*pack)(StoredWeight weights, std::int64_t columns, std::int64_t depth, void* panels,
                  std::int64_t begin, std::int64_t end);
@@ -197,7 +200,7 @@ struct Kernels {
                             std::int64_t ins, void* panels, std::int64_t begin, std::int64_t end);
     // scratch: product_scratch() floats.
     void (*product)(const Product& product, const Part& part, float* scratch);
-    std::int64_t (*product_scratch)(const Product& product, std::int64_t rows);  // of the part
+    std::int64_t (*product_scratch)(const Product& product, const Part& part);
     // Outs [begin, end). scratch: weight_gradient_scratch() floats for so many outs.
     void (*weight_gradient)(const WeightGradient& job, std::int64_t begin, std::int64_t end,
                             float* scratch);
@@ -241,8 +244,8 @@ const Kernels* amx_bf16_kernels();
 // Those that this processor runs, and where it has to be asked the system lets run: float32's
 // first and of them the widest last, then bfloat16's likewise.
 std::vector<const Kernels*> usable_kernels();
-// The widest of float32, or null. The environment variable KEEPSAKE_KERNELS (none,
-// avx2, avx512) asks for less.
+// The widest of float32, or null. The environment variable KEEPSAKE_KERNELS (none, avx2, avx512,
+// avx512_bf16) asks for less.
 const Kernels* best_kernels();
 // Likewise for an arithmetic; null with it where the processor or KEEPSAKE_KERNELS has none.
 const Kernels* kernels_for(Arithmetic arithmetic);

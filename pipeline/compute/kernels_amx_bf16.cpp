@@ -32,24 +32,38 @@ struct AmxProducts : Bfloat16Products {
         Tiles& operator=(const Tiles&) = delete;
     };
 
-    // `rows` rows of A from `a`, `a_row` numbers apart, times `depth` rows of a panel of Count
-    // vectors, written to `sums` or added to what is there. Rows are taken in sixteens: there is
-    // room for the last ones beyond `rows` in A and in sums, which then hold anything. At most 32.
+    // Where the rows of A begin: sixteen from `upper` on and sixteen from `lower` on, `row` numbers
+    // apart. Each has `count` runs of `length` numbers of K, `stride` apart.
+    struct TileRows {
+        const Number *upper = nullptr, *lower = nullptr;
+        std::int64_t row = 0;
+    };
+    struct Segments {
+        std::int64_t count = 1, stride = 0, length = 0;
+    };
+    static TileRows tile_rows(const Number* a, std::int64_t row) {
+        return {a, a + side * row, row};
+    }
+
+    // `rows` rows of A, at most 32, times as many rows of a panel of Count vectors as K is long,
+    // written to `sums` or added to what is there. Rows are taken in sixteens: there is room for
+    // the last ones beyond `rows` in A and in sums, which then hold anything.
     template <int Count>
-    static inline void multiply(const Number* a, std::int64_t a_row, std::int64_t rows,
-                                std::int64_t depth, const Number* b, float* sums,
-                                std::int64_t sums_row, bool add) {
-        const std::int64_t whole = depth / depth_unit * depth_unit;
+    static inline void multiply(const TileRows& a, std::int64_t rows, const Segments& segments,
+                                const Number* b, float* sums, std::int64_t sums_row, bool add) {
+        Segments whole = segments;
+        whole.length = segments.length / depth_unit * depth_unit;
         if (rows > side)
-            multiply_tiles<2, Count>(a, a_row, whole, b, sums, sums_row, add);
+            multiply_tiles<2, Count>(a, whole, b, sums, sums_row, add);
         else
-            multiply_tiles<1, Count>(a, a_row, whole, b, sums, sums_row, add);
-        for (std::int64_t k = whole; k < depth; k += step) {
+            multiply_tiles<1, Count>(a, whole, b, sums, sums_row, add);
+        // What is left of a single run.
+        for (std::int64_t k = whole.length; k < segments.length; k += step) {
             for (int v = 0; v < Count; ++v) {
                 const Floats part = load(b + (k * Count + v * step) * side);
                 for (std::int64_t r = 0; r < rows; ++r) {
                     float* to = sums + r * sums_row + v * side;
-                    V::store(to, add_product(V::load(to), all(a + r * a_row + k), part));
+                    V::store(to, add_product(V::load(to), all(a.upper + r * a.row + k), part));
                 }
             }
         }
@@ -57,12 +71,10 @@ struct AmxProducts : Bfloat16Products {
 
   private:
     template <int RowTiles, int Count>
-    static inline void multiply_tiles(const Number* a, std::int64_t a_row, std::int64_t depth,
-                                      const Number* b, float* sums, std::int64_t sums_row,
-                                      bool add) {
+    static inline void multiply_tiles(const TileRows& a, const Segments& segments, const Number* b,
+                                      float* sums, std::int64_t sums_row, bool add) {
         constexpr bool low = RowTiles == 2, right = Count == 2;
-        const std::int64_t a_bytes = 2 * a_row, b_bytes = 64 * Count, sums_bytes = 4 * sums_row;
-        const Number* a_low = a + side * a_row;
+        const std::int64_t a_bytes = 2 * a.row, b_bytes = 64 * Count, sums_bytes = 4 * sums_row;
         float* sums_low = sums + side * sums_row;
         // GCC 12's loads of tiles do not say that they read memory.
         asm volatile("" ::: "memory");
@@ -77,19 +89,24 @@ struct AmxProducts : Bfloat16Products {
             if constexpr (low) _tile_zero(2);
             if constexpr (low && right) _tile_zero(3);
         }
-        for (std::int64_t k = 0; k < depth; k += depth_unit, b += Count * side * depth_unit) {
-            _tile_loadd(6, b, b_bytes);
-            _tile_loadd(4, a + k, a_bytes);
-            _tile_dpbf16ps(0, 4, 6);
-            if constexpr (right) {
-                _tile_loadd(7, b + side * step, b_bytes);
-                _tile_dpbf16ps(1, 4, 7);
+        for (std::int64_t s = 0; s < segments.count; ++s) {
+            const Number *upper = a.upper + s * segments.stride,
+                         *lower = a.lower + s * segments.stride;
+            for (std::int64_t k = 0; k < segments.length;
+                 k += depth_unit, b += Count * side * depth_unit) {
+                _tile_loadd(6, b, b_bytes);
+                _tile_loadd(4, upper + k, a_bytes);
+                _tile_dpbf16ps(0, 4, 6);
+                if constexpr (right) {
+                    _tile_loadd(7, b + side * step, b_bytes);
+                    _tile_dpbf16ps(1, 4, 7);
+                }
+                if constexpr (low) {
+                    _tile_loadd(5, lower + k, a_bytes);
+                    _tile_dpbf16ps(2, 5, 6);
+                }
+                if constexpr (low && right) _tile_dpbf16ps(3, 5, 7);
             }
-            if constexpr (low) {
-                _tile_loadd(5, a_low + k, a_bytes);
-                _tile_dpbf16ps(2, 5, 6);
-            }
-            if constexpr (low && right) _tile_dpbf16ps(3, 5, 7);
         }
         _tile_stored(0, sums, sums_bytes);
         if constexpr (right) _tile_stored(1, sums + side, sums_bytes);

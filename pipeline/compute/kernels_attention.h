@@ -67,7 +67,7 @@ struct Attentions {
         std::int64_t padded;     // head_size in whole vectors
     };
 
-    // e^s is 2^(s log2 e).
+    // e^s is 2^(s log2 e). Where queries are rounded they are multiplied by it before.
     static float scale_of(const Attention& job) { return job.scale * 1.44269504088896341f; }
 
     template <int Count>
@@ -79,7 +79,7 @@ struct Attentions {
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v) sums[r][v] = Floats{};
         P::template accumulate<Rows, Count>(a, job.head_size, b, sums);
-        const float scale = scale_of(job);
+        const float scale = P::rounds ? 1 : scale_of(job);
         for (int r = 0; r < Rows; ++r)
             for (int v = 0; v < Count; ++v)
                 V::store(scores + r * block_keys + v * Width, sums[r][v] * scale);
@@ -90,12 +90,9 @@ struct Attentions {
     static void score_panel(const Attention& job, const State& state, const Number* b,
                             float* scores) {
         if constexpr (Numbers::in_tiles) {
-            Numbers::template multiply<Count>(state.q, state.q_row, block_rows, padded_size(job), b,
-                                              scores, block_keys, /*add=*/false);
-            const float scale = scale_of(job);
-            for (std::int64_t r = 0; r < block_rows; ++r, scores += block_keys)
-                for (int v = 0; v < Count; ++v)
-                    V::store(scores + v * Width, V::load(scores + v * Width) * scale);
+            Numbers::template multiply<Count>(Numbers::tile_rows(state.q, state.q_row), block_rows,
+                                              {1, 0, padded_size(job)}, b, scores, block_keys,
+                                              /*add=*/false);
         } else {
             for (std::int64_t r = 0; r < block_rows; r += Rows)
                 score_tile<Count>(job, state, r, b, scores + r * block_keys);
@@ -123,20 +120,23 @@ struct Attentions {
         return width;
     }
 
+    static inline Floats weight_of(Floats below) {
+        return P::rounds ? V::coarse_exp2_of_negative(below) : V::exp2_of_negative(below);
+    }
+
     // Scores to weights 2^(s - highest), and what was summed so far to the new highest.
     static void weigh(std::int64_t width, State& state) {
         for (std::int64_t r = 0; r < block_rows; ++r) {
             float* scores = state.scores + r * block_keys;
             Floats high = V::load(scores);
             for (std::int64_t j = Width; j < width; j += Width) {
-                const Floats s = V::load(scores + j);
-                high = s > high ? s : high;
+                high = V::larger(V::load(scores + j), high);
             }
             const float here = V::largest(high);
             const float highest = here > state.highest[r] ? here : state.highest[r];
             Floats total{};
             for (std::int64_t j = 0; j < width; j += Width) {
-                const Floats weight = V::exp2_of_negative(V::load(scores + j) - highest);
+                const Floats weight = weight_of(V::load(scores + j) - highest);
                 Numbers::store_some(state.weights + r * block_keys + j, Width, weight);
                 total += weight;
             }
@@ -186,8 +186,9 @@ struct Attentions {
     static void value_panel(std::int64_t column, const Number* b, std::int64_t count,
                             State& state) {
         if constexpr (Numbers::in_tiles)
-            Numbers::template multiply<Count>(state.weights, block_keys, block_rows, count, b,
-                                              state.sums + column, state.padded, /*add=*/true);
+            Numbers::template multiply<Count>(Numbers::tile_rows(state.weights, block_keys),
+                                              block_rows, {1, 0, count}, b, state.sums + column,
+                                              state.padded, /*add=*/true);
         else
             for (std::int64_t r = 0; r < block_rows; r += Rows)
                 value_tile<Count>(r, column, b, count, state);
@@ -209,11 +210,13 @@ struct Attentions {
         if constexpr (P::rounds) {
             state.q = room;
             state.q_row = padded_size(job);
+            const float scale = scale_of(job);
             for (std::int64_t r = 0; r <= state.last; ++r, room += state.q_row) {
                 const float* from = job.q + (row + r) * job.q_row;
                 for (std::int64_t j = 0; j < job.head_size; j += Width)
-                    Numbers::store_some(room + j, job.head_size - j,
-                                        V::load_some(Float32{}, from + j, job.head_size - j));
+                    Numbers::store_some(
+                        room + j, job.head_size - j,
+                        V::load_some(Float32{}, from + j, job.head_size - j) * scale);
                 for (std::int64_t j = job.head_size; j < state.q_row; ++j) room[j] = 0;
             }
             if constexpr (Numbers::in_tiles)  // which read all rows of the block

@@ -51,7 +51,10 @@ struct Bfloat16Products {
     }
     static inline void store_some(Number* p, std::int64_t count, Floats v) {
         const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
-        std::memcpy(p, &half, static_cast<std::size_t>(smaller(count, 16)) * sizeof(Number));
+        if (count >= 16)
+            std::memcpy(p, &half, sizeof half);
+        else
+            std::memcpy(p, &half, static_cast<std::size_t>(count) * sizeof(Number));
     }
 };
 

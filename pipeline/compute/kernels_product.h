@@ -25,6 +25,12 @@ struct RowCursor {
         }
         offset = line;
     }
+    // By `count` rows that lie in one line.
+    inline void advance(std::int64_t count) {
+        offset += (count - 1) * rows.pixel;
+        x += count - 1;
+        advance();
+    }
     void go_to(std::int64_t row) {
         x = row % rows.width;
         y = row / rows.width % rows.height;
@@ -207,11 +213,31 @@ struct Products {
         }
     }
 
-    // Rows of A as the loop reads them: where they lie, or rounded before, one after the other.
+    // Rows of A as the loop reads them: where they lie, or rounded before, one after the other, or
+    // rounded and at the same distances from each other as before.
     struct Source {
         const Number* rounded = nullptr;
         std::int64_t first = 0;  // the row that lies there first
+        bool as_before = false;
     };
+
+    // Whether the rows of each tile lie at even distances: all in one line, or lines of whole
+    // tiles. Then a convolution's pixels are rounded once, and not once for each tap that sees
+    // them.
+    static bool lies_evenly(const Product& job, std::int64_t begin) {
+        if constexpr (!Numbers::in_tiles) return false;
+        const bool whole = job.a_rows.width % tile_rows == 0 && begin % tile_rows == 0;
+        return (whole || job.a_rows.width >= job.rows) &&
+               job.segment_length % Numbers::depth_unit == 0;
+    }
+    // The numbers from the first of row `begin` to the last of row `end` - 1.
+    static std::int64_t span(const Product& job, std::int64_t begin, std::int64_t end) {
+        RowCursor first(job.a_rows), last(job.a_rows);
+        first.go_to(begin);
+        last.go_to(end - 1);
+        return last.offset - first.offset + (job.segments - 1) * job.segment_stride +
+               job.segment_length;
+    }
 
     // Rows of A, rounded, into `to`.
     static void round_rows(const Product& job, std::int64_t begin, std::int64_t end, Number* to) {
@@ -225,6 +251,15 @@ struct Products {
                                         V::load_some(Float32{}, from + k, job.segment_length - k));
             }
         }
+    }
+
+    static void round_span(const Product& job, std::int64_t begin, std::int64_t end, Number* to) {
+        RowCursor at(job.a_rows);
+        at.go_to(begin);
+        const float* from = job.a + at.offset;
+        const std::int64_t count = span(job, begin, end);
+        for (std::int64_t i = 0; i < count; i += Width)
+            Numbers::store_some(to + i, count - i, V::load_some(Float32{}, from + i, count - i));
     }
 
     template <int N, int Count>
@@ -268,12 +303,18 @@ struct Products {
         finish<N, Count>(job, row, p, sums);
     }
 
-    // What is added to the sums of N rows, and where they go.
     template <int N, int Count>
     static inline void finish(const Product& job, std::int64_t row, std::int64_t p,
                               const Floats (&sums)[N][Count]) {
         std::int64_t to[N];
         locate<N>(job.c_rows, row, to);
+        finish<N, Count>(job, row, to, p, sums);
+    }
+
+    // What is added to the sums of N rows, which go to `to`.
+    template <int N, int Count>
+    static inline void finish(const Product& job, std::int64_t row, const std::int64_t (&to)[N],
+                              std::int64_t p, const Floats (&sums)[N][Count]) {
         if constexpr (Count == 2)
             if (job.activation == Activation::geglu) return finish_geglu<N>(job, to, p, sums);
         for (int v = 0; v < Count; ++v) {
@@ -315,14 +356,74 @@ struct Products {
         }
     }
 
-    // Rows of sums from memory.
+    // Rows of sums from memory, whose places are `apart` from each other.
     template <int N, int Count>
-    static void finish_stored(const Product& job, std::int64_t row, std::int64_t p,
-                              const float* stored) {
+    static inline void finish_stored(const Product& job, std::int64_t row, std::int64_t place,
+                                     std::int64_t apart, std::int64_t p, const float* stored) {
         Floats sums[N][Count];
-        for (int r = 0; r < N; ++r)
+        std::int64_t to[N];
+        for (int r = 0; r < N; ++r) {
+            to[r] = place + r * apart;
             for (int v = 0; v < Count; ++v) sums[r][v] = V::load(stored + (r * Count + v) * Width);
-        finish<N, Count>(job, row, p, sums);
+        }
+        finish<N, Count>(job, row, to, p, sums);
+    }
+
+    // What every row of a tile has added to it, in the order of finish().
+    template <int Count>
+    struct Added {
+        Floats bias[Count] = {}, group[Count] = {};
+    };
+
+    // Rows of sums from memory whose columns are all there, to `place` and on.
+    template <int Count, bool has_residual>
+    static inline void finish_whole(const Product& job, std::int64_t rows,
+                                    const Added<Count>& added, std::int64_t place,
+                                    const float* stored) {
+        for (std::int64_t r = 0; r < rows;
+             ++r, place += job.c_rows.pixel, stored += Count * Width) {
+            for (int v = 0; v < Count; ++v) {
+                Floats value = V::load(stored + v * Width) + added.bias[v] + added.group[v];
+                if (has_residual) value += V::load(job.residual + place + v * Width);
+                V::store(job.c + place + v * Width, value);
+            }
+        }
+    }
+
+    // Up to tile_rows rows of sums from memory.
+    template <int Count>
+    static void finish_tile(const Product& job, std::int64_t row, std::int64_t rows, std::int64_t p,
+                            const float* stored) {
+        const RowLayout& c = job.c_rows;
+        constexpr std::int64_t width = Count * Width;
+        RowCursor at(c);
+        at.go_to(row);
+        const std::int64_t column = p * panel, group = row / job.rows_per_group;
+        const bool one_line = at.x + rows <= c.width;
+        const bool one_group = !job.group_bias || group == (row + rows - 1) / job.rows_per_group;
+        std::int64_t r = 0;
+        if (job.activation == Activation::geglu) {
+            for (; one_line && r + Rows <= rows; r += Rows)
+                finish_stored<Rows, Count>(job, row + r, at.offset + r * c.pixel, c.pixel, p,
+                                           stored + r * width);
+        } else if (one_line && one_group && column + width <= job.columns) {
+            Added<Count> added;
+            for (int v = 0; v < Count; ++v) {
+                const std::int64_t first = column + v * Width;
+                if (job.bias) added.bias[v] = V::load(job.bias + first);
+                if (job.group_bias)
+                    added.group[v] = V::load(job.group_bias + group * job.columns + first);
+            }
+            if (job.residual)
+                finish_whole<Count, true>(job, rows, added, at.offset + column, stored);
+            else
+                finish_whole<Count, false>(job, rows, added, at.offset + column, stored);
+            return;
+        }
+        for (; r < rows; ++r) {
+            at.go_to(row + r);
+            finish_stored<1, Count>(job, row + r, at.offset, c.pixel, p, stored + r * width);
+        }
     }
 
     template <int Count>
@@ -330,15 +431,26 @@ struct Products {
                             std::int64_t p, const Number* b) {
         constexpr std::int64_t block = 2 * tile_rows, width = Count * Width;
         alignas(64) float sums[block * width];
+        const std::int64_t depth = job.depth();
+        typename Numbers::Segments segments{1, 0, depth};
+        if (source.as_before) segments = {job.segments, job.segment_stride, job.segment_length};
+        RowCursor at(job.a_rows);
+        at.go_to(part.row_begin);
+        const std::int64_t origin = at.offset;
         for (std::int64_t row = part.row_begin; row < part.row_end; row += block) {
             const std::int64_t rows = smaller(block, part.row_end - row);
-            const Number* a = source.rounded + (row - source.first) * job.depth();
-            Numbers::template multiply<Count>(a, job.depth(), rows, job.depth(), b, sums, width,
-                                              /*add=*/false);
-            std::int64_t r = 0;
-            for (; r + Rows <= rows; r += Rows)
-                finish_stored<Rows, Count>(job, row + r, p, sums + r * width);
-            for (; r < rows; ++r) finish_stored<1, Count>(job, row + r, p, sums + r * width);
+            typename Numbers::TileRows a;
+            if (source.as_before) {
+                a = {source.rounded + at.offset - origin, nullptr, job.a_rows.pixel};
+                at.advance(tile_rows);
+                a.lower = source.rounded + at.offset - origin;
+                at.advance(tile_rows);
+            } else {
+                a = Numbers::tile_rows(source.rounded + (row - source.first) * depth, depth);
+            }
+            Numbers::template multiply<Count>(a, rows, segments, b, sums, width, /*add=*/false);
+            for (std::int64_t r = 0; r < rows; r += tile_rows)
+                finish_tile<Count>(job, row + r, smaller(tile_rows, rows - r), p, sums + r * width);
         }
     }
 
@@ -352,10 +464,16 @@ struct Products {
         tail<rows - 1, Count>(job, source, row, part.row_end - row, p, b);
     }
 
-    static std::int64_t product_scratch(const Product& job, std::int64_t rows) {
-        if (rounds) {
+    static std::int64_t product_scratch(const Product& job, const Part& part) {
+        if constexpr (rounds) {
+            // The rows of a last tile that is not full are read, too, whatever they hold.
+            const std::int64_t rows = part.row_end - part.row_begin;
             const std::int64_t whole = (rows + tile_rows - 1) / tile_rows * tile_rows;
-            return whole * job.depth() * std::int64_t{sizeof(Number)} / 4 + Width;
+            const std::int64_t numbers =
+                lies_evenly(job, part.row_begin)
+                    ? span(job, part.row_begin, part.row_end) + tile_rows * job.a_rows.pixel
+                    : whole * job.depth();
+            return numbers * std::int64_t{sizeof(Number)} / 4 + Width;
         }
         return job.panels ? 0 : panel * job.depth();
     }
@@ -365,8 +483,11 @@ struct Products {
         Source source;
         if constexpr (rounds) {
             Number* rounded = reinterpret_cast<Number*>(scratch);
-            round_rows(job, part.row_begin, part.row_end, rounded);
-            source = {rounded, part.row_begin};
+            source = {rounded, part.row_begin, lies_evenly(job, part.row_begin)};
+            if (source.as_before)
+                round_span(job, part.row_begin, part.row_end, rounded);
+            else
+                round_rows(job, part.row_begin, part.row_end, rounded);
         }
         for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
             const Number* b = static_cast<const Number*>(job.panels) + p * panel * job.depth();

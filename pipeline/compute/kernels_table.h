@@ -22,6 +22,7 @@ constexpr Kernels table(const char* name) {
             P::panel,
             P::tile_rows,
             Numbers::depth_unit,
+            Numbers::in_tiles,
             P::pack,
             P::pack_pairs,
             P::pack_transposed,

@@ -34,6 +34,10 @@ struct Lanes<8> {
     static inline Floats widened(const std::uint16_t* p) {  // float16
         return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     }
+    static inline Floats larger(Floats a, Floats b) {
+        return reinterpret_cast<Floats>(
+            _mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+    }
 };
 template <>
 struct Lanes<16> {
@@ -46,6 +50,11 @@ struct Lanes<16> {
     static inline Floats widened(const Half* p) {
         return _mm512_maskz_cvtph_ps(0xffff,
                                      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    template <class Vector>
+    static inline Vector larger(Vector a, Vector b) {
+        return reinterpret_cast<Vector>(
+            _mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
     }
 };
 
@@ -90,6 +99,8 @@ struct Vectors {
     // one, because -0 + 0 is 0, and in a product's innermost loop it would take the multiply-adds'
     // ports.
     static inline Floats all(float x) { return x - Floats{}; }
+    // a > b ? a : b, so that a NaN of b stays one; GCC 12 makes two instructions of that.
+    static inline Floats larger(Floats a, Floats b) { return Lanes<Width>::larger(a, b); }
     static inline Floats select(Ints mask, Floats yes, Floats no) {
         return reinterpret_cast<Floats>((mask & reinterpret_cast<Ints>(yes)) |
                                         (~mask & reinterpret_cast<Ints>(no)));
@@ -104,8 +115,7 @@ struct Vectors {
     static inline float largest(Floats v) {
 #pragma GCC unroll 4
         for (int half = Width / 2; half >= 1; half /= 2) {
-            const Floats other = moved_down(v, half);
-            v = other > v ? other : v;
+            v = larger(moved_down(v, half), v);
         }
         return v[0];
     }
@@ -150,7 +160,7 @@ struct Vectors {
     // polynomial (Moshier). Clamped where float32 overflows or becomes subnormal.
     static inline Floats exp(Floats x) {
         x = x > 88.0f ? all(88.0f) : x;
-        x = x < -87.0f ? all(-87.0f) : x;
+        x = larger(all(-87.0f), x);
         const Floats shifted = x * 1.44269504088896341f + magic;
         const Floats n = shifted - magic;
         const Floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -165,7 +175,7 @@ struct Vectors {
     }
     // 2^x for x <= 0, relative error below 2e-7: as above, with Cephes' exp2f polynomial.
     static inline Floats exp2_of_negative(Floats x) {
-        x = x < -126.0f ? all(-126.0f) : x;
+        x = larger(all(-126.0f), x);
         const Floats shifted = x + magic;
         const Floats r = x - (shifted - magic);
         Floats p = all(1.535336188319500e-4f);
@@ -175,6 +185,18 @@ struct Vectors {
         p = p * r + 2.402264791363012e-1f;
         p = p * r + 6.931472028550421e-1f;
         p = p * r + 1.0f;
+        return times_power_of_two(p, shifted);
+    }
+    // Likewise, relative error below 8e-5, for what is rounded to bfloat16 (2e-3): the polynomial
+    // of degree three whose largest relative error is the least. It begins below 1, hence -125.
+    static inline Floats coarse_exp2_of_negative(Floats x) {
+        x = larger(all(-125.0f), x);
+        const Floats shifted = x + magic;
+        const Floats r = x - (shifted - magic);
+        Floats p = all(5.517166493e-2f);
+        p = p * r + 2.426111219e-1f;
+        p = p * r + 6.932609862e-1f;
+        p = p * r + 9.999280736e-1f;
         return times_power_of_two(p, shifted);
     }
     static inline Floats sigmoid(Floats x) {

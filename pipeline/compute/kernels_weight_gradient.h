@@ -153,8 +153,8 @@ struct WeightGradients {
                                      std::int64_t depth, const Number* b, float* sums) {
         constexpr std::int64_t width = Count * Width;
         if constexpr (Numbers::in_tiles) {
-            Numbers::template multiply<Count>(a, a_row, count, depth, b, sums, width,
-                                              /*add=*/false);
+            Numbers::template multiply<Count>(Numbers::tile_rows(a, a_row), count, {1, 0, depth}, b,
+                                              sums, width, /*add=*/false);
         } else {
             for (std::int64_t row = 0; row < count; row += Rows) {
                 const Number* from[Rows];

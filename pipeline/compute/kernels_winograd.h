@@ -168,14 +168,6 @@ struct Winograds {
         const std::int64_t depth = job.channels;
         for (std::int64_t i = 0; i < points; ++i) {
             const Number* b = panels + i * depth * Count * Width;
-            if constexpr (Numbers::in_tiles) {
-                constexpr std::int64_t block = 2 * P::tile_rows;
-                for (std::int64_t row = i * rows; row < (i + 1) * rows; row += block)
-                    Numbers::template multiply<Count>(values + row * depth, depth,
-                                                      smaller(block, (i + 1) * rows - row), depth,
-                                                      b, sums + row * panel, panel, /*add=*/false);
-                continue;
-            }
             for (std::int64_t row = 0; row < rows; row += Rows) {
                 const Number* a[Rows];
                 for (int r = 0; r < Rows; ++r) a[r] = values + (i * rows + row + r) * depth;
@@ -213,9 +205,7 @@ struct Winograds {
         }
     }
 
-    static std::int64_t padded(std::int64_t tiles) {
-        return (tiles + P::tile_rows - 1) / P::tile_rows * P::tile_rows;
-    }
+    static std::int64_t padded(std::int64_t tiles) { return (tiles + Rows - 1) / Rows * Rows; }
     static std::int64_t scratch(std::int64_t tiles, std::int64_t channels) {
         return points * padded(tiles) *
                (channels * std::int64_t{sizeof(Number)} / std::int64_t{sizeof(float)} + panel);
@@ -223,7 +213,6 @@ struct Winograds {
 
     static void convolve(const Winograd& job, std::int64_t begin, std::int64_t end,
                          std::int64_t panel_begin, std::int64_t panel_end, float* scratch) {
-        [[maybe_unused]] const typename Numbers::Tiles registers;
         // Rows beyond the last tile are multiplied too, whatever they hold, and not looked at.
         const std::int64_t rows = padded(end - begin);
         float* sums = scratch;

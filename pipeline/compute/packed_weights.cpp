@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "pipeline/compute/kernels.h"
 #include "pipeline/error.h"
 
 namespace keepsake::pipeline {

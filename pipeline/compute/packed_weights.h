@@ -6,7 +6,11 @@
 #include <cstdint>
 #include <mutex>
 
-#include "pipeline/compute/kernels.h"
+#include "pipeline/compute/arithmetic.h"
+
+namespace keepsake::pipeline::kernels {
+struct StoredWeight;  // kernels.h, which few files need
+}
 
 namespace keepsake::pipeline {
 

@@ -140,6 +140,58 @@ TEST_P(KernelsTest, PacksHalfPrecisionAsItsFloats) {
     }
 }
 
+// A convolution over a padded picture, as runs of pixels: pictures whose lines tiles fill and do
+// not fill, and a stride; in parts that begin within a picture, the same numbers.
+TEST_P(KernelsTest, ProductOfAPicturesPixels) {
+    struct Shape {
+        std::int64_t height, width, channels, stride;
+    };
+    for (const auto& [height, width, channels, stride] :
+         {Shape{3, 16, 32, 1}, Shape{2, 48, 64, 1}, Shape{5, 8, 32, 1}, Shape{3, 16, 32, 2},
+          Shape{2, 16, 40, 1}}) {
+        SCOPED_TRACE(std::to_string(width) + " wide, stride " + std::to_string(stride));
+        constexpr std::int64_t batch = 2, outs = 72, kernel = 3;
+        const std::int64_t tall = stride * height + 2, wide = stride * width + 2;
+        const Tensor x = random({batch, tall, wide, channels}, 30);
+        const Tensor weights = random({outs, kernel, kernel, channels}, 31);
+        const Tensor bias = random({outs}, 32);
+        const std::int64_t rows = batch * height * width, depth = kernel * kernel * channels;
+        Product job;
+        job.a = x.const_data_ptr<float>();
+        job.a_rows = {width, height, stride * channels, stride * wide * channels,
+                      tall * wide * channels};
+        job.segments = kernel;
+        job.segment_length = kernel * channels;
+        job.segment_stride = wide * channels;
+        job.rows = rows;
+        job.columns = outs;
+        job.bias = bias.const_data_ptr<float>();
+        job.c_rows = {rows, 1, outs, 0, 0};
+        const std::int64_t panels = panels_of(k, outs);
+        const Tensor packed = at::empty({packed_size(k.panel_width, outs, depth)});
+        k.pack({weights.const_data_ptr()}, outs, depth, packed.mutable_data_ptr<float>(), 0,
+               panels);
+        job.panels = packed.const_data_ptr();
+        const Tensor c = at::full({rows, outs}, 1e9), parts = at::full({rows, outs}, 1e9);
+        const auto run = [&](const Tensor& to, const Part& part) {
+            job.c = to.mutable_data_ptr<float>();
+            const Tensor scratch = at::empty({k.product_scratch(job, part)});
+            k.product(job, part, scratch.mutable_data_ptr<float>());
+        };
+        run(c, {0, rows, 0, panels});
+        const Tensor y =
+            at::conv2d(seen(x).permute({0, 3, 1, 2}), seen(weights).permute({0, 3, 1, 2}),
+                       bias.to(at::kDouble), stride);
+        EXPECT_LT(worst(c, y.slice(2, 0, height).permute({0, 2, 3, 1}).reshape({rows, outs})),
+                  1e-6);
+        run(parts, {0, 16, 0, panels});
+        run(parts, {16, rows - 16, 0, 1});
+        run(parts, {16, rows - 16, 1, panels});
+        run(parts, {rows - 16, rows, 0, panels});
+        EXPECT_TRUE(at::equal(c, parts));
+    }
+}
+
 TEST_P(KernelsTest, WeightGradient) {
     struct Shape {
         std::int64_t rows, depth, outs;
