@@ -16,15 +16,16 @@ struct AmxProducts : Bfloat16Products {
     static constexpr std::int64_t depth_unit = 32;
     static constexpr std::int64_t side = 16;
 
-    // While it lives, the thread's eight registers have that shape.
+    // While it lives, the thread's eight registers have that shape; those of A and C `rows` rows.
     class Tiles {
       public:
-        Tiles() {
+        explicit Tiles(std::uint8_t rows = side) {
             struct alignas(64) {
                 std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
                 std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-                std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+                std::uint8_t rows[16] = {side, side, side, side, side, side, side, side};
             } shape;
+            for (int i = 0; i < 6; ++i) shape.rows[i] = rows;
             _tile_loadconfig(&shape);
         }
         ~Tiles() { _tile_release(); }
@@ -32,17 +33,17 @@ struct AmxProducts : Bfloat16Products {
         Tiles& operator=(const Tiles&) = delete;
     };
 
-    // Where the rows of A begin: sixteen from `upper` on and sixteen from `lower` on, `row` numbers
-    // apart. Each has `count` runs of `length` numbers of K, `stride` apart.
+    // Where the rows of A begin: `count` (Tiles) from `upper` on and as many from `lower` on, `row`
+    // numbers apart. Each has Segments::count runs of `length` numbers of K, `stride` apart.
     struct TileRows {
         const Number *upper = nullptr, *lower = nullptr;
-        std::int64_t row = 0;
+        std::int64_t row = 0, count = side;
     };
     struct Segments {
         std::int64_t count = 1, stride = 0, length = 0;
     };
     static TileRows tile_rows(const Number* a, std::int64_t row) {
-        return {a, a + side * row, row};
+        return {a, a + side * row, row, side};
     }
 
     // `rows` rows of A, at most 32, times as many rows of a panel of Count vectors as K is long,
@@ -53,7 +54,7 @@ struct AmxProducts : Bfloat16Products {
                                 const Number* b, float* sums, std::int64_t sums_row, bool add) {
         Segments whole = segments;
         whole.length = segments.length / depth_unit * depth_unit;
-        if (rows > side)
+        if (rows > a.count)
             multiply_tiles<2, Count>(a, whole, b, sums, sums_row, add);
         else
             multiply_tiles<1, Count>(a, whole, b, sums, sums_row, add);
@@ -75,7 +76,7 @@ struct AmxProducts : Bfloat16Products {
                                       float* sums, std::int64_t sums_row, bool add) {
         constexpr bool low = RowTiles == 2, right = Count == 2;
         const std::int64_t a_bytes = 2 * a.row, b_bytes = 64 * Count, sums_bytes = 4 * sums_row;
-        float* sums_low = sums + side * sums_row;
+        float* sums_low = sums + a.count * sums_row;
         // GCC 12's loads of tiles do not say that they read memory.
         asm volatile("" ::: "memory");
         if (add) {

@@ -15,8 +15,10 @@ struct Attentions {
     using Number = typename Numbers::Number;
     static constexpr std::int64_t step = Numbers::step;
     static constexpr std::int64_t panel = P::panel;
-    // A block of scores stays in the first-level cache: 32 x 256, or 24 x 256 with AVX2.
-    static constexpr std::int64_t block_rows = 4 * Rows, block_keys = 256;
+    // A block of scores stays in the first-level cache: 32 x 256, or 24 x 256 with AVX2. By tiles,
+    // what each row costs once a block counts more than where the block lies.
+    static constexpr std::int64_t block_rows = 4 * Rows,
+                                  block_keys = Numbers::in_tiles ? 1024 : 256;
 
     // K of the two products, with zeros to whole units.
     static std::int64_t padded_keys(const Attention& job) { return P::in_units(job.keys); }

@@ -16,7 +16,9 @@ struct Bfloat16Products {
     static constexpr Arithmetic arithmetic = Arithmetic::bfloat16;
     static constexpr std::int64_t step = 2;
     static constexpr bool in_tiles = false;
-    struct Tiles {};
+    struct Tiles {
+        explicit Tiles(std::uint8_t = 0) {}
+    };
     static constexpr std::int64_t depth_unit = 2;
 
     static inline Floats load(const Number* p) {

@@ -19,7 +19,9 @@ struct Float32Products {
     static constexpr Arithmetic arithmetic = Arithmetic::float32;
     static constexpr std::int64_t step = 1;
     static constexpr bool in_tiles = false;
-    struct Tiles {};
+    struct Tiles {
+        explicit Tiles(std::uint8_t = 0) {}
+    };
     static constexpr std::int64_t depth_unit = 1;
 
     static inline Floats load(const Number* p) { return V::load(p); }

@@ -217,18 +217,19 @@ struct Products {
     // rounded and at the same distances from each other as before.
     struct Source {
         const Number* rounded = nullptr;
-        std::int64_t first = 0;  // the row that lies there first
-        bool as_before = false;
+        std::int64_t first = 0;      // the row that lies there first
+        std::int64_t even_rows = 0;  // as before, by tiles of so many; 0: one after the other
     };
 
-    // Whether the rows of each tile lie at even distances: all in one line, or lines of whole
-    // tiles. Then a convolution's pixels are rounded once, and not once for each tap that sees
-    // them.
-    static bool lies_evenly(const Product& job, std::int64_t begin) {
-        if constexpr (!Numbers::in_tiles) return false;
-        const bool whole = job.a_rows.width % tile_rows == 0 && begin % tile_rows == 0;
-        return (whole || job.a_rows.width >= job.rows) &&
-               job.segment_length % Numbers::depth_unit == 0;
+    // The rows of a tile, if those of each lie at even distances, all in one line, or in lines of
+    // whole tiles; else 0. Then a convolution's pixels are rounded once, and not once for each tap
+    // that sees them.
+    static std::int64_t even_rows(const Product& job, std::int64_t begin) {
+        if (!Numbers::in_tiles || job.segment_length % Numbers::depth_unit != 0) return 0;
+        if (job.a_rows.width >= job.rows) return tile_rows;
+        for (const std::int64_t rows : {tile_rows, tile_rows / 2})
+            if (job.a_rows.width % rows == 0 && begin % rows == 0) return rows;
+        return 0;
     }
     // The numbers from the first of row `begin` to the last of row `end` - 1.
     static std::int64_t span(const Product& job, std::int64_t begin, std::int64_t end) {
@@ -429,28 +430,29 @@ struct Products {
     template <int Count>
     static void tiled_strip(const Product& job, const Source& source, const Part& part,
                             std::int64_t p, const Number* b) {
-        constexpr std::int64_t block = 2 * tile_rows, width = Count * Width;
-        alignas(64) float sums[block * width];
+        constexpr std::int64_t width = Count * Width;
+        alignas(64) float sums[2 * tile_rows * width];
         const std::int64_t depth = job.depth();
+        const std::int64_t tile = source.even_rows ? source.even_rows : tile_rows, block = 2 * tile;
         typename Numbers::Segments segments{1, 0, depth};
-        if (source.as_before) segments = {job.segments, job.segment_stride, job.segment_length};
+        if (source.even_rows) segments = {job.segments, job.segment_stride, job.segment_length};
         RowCursor at(job.a_rows);
         at.go_to(part.row_begin);
         const std::int64_t origin = at.offset;
         for (std::int64_t row = part.row_begin; row < part.row_end; row += block) {
             const std::int64_t rows = smaller(block, part.row_end - row);
             typename Numbers::TileRows a;
-            if (source.as_before) {
-                a = {source.rounded + at.offset - origin, nullptr, job.a_rows.pixel};
-                at.advance(tile_rows);
+            if (source.even_rows) {
+                a = {source.rounded + at.offset - origin, nullptr, job.a_rows.pixel, tile};
+                at.advance(tile);
                 a.lower = source.rounded + at.offset - origin;
-                at.advance(tile_rows);
+                at.advance(tile);
             } else {
                 a = Numbers::tile_rows(source.rounded + (row - source.first) * depth, depth);
             }
             Numbers::template multiply<Count>(a, rows, segments, b, sums, width, /*add=*/false);
-            for (std::int64_t r = 0; r < rows; r += tile_rows)
-                finish_tile<Count>(job, row + r, smaller(tile_rows, rows - r), p, sums + r * width);
+            for (std::int64_t r = 0; r < rows; r += tile)
+                finish_tile<Count>(job, row + r, smaller(tile, rows - r), p, sums + r * width);
         }
     }
 
@@ -470,7 +472,7 @@ struct Products {
             const std::int64_t rows = part.row_end - part.row_begin;
             const std::int64_t whole = (rows + tile_rows - 1) / tile_rows * tile_rows;
             const std::int64_t numbers =
-                lies_evenly(job, part.row_begin)
+                even_rows(job, part.row_begin)
                     ? span(job, part.row_begin, part.row_end) + tile_rows * job.a_rows.pixel
                     : whole * job.depth();
             return numbers * std::int64_t{sizeof(Number)} / 4 + Width;
@@ -479,16 +481,17 @@ struct Products {
     }
 
     static void product(const Product& job, const Part& part, float* scratch) {
-        [[maybe_unused]] const typename Numbers::Tiles tiles;
         Source source;
         if constexpr (rounds) {
             Number* rounded = reinterpret_cast<Number*>(scratch);
-            source = {rounded, part.row_begin, lies_evenly(job, part.row_begin)};
-            if (source.as_before)
+            source = {rounded, part.row_begin, even_rows(job, part.row_begin)};
+            if (source.even_rows)
                 round_span(job, part.row_begin, part.row_end, rounded);
             else
                 round_rows(job, part.row_begin, part.row_end, rounded);
         }
+        [[maybe_unused]] const typename Numbers::Tiles tiles(
+            static_cast<std::uint8_t>(source.even_rows ? source.even_rows : tile_rows));
         for (std::int64_t p = part.panel_begin; p < part.panel_end; ++p) {
             const Number* b = static_cast<const Number*>(job.panels) + p * panel * job.depth();
             if constexpr (!rounds) {
