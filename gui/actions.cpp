@@ -16,6 +16,12 @@ constexpr double rest_seconds = 0.3;
 // What was asked for and is not there after this long was changed by something else.
 constexpr double patience_seconds = 1;
 
+void send_look(Frame& frame) {
+    WindowState& state = frame.state;
+    state.look_since.reset();
+    frame.send(editor::LookRequest{state.draft.sample, state.eta, state.seed});
+}
+
 }  // namespace
 
 // An error that was answered by doing the next thing needs no longer be read.
@@ -110,6 +116,9 @@ bool can_apply(const Frame& frame) {
 void apply(Frame& frame) {
     if (!can_apply(frame)) return;
     close_notice(frame);
+    // What was chosen a moment ago goes before the edit: after it, it would take the place of the
+    // strength that the edit begins with.
+    if (frame.state.look_since) send_look(frame);
     frame.state.had_result = false;
     frame.state.view = View::edit;
     frame.send(editor::ApplyRequest{frame.state.draft});
@@ -153,8 +162,7 @@ bool send_rested_look(Frame& frame) {
     WindowState& state = frame.state;
     if (!state.look_since) return false;
     if (frame.now - *state.look_since < rest_seconds) return true;
-    state.look_since.reset();
-    frame.send(editor::LookRequest{state.draft.sample, state.eta, state.seed});
+    send_look(frame);
     return false;
 }
 

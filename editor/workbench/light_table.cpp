@@ -208,7 +208,8 @@ bool refresh_comparison(LightTable& table, const Document& document) {
     Pixels after = *view;
     cv::Mat mat(after.height, after.width, CV_8UC3, after.rgb.data());
     apply_fitted(mat, {0, 0}, table.on_view.fitted, *table.on_view.strength);
-    Comparison shown{document.eta, document.seed, view, nullptr, nullptr};
+    Comparison shown{document.eta, document.seed, view, nullptr, nullptr, region.mask, {}};
+    shown.settings = region.settings;
     shown.difference = std::make_shared<const Pixels>(difference_of(*view, after));
     shown.after = std::make_shared<const Pixels>(std::move(after));
     publish(table, document, [&](Document& now) { now.shown = shown; });

@@ -31,10 +31,10 @@ class Inpainting(drive.Walk):
         window.click("Mode")
         window.click("Mode inpaint")
         window.scroll_to("Drawing steps", 660)
-        window.fill("Drawing steps", "6")
-        window.key("ctrl+d")
         self.look("before")
-        window.key("ctrl+Return")
+        # At once: what was chosen last must not come after the edit, with the strength before it.
+        window.fill("Drawing steps", "6")
+        window.key("ctrl+d", "ctrl+Return")
         state = window.wait("the mask to be painted", lambda state: state["view"] == "mask" and
                             state["tuned"] == "fully")
         expect(state["region"][0] == "painted" and not state["renders"],

@@ -33,12 +33,15 @@ class LightTableTest : public WorkerTest {
         worker->send(editor::StrokeRequest{{std::move(points), 0.15, erases}, true, true});
     }
 
-    // The first Document whose compared pictures have the region that it shows. Others have the
-    // edit nowhere, or everywhere.
+    // The first Document whose compared pictures have the region that it shows.
     std::shared_ptr<const Document> shown_with(const char* what,
                                                const std::function<bool(const Document&)>& holds) {
-        const auto before = worker->document()->shown.after;
-        return wait(what, [&](const Document& d) { return d.shown.after != before && holds(d); });
+        return wait(what, [&](const Document& d) {
+            const editor::SharedMask mask = editor::chosen_mask(d.region);
+            const bool settled =
+                d.shown.mask == mask && (!mask || d.shown.settings == d.region.settings);
+            return d.shown.after && settled && holds(d);
+        });
     }
 
     fs::path exported(const char* name) {
