@@ -100,7 +100,7 @@ class Lesson(drive.Walk):
     def stop_and_go_on(self):
         window = self.window
         window.click("Start")
-        self.wait("steps", lambda teach: teach["done"] >= 3 and teach["losses"] > 0)
+        self.wait("steps", lambda teach: teach["losses"] >= 3)
         self.look("teach-learning")
         window.click("Stop learning")
         state = self.wait("the stop", lambda teach: teach["run"][0] == "stopped")
