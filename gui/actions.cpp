@@ -131,9 +131,7 @@ bool draws_anew(const Frame& frame) {
 
 void set_view(Frame& frame, View view) {
     if (!frame.document.photo) return;
-    if (frame.state.view == View::mask && view != View::mask && draws_anew(frame))
-        frame.send(
-            editor::LookRequest{frame.state.draft.sample, frame.state.eta, frame.state.seed});
+    if (frame.state.view == View::mask && view != View::mask && draws_anew(frame)) send_look(frame);
     const bool asks = view == View::variations && frame.document.tuned == editor::Tuned::fully;
     frame.state.view = view;
     if (!asks) return;

@@ -33,6 +33,13 @@ EditRegion edit_region(const RegionView& region) {
     return {*mask, region.settings.threshold, region.settings.feather};
 }
 
+RegionKey region_key(const RegionView& region) {
+    RegionKey key{region.settings, chosen_mask(region)};
+    // Of the whole square nothing else matters.
+    if (!key.mask) key.settings = {};
+    return key;
+}
+
 EditRegion kept_region(const Mask& words) {
     // The region ends at the photo's own edges; the rim of mixed colours there belongs to both
     // sides and is edited, too, over which the edit fades.

@@ -38,6 +38,15 @@ struct RegionView {
 // The mask that these settings choose; null: none, or the automatic one is not found yet.
 SharedMask chosen_mask(const RegionView& region);
 
+// What an edit's strength in each place depends on.
+struct RegionKey {
+    RegionSettings
+        settings;  // as they are by default where there is no mask: they do nothing there
+    SharedMask mask;
+    bool operator==(const RegionKey&) const = default;
+};
+RegionKey region_key(const RegionView& region);
+
 // The region where the words belong, as exports keep it.
 EditRegion kept_region(const Mask& words);
 

@@ -65,8 +65,7 @@ struct Comparison {
     double eta = 0;
     std::uint64_t seed = 0;
     Picture before, after, difference;
-    SharedMask mask;          // that `after` keeps to, of the region's mode; none: the whole square
-    RegionSettings settings;  // as they were then, where there is one
+    RegionKey region;  // that `after` keeps to
 };
 
 // A render laid onto the photo as Comparison::after is, small enough to be made for every render.

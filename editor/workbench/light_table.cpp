@@ -138,15 +138,8 @@ struct Take {
     }
 };
 
-RegionKey key_of(const RegionView& region) {
-    RegionKey key{region.settings, chosen_mask(region)};
-    // Of the whole square nothing else matters.
-    if (!key.mask) key.settings = {};
-    return key;
-}
-
 bool refresh_overlay(LightTable& table, const Document& document) {
-    const RegionKey key = key_of(document.region);
+    const RegionKey key = region_key(document.region);
     if (table.overlay == key) return false;
     table.overlay = key;
     SharedMask weights;
@@ -188,7 +181,7 @@ void place(PlacedEdit& placed, const Pixels& picture, const Document& document,
             fit_edit(mat, {crop, unit_mat(*renders.reconstruction), unit_mat(*renders.edit)});
         placed.renders = renders;
     }
-    const RegionKey region = key_of(document.region);
+    const RegionKey region = region_key(document.region);
     if (placed.region != region) {
         placed.strength.emplace(edit_region(document.region), crop, picture.width, picture.height);
         placed.region = region;
@@ -198,7 +191,7 @@ void place(PlacedEdit& placed, const Pixels& picture, const Document& document,
 bool refresh_comparison(LightTable& table, const Document& document) {
     const RenderPair wanted = wanted_pair(document);
     if (!wanted.edit) return false;
-    const RegionKey region = key_of(document.region);
+    const RegionKey region = region_key(document.region);
     const bool same = table.compared == wanted && table.compared_region == region;
     if (same) return false;
     table.compared = wanted;
@@ -208,8 +201,7 @@ bool refresh_comparison(LightTable& table, const Document& document) {
     Pixels after = *view;
     cv::Mat mat(after.height, after.width, CV_8UC3, after.rgb.data());
     apply_fitted(mat, {0, 0}, table.on_view.fitted, *table.on_view.strength);
-    Comparison shown{document.eta, document.seed, view, nullptr, nullptr, region.mask, {}};
-    shown.settings = region.settings;
+    Comparison shown{document.eta, document.seed, view, nullptr, nullptr, region};
     shown.difference = std::make_shared<const Pixels>(difference_of(*view, after));
     shown.after = std::make_shared<const Pixels>(std::move(after));
     publish(table, document, [&](Document& now) { now.shown = shown; });
@@ -281,7 +273,7 @@ void follow_renders(LiveTable& live, const Document& document, const std::vector
     if (live.reconstruction != reconstruction) {
         live = {reconstruction, live_ground(document.photo->view), {}, {}, {}, {}};
     }
-    const RegionKey region = key_of(document.region);
+    const RegionKey region = region_key(document.region);
     if (live.region != region) {
         live.after.clear();
         live.region = region;

@@ -23,13 +23,6 @@ struct RenderPair {
     bool operator==(const RenderPair&) const = default;
 };
 
-// What a mask's overlay and strengths depend on.
-struct RegionKey {
-    RegionSettings settings;
-    SharedMask mask;
-    bool operator==(const RegionKey&) const = default;
-};
-
 // An edit fitted to the photo or its reduced view, with the strength of the region there. Each is
 // made again only when what it depends on has changed.
 struct PlacedEdit {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,96 +22,102 @@ std::vector<float> room(std::int64_t floats) {
     return std::vector<float>(static_cast<std::size_t>(floats), 0.5f);
 }
 
-// Some rows of a product of Stable Diffusion's U-Net. Like a network's, its weights lie in the
-// second-level cache: what waits for them there counts too.
+// A product, or some rows of one. Like a network's, its weights lie in the second-level cache: what
+// waits for them there counts too.
 class ProductTrial {
   public:
-    explicit ProductTrial(const Kernels& k) : kernels_(k) {
-        panels_ = (columns + k.panel_width - 1) / k.panel_width;
-        packed_ = room(kernels::packed_size(k.panel_width, columns, depth));
-        k.pack({weights_.data()}, columns, depth, packed_.data(), 0, panels_);
+    // input: what A is, but for where it begins; of `numbers` numbers.
+    ProductTrial(const Kernels& k, const kernels::InputMatrix& input, std::int64_t numbers,
+                 std::int64_t columns)
+        : kernels_(k),
+          a_(room(numbers)),
+          weights_(room(columns * input.depth())),
+          c_(room(input.rows * columns)),
+          packed_(room(kernels::packed_size(k.panel_width, columns, input.depth()))),
+          job_{input} {
+        part_ = {0, input.rows, 0, (columns + k.panel_width - 1) / k.panel_width};
+        k.pack({weights_.data()}, columns, input.depth(), packed_.data(), 0, part_.panel_end);
         job_.a = a_.data();
-        job_.a_rows = {rows, 1, depth, 0, 0};
-        job_.segment_length = depth;
-        job_.rows = rows;
         job_.columns = columns;
         job_.panels = packed_.data();
         job_.c = c_.data();
-        job_.c_rows = {rows, 1, columns, 0, 0};
-        scratch_ = room(k.product_scratch(job_, {0, rows, 0, panels_}));
+        job_.c_rows = {input.rows, 1, columns, 0, 0};
+        scratch_ = room(k.product_scratch(job_, part_));
     }
-    void operator()() { kernels_.product(job_, {0, rows, 0, panels_}, scratch_.data()); }
+    void run() { kernels_.product(job_, part_, scratch_.data()); }
 
   private:
-    static constexpr std::int64_t rows = 96, columns = 320, depth = 320;
     const Kernels& kernels_;
-    std::int64_t panels_ = 0;
-    std::vector<float> a_ = room(rows * depth), weights_ = room(columns * depth);
-    std::vector<float> c_ = room(rows * columns), packed_, scratch_;
+    std::vector<float> a_, weights_, c_, packed_, scratch_;
     kernels::Product job_;
+    kernels::Part part_;
 };
 
-// A 3x3 convolution of a small picture, by what the kernels take it: Winograd's tiles, or a
-// product.
-class ConvolutionTrial {
+// A 3x3 convolution of a few tiles.
+class WinogradTrial {
   public:
-    explicit ConvolutionTrial(const Kernels& k) : kernels_(k) {
-        panels_ = (channels + k.panel_width - 1) / k.panel_width;
-        const std::int64_t depth = (k.in_tiles ? 9 : 16) * channels;
-        packed_ = room(kernels::packed_size(k.panel_width, channels, depth));
-        if (k.in_tiles) {
-            k.pack({weights_.data()}, channels, depth, packed_.data(), 0, panels_);
-            product_.a = x_.data();
-            const std::int64_t line = (side + 2) * channels;
-            product_.a_rows = {side, side, channels, line, (side + 2) * line};
-            product_.segments = 3;
-            product_.segment_length = 3 * channels;
-            product_.segment_stride = line;
-            product_.rows = rows;
-            product_.columns = channels;
-            product_.panels = packed_.data();
-            product_.c = c_.data();
-            product_.c_rows = {rows, 1, channels, 0, 0};
-            scratch_ = room(k.product_scratch(product_, {0, rows, 0, panels_}));
-            return;
-        }
+    WinogradTrial(const Kernels& k, std::int64_t side, std::int64_t channels)
+        : kernels_(k),
+          panels_((channels + k.panel_width - 1) / k.panel_width),
+          x_(room((side + 2) * (side + 2) * channels)),
+          weights_(room(channels * 9 * channels)),
+          c_(room(side * side * channels)),
+          packed_(room(16 * kernels::packed_size(k.panel_width, channels, channels))) {
         k.pack_winograd({weights_.data()}, {channels, channels}, packed_.data(), 0, panels_);
-        winograd_.x = x_.data();
-        winograd_.height = winograd_.width = side;
-        winograd_.channels = winograd_.columns = channels;
-        winograd_.panels = packed_.data();
-        winograd_.c = c_.data();
-        scratch_ = room(k.winograd_scratch(winograd_.tiles(), channels));
+        job_.x = x_.data();
+        job_.height = job_.width = side;
+        job_.channels = job_.columns = channels;
+        job_.panels = packed_.data();
+        job_.c = c_.data();
+        scratch_ = room(k.winograd_scratch(job_.tiles(), channels));
     }
-    void operator()() {
-        if (kernels_.in_tiles)
-            kernels_.product(product_, {0, rows, 0, panels_}, scratch_.data());
-        else
-            kernels_.winograd(winograd_, 0, winograd_.tiles(), 0, panels_, scratch_.data());
-    }
+    void run() { kernels_.winograd(job_, 0, job_.tiles(), 0, panels_, scratch_.data()); }
 
   private:
-    static constexpr std::int64_t side = 16, rows = side * side, channels = 128;
     const Kernels& kernels_;
-    std::int64_t panels_ = 0;
-    std::vector<float> x_ = room((side + 2) * (side + 2) * channels);
-    std::vector<float> weights_ = room(channels * 9 * channels);
-    std::vector<float> c_ = room(rows * channels), packed_, scratch_;
-    kernels::Product product_;
-    kernels::Winograd winograd_;
+    std::int64_t panels_;
+    std::vector<float> x_, weights_, c_, packed_, scratch_;
+    kernels::Winograd job_;
 };
 
-double seconds(auto& trial) {
+using Trial = std::function<void()>;
+template <class Kind, class... Arguments>
+Trial trial(const Kernels& k, const Arguments&... arguments) {
+    return [kept = std::make_shared<Kind>(k, arguments...)] { kept->run(); };
+}
+
+// Some rows of a product of Stable Diffusion's U-Net.
+Trial product_trial(const Kernels& k) {
+    constexpr std::int64_t rows = 96, columns = 320, depth = 320;
+    kernels::InputMatrix input;
+    input.a_rows = {rows, 1, depth, 0, 0};
+    input.segment_length = depth;
+    input.rows = rows;
+    return trial<ProductTrial>(k, input, rows * depth, columns);
+}
+
+// A 3x3 convolution of a small picture, as the kernels take it: by Winograd's tiles, or as a
+// product.
+Trial convolution_trial(const Kernels& k) {
+    constexpr std::int64_t side = 16, channels = 128, line = (side + 2) * channels;
+    if (!k.in_tiles) return trial<WinogradTrial>(k, side, channels);
+    kernels::InputMatrix input;
+    input.a_rows = {side, side, channels, line, (side + 2) * line};
+    input.segments = 3;
+    input.segment_length = 3 * channels;
+    input.segment_stride = line;
+    input.rows = side * side;
+    return trial<ProductTrial>(k, input, (side + 2) * line, channels);
+}
+
+double seconds(const Trial& trial) {
     const Clock::time_point begin = Clock::now();
     trial();
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 // The least of several.
-template <class Trial>
-void race_of(const Kernels& of_one, const Kernels& of_other, double& one_seconds,
-             double& other_seconds) {
-    Trial one(of_one), other(of_other);
+void race_of(const Trial& one, const Trial& other, double& one_seconds, double& other_seconds) {
     one_seconds = other_seconds = std::numeric_limits<double>::max();
     for (int i = 0; i < 20; ++i) {
         one_seconds = std::min(one_seconds, seconds(one));
@@ -129,8 +137,9 @@ bool try_bfloat16() {
 
 KernelRace race(const Kernels& one, const Kernels& other) {
     KernelRace taken;
-    race_of<ProductTrial>(one, other, taken.one.product, taken.other.product);
-    race_of<ConvolutionTrial>(one, other, taken.one.convolution, taken.other.convolution);
+    race_of(product_trial(one), product_trial(other), taken.one.product, taken.other.product);
+    race_of(convolution_trial(one), convolution_trial(other), taken.one.convolution,
+            taken.other.convolution);
     return taken;
 }
 

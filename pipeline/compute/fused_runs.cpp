@@ -37,7 +37,8 @@ Parts parts_of(const Kernels& k, const kernels::Product& job) {
     // Where panels are packed on the way, a part packs its panel anew, so that runs are long: no
     // shorter than what makes eight parts a thread, nor than 512 rows.
     const std::int64_t even = (job.rows * parts.panels + 8 * threads - 1) / (8 * threads);
-    parts.run = job.panels ? 96 : std::min(job.rows, std::max<std::int64_t>(512, even));
+    const std::int64_t usual = k.in_tiles ? 256 : 96;
+    parts.run = job.panels ? usual : std::min(job.rows, std::max<std::int64_t>(512, even));
     cut();
     if (k.arithmetic == Arithmetic::float32) {
         for (; job.panels && parts.run > unit && parts.count() < 4 * threads; cut()) halve();
@@ -50,8 +51,6 @@ Parts parts_of(const Kernels& k, const kernels::Product& job) {
         return k.product_scratch(job, {0, std::min(parts.run, job.rows), 0, 0});
     };
     const std::int64_t most = k.in_tiles ? 1 << 18 : 1 << 17;  // floats
-    if (k.in_tiles) parts.run = 256;
-    cut();
     for (; parts.run > 2 * unit && rounded() > most; cut()) halve();
     for (; parts.run > 4 * unit && parts.count() < 4 * threads; cut()) halve();
     const std::int64_t wanted = std::clamp<std::int64_t>(4 * threads / parts.runs, 1, parts.panels);

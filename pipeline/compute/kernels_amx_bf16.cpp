@@ -46,9 +46,9 @@ struct AmxProducts : Bfloat16Products {
         return {a, a + side * row, row, side};
     }
 
-    // `rows` rows of A, at most 32, times as many rows of a panel of Count vectors as K is long,
-    // written to `sums` or added to what is there. Rows are taken in sixteens: there is room for
-    // the last ones beyond `rows` in A and in sums, which then hold anything.
+    // `rows` rows of A, of at most two tiles, times as many rows of a panel of Count vectors as K
+    // is long, written to `sums` or added to what is there. Whole tiles are taken: there is room
+    // for the last rows beyond `rows` in A and in sums, which then hold anything.
     template <int Count>
     static inline void multiply(const TileRows& a, std::int64_t rows, const Segments& segments,
                                 const Number* b, float* sums, std::int64_t sums_row, bool add) {

@@ -173,11 +173,18 @@ struct Vectors {
         p = p * r * r + r + 1.0f;
         return times_power_of_two(p, shifted);
     }
+    // x, or `least` where it is less, as n + r with |r| <= 1/2. Returns n as times_power_of_two
+    // takes it.
+    static inline Floats whole_part(Floats x, float least, Floats& r) {
+        x = larger(all(least), x);
+        const Floats shifted = x + magic;
+        r = x - (shifted - magic);
+        return shifted;
+    }
     // 2^x for x <= 0, relative error below 2e-7: as above, with Cephes' exp2f polynomial.
     static inline Floats exp2_of_negative(Floats x) {
-        x = larger(all(-126.0f), x);
-        const Floats shifted = x + magic;
-        const Floats r = x - (shifted - magic);
+        Floats r;
+        const Floats shifted = whole_part(x, -126.0f, r);
         Floats p = all(1.535336188319500e-4f);
         p = p * r + 1.339887440266574e-3f;
         p = p * r + 9.618437357674640e-3f;
@@ -190,9 +197,8 @@ struct Vectors {
     // Likewise, relative error below 8e-5, for what is rounded to bfloat16 (2e-3): the polynomial
     // of degree three whose largest relative error is the least. It begins below 1, hence -125.
     static inline Floats coarse_exp2_of_negative(Floats x) {
-        x = larger(all(-125.0f), x);
-        const Floats shifted = x + magic;
-        const Floats r = x - (shifted - magic);
+        Floats r;
+        const Floats shifted = whole_part(x, -125.0f, r);
         Floats p = all(5.517166493e-2f);
         p = p * r + 2.426111219e-1f;
         p = p * r + 6.932609862e-1f;

@@ -37,10 +37,7 @@ class LightTableTest : public WorkerTest {
     std::shared_ptr<const Document> shown_with(const char* what,
                                                const std::function<bool(const Document&)>& holds) {
         return wait(what, [&](const Document& d) {
-            const editor::SharedMask mask = editor::chosen_mask(d.region);
-            const bool settled =
-                d.shown.mask == mask && (!mask || d.shown.settings == d.region.settings);
-            return d.shown.after && settled && holds(d);
+            return d.shown.after && d.shown.region == editor::region_key(d.region) && holds(d);
         });
     }
 
