@@ -129,15 +129,15 @@ def styled(bgr, style):
     return (bgr * 0.4 + np.array([205, 203, 200]) * 0.6).astype(np.uint8)
 
 
-def cropped(bgr, draw):
+def cropped(bgr, draw, to=SIDE, blurred=0.2):
     side = bgr.shape[0]
     size = round(side * draw.uniform(0.72, 1))
     left, top = draw.randint(0, side - size), draw.randint(0, side - size)
     part = bgr[top:top + size, left:left + size]
     part = part[:, ::-1] if draw.random() < 0.5 else part
     part = (part * draw.uniform(0.85, 1.12)).clip(0, 255).astype(np.uint8)
-    small = Image.fromarray(part[..., ::-1].copy()).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    if draw.random() < 0.2:
+    small = Image.fromarray(part[..., ::-1].copy()).resize((to, to), Image.Resampling.BICUBIC)
+    if draw.random() < blurred:
         return Image.fromarray(cv2.GaussianBlur(np.asarray(small), (0, 0), draw.uniform(0.3, 0.9)))
     return small
 
@@ -255,6 +255,18 @@ def write_build(folder, words):
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
+def photos_by_side(folder, only=None):
+    """{"train": [(path, kind), ...], "test": ...}, of each kind the first `only`."""
+    kept_out = {re.search(r"\d{5,}", path.name)[0]
+                for kept in ("assets/photos", "tests/bench/photos")
+                for path in (ROOT / kept).glob("*.jpg")}
+    sides = {"train": [], "test": []}
+    for name, kind in KINDS.items():
+        for path in sorted((folder / name).glob("*.jpg"))[:only]:
+            sides["test" if is_test(path, kept_out) else "train"].append((path, kind))
+    return sides
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("photos", type=pathlib.Path)
@@ -262,13 +274,7 @@ def main():
     parser.add_argument("--only", type=int, help="the first N photos of each kind")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    kept_out = {re.search(r"\d{5,}", path.name)[0]
-                for folder in ("assets/photos", "tests/bench/photos")
-                for path in (ROOT / folder).glob("*.jpg")}
-    sides = {"train": [], "test": []}
-    for folder, kind in KINDS.items():
-        for path in sorted((options.photos / folder).glob("*.jpg"))[:options.only]:
-            sides["test" if is_test(path, kept_out) else "train"].append((path, kind))
+    sides = photos_by_side(options.photos, options.only)
     words = {"a", "an", "the", "photo", "depicts", "flowers"}
     for side, photos in sides.items():
         words |= write_set(options.out / side, photos, options.jobs)
