@@ -7,6 +7,7 @@ pipeline::SampleOptions preview_sampling(pipeline::SampleOptions sample,
     if (sample.steps <= preview_steps || defaults.student.steps) return sample;
     sample.sampler = pipeline::Sampler::unipc;
     sample.steps = preview_steps;
+    sample.inversion_steps = preview_inversion_steps;
     sample.spacing = pipeline::TimestepSpacing::trailing;
     sample.schedule.reset();  // it would be stronger than the spacing
     return sample;

@@ -8,6 +8,7 @@ namespace keepsake::editor {
 
 // A quarter of the bundled model's. What else was tried: docs/few-steps.md.
 inline constexpr int preview_steps = 5;
+inline constexpr int preview_inversion_steps = 6;
 
 // How what `sample` draws is previewed: by UniPC (Zhao et al., arXiv 2302.04867), from the last
 // timestep on, where the words pull most. As it is where its steps are no more than that already,

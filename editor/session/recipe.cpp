@@ -22,6 +22,7 @@ json with_all_fields(json recipe) {
     const pipeline::SampleOptions defaults;
     add_missing(recipe, "/keepsake/sample",
                 {{"noise_share", defaults.noise_share},
+                 {"inversion_steps", defaults.inversion_steps},
                  {"tcd_eta", defaults.tcd_eta},
                  {"spacing", ""},
                  {"schedule", ""}});

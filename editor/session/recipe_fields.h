@@ -80,6 +80,8 @@ void serialize(Archive& archive, SampleOptions& options) {
     // Left out where it is 1, as in recipes that are older than it: their tags stay what they were.
     if (Archive::is_loading::value || options.noise_share != 1)
         archive(cereal::make_nvp("noise_share", options.noise_share));
+    if (Archive::is_loading::value || options.inversion_steps != SampleOptions{}.inversion_steps)
+        archive(cereal::make_nvp("inversion_steps", options.inversion_steps));
     // Likewise, where they say something.
     if (Archive::is_loading::value || options.sampler == Sampler::tcd)
         archive(cereal::make_nvp("tcd_eta", options.tcd_eta));

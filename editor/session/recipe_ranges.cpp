@@ -58,6 +58,8 @@ void check_ranges(const Recipe& recipe) {
     require(is_share(sample.ddim_eta), "sample.ddim_eta", "is not from 0 to 1");
     require(is_share(sample.tcd_eta), "sample.tcd_eta", "is not from 0 to 1");
     require(is_share(sample.noise_share), "sample.noise_share", "is not from 0 to 1");
+    require(sample.inversion_steps >= 1 && sample.inversion_steps <= 100'000,
+            "sample.inversion_steps", "is not from 1 to 100000");
 }
 
 }  // namespace keepsake::editor

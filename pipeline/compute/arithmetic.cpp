@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipeline/compute/bfloat16_trial.h"
+#include "pipeline/compute/drawing_arithmetic.h"
 #include "pipeline/compute/kernels.h"
 
 namespace keepsake::pipeline {
@@ -155,6 +156,7 @@ bool bfloat16_pays(const KernelSeconds& float32, const KernelSeconds& bfloat16) 
 namespace {
 
 thread_local Arithmetic learns_in = Arithmetic::float32;
+thread_local std::optional<Arithmetic> draws_in;
 
 }  // namespace
 
@@ -166,6 +168,17 @@ LearnIn::~LearnIn() {
 
 Arithmetic learning_arithmetic() {
     return learns_in;
+}
+
+DrawIn::DrawIn(std::optional<Arithmetic> arithmetic)
+    : before_(std::exchange(draws_in, arithmetic)) {}
+
+DrawIn::~DrawIn() {
+    draws_in = before_;
+}
+
+Arithmetic drawing_arithmetic(Arithmetic own) {
+    return draws_in.value_or(own);
 }
 
 bool has_fast_bfloat16() {

@@ -302,7 +302,8 @@ Tensor invert_latents(const Model& model, const GenerateInput& picture,
     const Denoiser denoise = guided_denoiser(unet ? *unet : model.unet, picture.cond, {}, 1);
     InversionOptions inversion;
     inversion.monitor = &monitor;
-    return ddim_invert(denoise, model.schedule, inversion_timesteps(timetable),
+    return ddim_invert(denoise, model.schedule,
+                       inversion_timesteps(timetable, options.inversion_steps),
                        picture.init_latents->to(model.device), inversion);
 }
 

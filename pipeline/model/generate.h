@@ -21,6 +21,7 @@ struct SampleOptions {
     // How much of what sampling starts from is the seed's noise, with GenerateInput::inverted: the
     // start is sqrt(1 - share^2) inverted + share noise. 1: noise alone, as Imagic has it.
     double noise_share = 1.0;
+    int inversion_steps = 25;  // of invert_latents; one unguided call each (docs/fast-mode.md)
     double tcd_eta = SamplerControls{}.tcd_eta;  // TCD's gamma
     // When the steps are taken; empty: as the model's files say. lcm and tcd have their own grid.
     std::optional<TimestepSpacing> spacing = {};

@@ -2,6 +2,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include "pipeline/compute/drawing_arithmetic.h"
 #include "pipeline/compute/fused_attention.h"
 #include "pipeline/compute/learning_layer_norm.h"
 
@@ -56,8 +57,11 @@ Linear Linear::from_pointwise(Weights& weights, const std::string& prefix, std::
 }
 
 FusedLayer Linear::fused() const {
-    return {
-        .weight = weight, .bias = bias, .packed = packed, .lora = lora, .arithmetic = arithmetic};
+    return {.weight = weight,
+            .bias = bias,
+            .packed = packed,
+            .lora = lora,
+            .arithmetic = drawing_arithmetic(arithmetic)};
 }
 
 Tensor Linear::operator()(const Tensor& x, const Tensor& residual) const {
@@ -89,7 +93,7 @@ FusedLayer Conv2d::fused() const {
             .lora = lora,
             .stride = stride,
             .padding = padding,
-            .arithmetic = arithmetic};
+            .arithmetic = drawing_arithmetic(arithmetic)};
 }
 
 Tensor Conv2d::operator()(const Tensor& x, const FusedExtras& extras) const {
@@ -185,7 +189,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t
                  Arithmetic arithmetic) {
     const bool fits = runs_on_kernels(q) && runs_on_kernels(k) && runs_on_kernels(v);
     if (fits && !causal && !at::GradMode::is_enabled() && q.numel() > 0 && k.numel() > 0)
-        return fused_attention(q, k, v, heads, arithmetic);
+        return fused_attention(q, k, v, heads, drawing_arithmetic(arithmetic));
     const auto split = [heads](const Tensor& x) {
         return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
     };

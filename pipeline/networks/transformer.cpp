@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "pipeline/compute/drawing_arithmetic.h"
+
 namespace keepsake::pipeline {
 
 namespace {
@@ -34,6 +36,7 @@ ContextKeys::Pair ContextKeys::get(const Linear& k, const Linear& v, const Tenso
     if (k.lora || v.lora) return {k(context), v(context)};
     const std::lock_guard lock(mutex_);
     if (!context_.defined() || !context_.is_same(context) || versions != versions_) {
+        const DrawIn as_ever(std::nullopt);  // they are kept
         pair_ = {k(context), v(context)};
         context_ = context;
         versions_ = versions;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "pipeline/compute/drawing_arithmetic.h"
 #include "pipeline/error.h"
 #include "pipeline/networks/guidance_embedding.h"
 #include "pipeline/networks/learning_tensors.h"
@@ -198,6 +199,7 @@ std::vector<const Resnet*> UNet::resnets() const {
 std::vector<Tensor> UNet::time_biases(const Tensor& timestep) const {
     const std::vector<const Resnet*> all = resnets();
     const auto make = [&] {
+        const DrawIn as_ever(std::nullopt);  // they are kept
         const Tensor time = time_embedding(timestep);
         std::vector<Tensor> biases;
         for (const Resnet* resnet : all) biases.push_back((*resnet->time)(time));

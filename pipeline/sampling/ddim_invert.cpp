@@ -64,7 +64,8 @@ std::vector<std::int64_t> inversion_timesteps(const Timetable& timetable, int co
     const double last = std::round(timetable.timesteps.front());
     std::vector<std::int64_t> timesteps;
     for (int i = 1; i <= count; ++i) {
-        const auto t = static_cast<std::int64_t>(std::lround(last * i / count));
+        const double part = count < few_inversion_steps ? static_cast<double>(i * i) / count : i;
+        const auto t = static_cast<std::int64_t>(std::lround(last * part / count));
         if (timesteps.empty() || t > timesteps.back()) timesteps.push_back(t);
     }
     return timesteps;

@@ -30,8 +30,11 @@ Tensor ddim_invert(const Denoiser& denoise, const Schedule& schedule,
                    const InversionOptions& options = {});
 
 // Levels for ddim_invert that end where the sampler begins: `count` even parts of its first
-// timestep, fewer where whole timesteps coincide. They follow no sampler's own steps, since what
-// they approach is the same for all of them.
-std::vector<std::int64_t> inversion_timesteps(const Timetable& timetable, int count = 25);
+// timestep, or, where there are fewer than these, parts that grow evenly (the "quad" sequence of
+// Song et al., appendix D.2), since the noise that the model sees changes most near the picture
+// (docs/few-steps.md); fewer where whole timesteps coincide. They follow no sampler's own steps,
+// since what they approach is the same for all of them.
+inline constexpr int few_inversion_steps = 10;
+std::vector<std::int64_t> inversion_timesteps(const Timetable& timetable, int count);
 
 }  // namespace keepsake::pipeline

@@ -36,6 +36,7 @@ TEST(PreviewSampling, FewStepsFromTheLastTimestepWhereThereAreMore) {
     EXPECT_FALSE(preview.schedule);
     EXPECT_EQ(preview.guidance_scale, 3);
     EXPECT_EQ(preview.noise_share, 0.5);
+    EXPECT_EQ(preview.inversion_steps, editor::preview_inversion_steps);
 
     sample.steps = editor::preview_steps;
     EXPECT_EQ(editor::preview_sampling(sample, {}).sampler, pipeline::Sampler::euler);

@@ -242,10 +242,20 @@ TEST(Recipe, NumbersAreRangeChecked) {
     refused("/sample/guidance_scale", -1);
     refused("/sample/ddim_eta", 1.5);
     refused("/sample/noise_share", -0.5);
+    refused("/sample/inversion_steps", 0);
+    refused("/sample/inversion_steps", 1 << 30);
     const std::string text = json{{"keepsake", good}}.dump();
     std::string huge = text;
     huge.replace(huge.find("\"guidance_scale\":3.25"), 21, "\"guidance_scale\":1e999");
     EXPECT_EQ(thrown_message<Error>([&] { recipe_from_json(huge, "r"); }).find("r: "), 0u);
+}
+
+TEST(Recipe, HowManyStepsInvertIsToldWhereTheyAreFewer) {
+    Recipe recipe = unusual();
+    EXPECT_EQ(to_json(recipe).find("inversion_steps"), std::string::npos);
+    EXPECT_EQ(recipe_from_json(to_json(recipe), "r").sample.inversion_steps, 25);
+    recipe.sample.inversion_steps = 6;
+    EXPECT_EQ(recipe_from_json(to_json(recipe), "r").sample.inversion_steps, 6);
 }
 
 TEST(Recipe, IsReadableText) {

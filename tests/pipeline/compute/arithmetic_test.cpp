@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "pipeline/compute/bfloat16_trial.h"
+#include "pipeline/compute/drawing_arithmetic.h"
 #include "pipeline/compute/kernels.h"
 #include "pipeline/model/generate.h"
 #include "pipeline/model/model.h"
@@ -42,6 +43,29 @@ TEST_F(Bfloat16, PredictsNearlyTheSame) {
                                         plain_.unet(sample_, timestep_, text_));
     EXPECT_LT(error, 0.01);
     EXPECT_GT(error, 1e-4) << "nothing was rounded";
+}
+
+TEST_F(Bfloat16, IsForAWhile) {
+    const at::NoGradGuard no_grad;
+    const Tensor exact = plain_.unet(sample_, timestep_, text_);
+    const Tensor later = at::full({1}, 401.0), exact_later = plain_.unet(sample_, later, text_);
+    const Model fresh = model_in(Arithmetic::float32);  // of which no timestep is known yet
+    {
+        const DrawIn quicker(Arithmetic::bfloat16);
+        EXPECT_LT(relative_error(plain_.unet(sample_, timestep_, text_),
+                                 rounded_.unet(sample_, timestep_, text_)),
+                  5e-3)
+            << "but for what is kept of the timestep and the text, which stays as it ever is";
+        EXPECT_GT(relative_error(fresh.unet(sample_, later, text_), exact_later), 1e-4);
+        {
+            const DrawIn as_ever(std::nullopt);
+            EXPECT_TRUE(at::equal(plain_.unet(sample_, timestep_, text_), exact));
+        }
+        EXPECT_GT(relative_error(plain_.unet(sample_, timestep_, text_), exact), 1e-4);
+    }
+    EXPECT_TRUE(at::equal(plain_.unet(sample_, timestep_, text_), exact));
+    EXPECT_TRUE(at::equal(fresh.unet(sample_, later, text_), exact_later))
+        << "something was kept that was rounded";
 }
 
 TEST_F(Bfloat16, ReachesCopiesAndLoras) {

@@ -107,6 +107,11 @@ TEST(DdimInvert, LevelsEndWhereTheSamplerBegins) {
         EXPECT_EQ(static_cast<double>(timesteps.back()), std::round(table.timesteps.front()));
         EXPECT_TRUE(std::ranges::is_sorted(timesteps));
     }
+    Timetable whole;
+    whole.timesteps = {999};
+    EXPECT_EQ(inversion_timesteps(whole, 6),
+              (std::vector<std::int64_t>{28, 111, 250, 444, 694, 999}))
+        << "few: denser near the picture";
     Timetable early;
     early.timesteps = {3};
     EXPECT_EQ(inversion_timesteps(early, 10), (std::vector<std::int64_t>{0, 1, 2, 3}));
@@ -121,7 +126,7 @@ TEST(DdimInvert, ReachesPureNoise) {
     const Timetable table = make_timetable(Sampler::ddim, schedule, 20);
     ASSERT_EQ(table.timesteps.front(), 999);
     const Tensor x0 = randn({1, 4, 2, 4}, make_generator(8));
-    const Tensor end = ddim_invert(toy_denoiser, schedule, inversion_timesteps(table), x0);
+    const Tensor end = ddim_invert(toy_denoiser, schedule, inversion_timesteps(table, 25), x0);
     EXPECT_TRUE(end.isfinite().all().item<bool>());
 }
 
