@@ -10,6 +10,7 @@
 #include "editor/edit/words_judge.h"
 #include "editor/workbench/bench.h"
 #include "editor/workbench/work_progress.h"
+#include "pipeline/compute/drawing_arithmetic.h"
 
 namespace keepsake::editor {
 namespace {
@@ -43,6 +44,7 @@ class Previews {
             recipe.way = Way::words;
             recipe.mode = Mode::quick;
             const double eta = bench_.look.eta > 0 ? bench_.look.eta : usual_strength;
+            const pipeline::DrawIn quicker(preview_arithmetic(bench_, recipe));
             const Picture square = draw(nothing, recipe, eta);
             const Render look{eta, bench_.look.seed, square,
                               std::make_shared<const Recipe>(std::move(recipe)), std::nullopt};
@@ -149,10 +151,12 @@ void choose_strength(Bench& bench, Monitor& monitor) {
 
 void tune_session(Bench& bench, Monitor& monitor) {
     RateClock clock;
+    Pace told, drawn;
     Monitor reporting(
         [&](const Progress& progress) {
             const WorkProgress now = clock.read(progress);
-            bench.board.change([&](Document& document) { document.progress = now; });
+            if (now.done == now.total || told.is_time())
+                bench.board.change([&](Document& document) { document.progress = now; });
             monitor.step(progress.done, progress.total, progress.note);
         },
         monitor.stop());
@@ -161,12 +165,14 @@ void tune_session(Bench& bench, Monitor& monitor) {
     controls.monitor = &reporting;
     controls.warn = [&](const std::string& text) { bench.board.tell(Notice::Kind::note, text); };
     controls.after_step = [&](Stage stage, const Tuning& tuning) {
-        auto losses = std::make_shared<const LossCurves>(LossCurves{
-            floats(tuning.embedding_losses.training), floats(tuning.finetune_losses.training)});
-        bench.board.change([&](Document& document) {
-            document.losses = std::move(losses);
-            document.tuned = Tuned::partly;
-        });
+        if (drawn.is_time()) {
+            auto losses = std::make_shared<const LossCurves>(LossCurves{
+                floats(tuning.embedding_losses.training), floats(tuning.finetune_losses.training)});
+            bench.board.change([&](Document& document) {
+                document.losses = std::move(losses);
+                document.tuned = Tuned::partly;
+            });
+        }
         previews.after_step(stage, tuning);
     };
     StageSeconds seconds;

@@ -15,9 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A person sees no more changes than this in a second.
-constexpr double least_seconds_between = 0.15;
-
 void change_run(Bench& bench, const std::function<void(TeachBoard&)>& edit) {
     bench.board.change([&](Document& document) { edit(document.teach.run); });
 }
@@ -62,22 +59,15 @@ class Watch {
 
     void report(const Progress& progress) {
         const WorkProgress now = clock_.read(progress);
-        if (progress.done == progress.total || is_time())
+        if (progress.done == progress.total || told_.is_time())
             change_run(bench_, [&](TeachBoard& run) { run.progress = now; });
         monitor_.step(progress.done, progress.total, progress.note);
     }
     void after_step(const optimize::LearnedPictures& learned) {
-        if (seconds_since(shown_) < least_seconds_between) return;
-        show(learned);
-        shown_ = Clock::now();
+        if (shown_.is_time()) show(learned);
     }
 
   private:
-    bool is_time() {
-        if (seconds_since(told_) < least_seconds_between) return false;
-        told_ = Clock::now();
-        return true;
-    }
     void show(const optimize::LearnedPictures& learned) {
         auto losses = std::make_shared<const std::vector<float>>(learned.losses.training.begin(),
                                                                  learned.losses.training.end());
@@ -94,7 +84,7 @@ class Watch {
     Bench& bench_;
     Monitor& monitor_;
     RateClock clock_;
-    Clock::time_point told_, shown_;
+    Pace told_, shown_;
 };
 
 // Reads pictures outside of the board's lock.

@@ -21,4 +21,11 @@ WorkProgress RateClock::read(const Progress& progress) {
     return result;
 }
 
+bool Pace::is_time() {
+    constexpr double least_seconds = 0.15;
+    if (seconds_since(last_) < least_seconds) return false;
+    last_ = Clock::now();
+    return true;
+}
+
 }  // namespace keepsake::editor

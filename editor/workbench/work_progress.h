@@ -29,4 +29,14 @@ class RateClock {
     std::chrono::steady_clock::time_point begin_;
 };
 
+// Whether what changes all the time is to be shown again: not more often than one can look, since
+// each time a window draws.
+class Pace {
+  public:
+    bool is_time();
+
+  private:
+    std::chrono::steady_clock::time_point last_;
+};
+
 }  // namespace keepsake::editor
