@@ -104,6 +104,11 @@ def an(thing):
     return ("an " if thing[0] in "aeiou" else "a ") + thing
 
 
+def share_of_petals(picture, colour):
+    mask = petals(picture)
+    return float(share(picture, mask, colour)) if mask.any() else 0.0
+
+
 def measure_autoencoder(model, pictures):
     from diffusers import AutoencoderKL
     vae = AutoencoderKL.from_pretrained(model / "vae", torch_dtype=torch.float32).eval()
@@ -129,7 +134,7 @@ def measure_pictures(options, judge):
                 line.append(picture)
                 says = FLOWERS[int(judge.says("flower", judge.features([picture])))]
                 rows.append({"flower": kind, "colour": colour, "says": says,
-                             "share": float(share(picture, petals(picture), colour))})
+                             "share": share_of_petals(picture, colour)})
             sheet.append(line)
     styles = []
     for seed in range(options.seeds):
