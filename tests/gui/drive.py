@@ -99,14 +99,15 @@ class Window:
                        stdout=subprocess.DEVNULL)
 
     def place(self, widget):
-        """Its rectangle once it is drawn and stays where it is: x, y, width, height."""
+        """Its rectangle once it is drawn and stays where it is, over several frames, which take
+        longer where PATIENCE is longer: x, y, width, height."""
         self.wait(f"the widget '{widget}'", lambda state: widget in state["widgets"])
         seen = []
         while True:
             seen = [*seen[-2:], self.state()["widgets"].get(widget)]
             if len(seen) == 3 and seen[0] and seen[0] == seen[1] == seen[2]:
                 return seen[0]
-            time.sleep(0.05)
+            time.sleep(0.05 * max(1, PATIENCE / 180))
 
     def centre(self, widget):
         x, y, width, height = self.place(widget)
