@@ -13,11 +13,12 @@ void restore(Bench& bench, History history) {
     } else {
         bench.history = std::move(history);
     }
+    look_at(bench, {item.draft.sample, item.eta, item.seed});
+    // Last: what the window then takes over has the item's strength and seed, too.
     bench.board.change([&](Document& document) {
         document.draft = item.draft;
         ++document.draft_revision;
     });
-    look_at(bench, {item.draft.sample, item.eta, item.seed});
 }
 
 }  // namespace

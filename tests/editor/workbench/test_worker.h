@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "editor/workbench/worker.h"
@@ -23,9 +24,22 @@ class WorkerTest : public ::testing::Test {
         start();
     }
     void start(const std::filesystem::path& model = flowers) {
+        watched = nullptr;
         worker.reset();
         worker = std::make_unique<editor::Worker>(
-            editor::WorkerOptions{model, folder.path / "library", "cpu"}, [this] { ++changes; });
+            editor::WorkerOptions{model, folder.path / "library", "cpu"}, [this] {
+                ++changes;
+                const editor::Worker* from = watched;
+                if (from) take_over(*from->document());
+            });
+    }
+
+    // What a window that drew each Document would take over into its fields, from here on.
+    void watch() { watched = worker.get(); }
+    void take_over(const editor::Document& document) {
+        const std::lock_guard lock(fields_mutex);
+        if (std::exchange(fields_revision, document.draft_revision) != document.draft_revision)
+            fields = {document.eta, document.seed};
     }
 
     // The first Document of which `holds` is true; the test fails when none comes.
@@ -63,6 +77,10 @@ class WorkerTest : public ::testing::Test {
     const TemporaryFolder folder;
     const std::filesystem::path photo = folder.path / "photo.png";
     std::atomic<int> changes = 0;
+    std::atomic<const editor::Worker*> watched = nullptr;
+    std::mutex fields_mutex;
+    std::uint64_t fields_revision = 0;
+    std::pair<double, std::uint64_t> fields;  // strength and seed
     std::unique_ptr<editor::Worker> worker;
 };
 

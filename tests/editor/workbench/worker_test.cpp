@@ -137,9 +137,16 @@ TEST_F(WorkerTest, TheLastLookCountsAndUndoReturns) {
         worker->send(editor::LookRequest{tuned->draft.sample, next, 0});
     }
     wait("the last look", [](const Document& d) { return d.shown.eta == 0.44; });
+    watch();
     worker->send(editor::UndoRequest{});
-    const auto back = wait("undo", [&](const Document& d) { return d.shown.eta != 0.44; });
+    const auto back = wait("undo", [&](const Document& d) {
+        return d.shown.eta != 0.44 && d.activity == Activity::idle;
+    });
     EXPECT_LE(back->history.size(), 5u);
+    {
+        const std::lock_guard lock(fields_mutex);
+        EXPECT_EQ(fields.first, back->shown.eta) << "the slider stays where it was";
+    }
     worker->send(editor::HistoryRequest{0});
     wait("the first result", [&](const Document& d) { return d.shown.eta == eta; });
     worker->send(editor::RedoRequest{});
