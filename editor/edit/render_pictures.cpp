@@ -4,7 +4,6 @@
 
 #include "editor/edit/render.h"
 #include "editor/photo/pixel_tensors.h"
-#include "pipeline/compute/drawing_arithmetic.h"
 
 namespace keepsake::editor {
 namespace {
@@ -39,16 +38,14 @@ Conditions encode_conditions(const pipeline::Model& model, const optimize::Tunin
                              const WordsPull* words) {
     Conditions conditions{
         tuning.target_embedding, tuning.optimised_embedding, {}, {}, {}, {}, {}, {}};
-    // What exact pictures take over from previews is exact.
-    std::optional<pipeline::DrawIn> exactly(std::in_place, std::nullopt);
     if (inverts(recipe) || recipe.way == Way::words)
         conditions.photo_latents = pipeline::encode_image(model, to_tensor(square));
+    conditions = with_sampling(std::move(conditions), model, tuning, recipe, monitor);
     if (recipe.way == Way::words) {
         conditions.words =
             words ? *words : words_pull(model, tuning, square, conditions.photo_latents, monitor);
     }
-    exactly.reset();
-    return with_sampling(std::move(conditions), model, tuning, recipe, monitor);
+    return conditions;
 }
 
 namespace {

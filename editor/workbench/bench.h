@@ -135,9 +135,10 @@ void prepare_renders(Bench& bench, Monitor& monitor);
 // Shows the strip in few steps, where there is nothing of it yet. Throws Error of what this
 // sampling or model does not allow.
 void render_previews(Bench& bench, Monitor& monitor);
-// In which numbers: bfloat16 where that is quicker, but of large models, whose weights would be in
-// memory twice.
-pipeline::Arithmetic preview_arithmetic(const Bench& bench, const Recipe& recipe);
+// In which numbers previews are drawn: bfloat16 where that is quicker, but of large models, whose
+// weights would be in memory twice; none: in the model's own. For the drawing alone: what it is
+// drawn from is kept for exact pictures.
+std::optional<pipeline::Arithmetic> preview_arithmetic(const Bench& bench, const Recipe& recipe);
 // The cache's name of a render of the bench's session, as it is drawn now.
 std::string bench_key(const Bench& bench, const Recipe& recipe, const PictureKey& picture);
 

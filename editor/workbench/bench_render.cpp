@@ -217,11 +217,12 @@ void prepare_renders(Bench& bench, Monitor& monitor) {
     bench.conditions = conditions_of(bench, sampled_recipe(bench, bench.look.sample), monitor);
 }
 
-pipeline::Arithmetic preview_arithmetic(const Bench& bench, const Recipe& recipe) {
+std::optional<pipeline::Arithmetic> preview_arithmetic(const Bench& bench, const Recipe& recipe) {
     const bool quicker = bench.model->device.is_cpu() &&
                          pictures_at_once(*bench.model, recipe) > 1 &&
                          pipeline::has_fast_bfloat16();
-    return quicker ? pipeline::Arithmetic::bfloat16 : bench.model->unet.arithmetic();
+    if (!quicker) return std::nullopt;
+    return pipeline::Arithmetic::bfloat16;
 }
 
 // A fifth of an exact render's time, so that whoever waits for that sees something.
@@ -231,13 +232,15 @@ void render_previews(Bench& bench, Monitor& monitor) {
     Recipe recipe = sampled_recipe(bench, bench.look.sample);
     const pipeline::SampleOptions exact = recipe.sample;
     recipe.sample = preview_sampling(recipe.sample, bench.defaults);
+    Conditions conditions = conditions_of(bench, recipe, monitor);
     std::vector<PictureKey> keys;
     for (const double eta : preview_etas(bench, recipe)) keys.push_back({bench.look.seed, eta});
-    std::optional<pipeline::DrawIn> quicker(std::in_place, preview_arithmetic(bench, recipe));
-    Conditions conditions = conditions_of(bench, recipe, monitor);
-    const PictureJob job{*bench.model, *bench.tuning, recipe, conditions};
-    std::vector<Pixels> pictures = render_pictures(job, keys, monitor);
-    quicker.reset();
+    std::vector<Pixels> pictures;
+    {
+        const pipeline::DrawIn quicker(preview_arithmetic(bench, recipe));
+        const PictureJob job{*bench.model, *bench.tuning, recipe, conditions};
+        pictures = render_pictures(job, keys, monitor);
+    }
     std::vector<Render> previews;
     const auto how = std::make_shared<const Recipe>(recipe);
     for (std::size_t i = 0; i < keys.size(); ++i)

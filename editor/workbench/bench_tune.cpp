@@ -44,8 +44,7 @@ class Previews {
             recipe.way = Way::words;
             recipe.mode = Mode::quick;
             const double eta = bench_.look.eta > 0 ? bench_.look.eta : usual_strength;
-            const pipeline::DrawIn quicker(preview_arithmetic(bench_, recipe));
-            const Picture square = draw(nothing, recipe, eta);
+            const Picture square = draw(nothing, recipe, eta, preview_arithmetic(bench_, recipe));
             const Render look{eta, bench_.look.seed, square,
                               std::make_shared<const Recipe>(std::move(recipe)), std::nullopt};
             bench_.board.change([&](Document& document) { document.quick_looks = {look}; });
@@ -81,13 +80,15 @@ class Previews {
         return true;
     }
 
-    Picture draw(const Tuning& tuning, const Recipe& recipe, double eta) {
+    Picture draw(const Tuning& tuning, const Recipe& recipe, double eta,
+                 std::optional<pipeline::Arithmetic> arithmetic) {
         Monitor silent({}, monitor_.stop());
         const Conditions conditions =
             encode_conditions(*bench_.model, tuning, recipe, *bench_.square, silent);
         if (conditions.words)
             bench_.found_words = {bench_.square, tuning.target_embedding, *conditions.words};
         const PictureJob job{*bench_.model, tuning, recipe, conditions};
+        const pipeline::DrawIn drawn_in(arithmetic);
         return std::make_shared<const Pixels>(
             std::move(render_pictures(job, {{bench_.look.seed, eta}}, silent).front()));
     }
@@ -106,7 +107,7 @@ class Previews {
         recipe.way = Way::line;         // likewise what the words' way looks for first
         const double eta = bench_.look.eta;
         const bool embedding = stage == Stage::embedding;
-        show(draw(tuning, recipe, eta), eta, embedding ? "embedding" : "finetune",
+        show(draw(tuning, recipe, eta, std::nullopt), eta, embedding ? "embedding" : "finetune",
              embedding ? tuning.embedding_steps : tuning.finetune_steps);
     }
 

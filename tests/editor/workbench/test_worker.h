@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "editor/workbench/worker.h"
 #include "tests/editor/test_model.h"

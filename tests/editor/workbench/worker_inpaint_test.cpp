@@ -1,6 +1,11 @@
 // The mode inpaint in the Worker: what is painted is drawn anew.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "editor/edit/preview.h"
+#include "editor/photo/image_file.h"
+#include "editor/session/session_region.h"
+#include "tests/editor/commands/run_program.h"
 #include "tests/editor/workbench/test_worker.h"
 
 namespace keepsake::testing {
@@ -12,8 +17,9 @@ using editor::Tuned;
 
 class WorkerInpaint : public WorkerTest {
   protected:
-    std::shared_ptr<const Document> begin() {
+    std::shared_ptr<const Document> begin(int steps = 2) {
         draft = open(0);
+        draft.sample.steps = steps;
         for (const editor::EditDraft& each : worker->document()->defaults)
             if (each.tuning.mode == "inpaint") draft.tuning = each.tuning;
         draft.tuning.size = 64;
@@ -57,6 +63,27 @@ class WorkerInpaint : public WorkerTest {
     }
     editor::EditDraft draft;
 };
+
+// Previews may be drawn in other numbers than the exact pictures, which take over what they are
+// drawn from.
+TEST_F(WorkerInpaint, AfterPreviewsTheExactPictureIsTheCommandLines) {
+    begin(2 * editor::preview_steps + 1);
+    paint(0);
+    const auto drawn = draw();
+    EXPECT_FALSE(drawn->previews.empty());
+    const editor::Render* exact = editor::exact_render(*drawn, 0.5);
+    ASSERT_NE(exact, nullptr);
+    const auto pixels = exact->square->rgb;
+    const std::filesystem::path mask = drawn->session / editor::painted_mask_file;
+    wait("the mask's file", [&](const Document&) { return std::filesystem::exists(mask); });
+    worker.reset();
+    const std::filesystem::path out = folder.path / "out.png";
+    const ProgramRun run = run_program(
+        {"render", drawn->session.string(), "--eta", "0.5", "--mask", mask.string(), "--out",
+         out.string(), "--no-full", "--quiet", "--threads", std::to_string(at::get_num_threads())});
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(editor::load_photo(out).pixels.rgb, pixels);
+}
 
 TEST_F(WorkerInpaint, WhatIsPaintedIsDrawnAnewAndAnotherMaskAnotherPicture) {
     const auto begun = begin();
