@@ -77,7 +77,8 @@ void serialize(Archive& archive, SampleOptions& options) {
             cereal::make_nvp("guidance_scale", options.guidance_scale),
             cereal::make_nvp("negative_prompt", options.negative_prompt),
             cereal::make_nvp("ddim_eta", options.ddim_eta));
-    // Left out where it is 1, as in recipes that are older than it: their tags stay what they were.
+    // Left out where they are as in recipes that are older than them, whose tags stay what they
+    // were.
     if (Archive::is_loading::value || options.noise_share != 1)
         archive(cereal::make_nvp("noise_share", options.noise_share));
     if (Archive::is_loading::value || options.inversion_steps != SampleOptions{}.inversion_steps)
