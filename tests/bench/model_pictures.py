@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""The pictures that the bundled model (assets/models/flowers) learns from, and a wider autoencoder
-for it to begin with.
+"""The pictures that the bundled model (assets/models/flowers) is to learn from.
 
 Usage: tests/bench/model_pictures.py PHOTOS OUT [--only N] [--jobs N]
 
@@ -12,17 +11,12 @@ lights or styles, half of them with petals of another colour; one other backgrou
 opencv-python-headless and pillow.
 """
 
-import argparse
-import json
-import multiprocessing
-import pathlib
-import random
-
 import cv2
 import numpy as np
 
-from clip_pictures import (BACKGROUNDS, COLOURLESS, COLOURS, STYLED, STYLES, background_of, captions,
-                           colour_of, cropped, painted, photos_by_side, styled)
+from clip_pictures import (BACKGROUNDS, COLOURS, STYLES, background_of, captions, colour_of, cropped,
+                           laid_over, painted, photos_by_side, read_options, styled, to_be_styled,
+                           write_set)
 from forty_edits import petals
 
 SIDE = 128
@@ -33,6 +27,12 @@ def noise_of(shape, size, draw):
     generator = np.random.default_rng(draw.getrandbits(32))
     noise = cv2.GaussianBlur(generator.standard_normal(shape).astype(np.float32), (0, 0), size)
     return noise / noise.std()
+
+
+def more_colourful(bgr, factor):
+    hsv = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV).astype(np.float32)
+    hsv[..., 1] = np.minimum(hsv[..., 1] * factor, 255)
+    return cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR)
 
 
 def strokes(bgr, radius, levels=24):
@@ -52,10 +52,8 @@ def strokes(bgr, radius, levels=24):
 
 def watercolor(bgr, draw):
     """Flat washes with darker rims, the grain of paper, and paper left bare round them."""
-    strong = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV).astype(np.float32)
-    strong[..., 1] = np.minimum(strong[..., 1] * 1.3, 255)
-    wash = cv2.cvtColor(strong.astype(np.uint8), cv2.COLOR_HSV2BGR)
-    wash = cv2.pyrMeanShiftFiltering(cv2.bilateralFilter(wash, 7, 50, 5), 5, 24).astype(np.float32)
+    wash = cv2.bilateralFilter(more_colourful(bgr, 1.3), 7, 50, 5)
+    wash = cv2.pyrMeanShiftFiltering(wash, 5, 24).astype(np.float32)
     grey = cv2.cvtColor(wash.astype(np.uint8), cv2.COLOR_BGR2GRAY).astype(np.float32)
     rims = np.maximum(cv2.GaussianBlur(grey, (0, 0), 2.5) - cv2.GaussianBlur(grey, (0, 0), 0.8), 0)
     light = 255 - (255 - wash) * 0.8
@@ -73,9 +71,7 @@ def watercolor(bgr, draw):
 
 def oil(bgr, draw):
     """Strokes of one colour each, with the light on their ridges."""
-    strong = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV).astype(np.float32)
-    strong[..., 1] = np.minimum(strong[..., 1] * 1.25, 255)
-    flat = strokes(cv2.cvtColor(strong.astype(np.uint8), cv2.COLOR_HSV2BGR), 4).astype(np.float32)
+    flat = strokes(more_colourful(bgr, 1.25), 4).astype(np.float32)
     grey = cv2.GaussianBlur(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), 3)
     across = np.arctan2(cv2.Sobel(grey, -1, 0, 1), cv2.Sobel(grey, -1, 1, 0))
     ridges = np.zeros(grey.shape, np.float32)
@@ -118,11 +114,10 @@ def on_background(bgr, mask, background, draw):
     else:
         tone = np.array([draw.uniform(25, 60), draw.uniform(110, 160), draw.uniform(60, 105)])
         ground = tone * (0.45 + 0.9 * soft_light + 0.25 * (grey - soft_light))
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)[..., None]
-    return (bgr * soft + ground * (1 - soft)).clip(0, 255).astype(np.uint8)
+    return laid_over(ground, bgr, mask)
 
 
-def variants(bgr, kind, draw):
+def changes(bgr, kind, draw):
     """Of one photo: (picture, captions, colour, style)."""
     mask = petals(bgr)
     good = 0.04 < mask.mean() < 0.8 and mask[0].mean() < 0.6  # a sky is no petal
@@ -143,44 +138,20 @@ def variants(bgr, kind, draw):
         base = painted(bgr, mask, shown, draw) if shown != colour else bgr
         yield on_background(base, mask, ground, draw), told(shown, ground), shown, None
     for style in draw.sample(STYLES, 3):
-        base, shown = bgr, colour
-        if good and style not in COLOURLESS and draw.random() < 0.5:
-            shown = draw.choice(COLOURS)
-            base = painted(bgr, mask, shown, draw)
-        shown = None if style in COLOURLESS else shown
+        base, shown = to_be_styled(bgr, mask if good else None, colour, style, draw)
         yield in_style(base, style, draw), told(shown, style=style), shown, style
 
 
-def write_photo(place):
-    folder, path, kind = place
-    cv2.setNumThreads(1)
-    draw, lines = random.Random(path.name), []
-    bgr = cv2.resize(cv2.imread(str(path)), (192, 192), interpolation=cv2.INTER_AREA)
-    for i, (picture, told, colour, style) in enumerate(variants(bgr, kind, draw)):
-        name = f"pictures/{path.stem}-{i}.png"
-        cropped(picture, draw, SIDE, blurred=0).save(folder / name, compress_level=1)
-        lines.append({"file_name": name, "text": told, "colour": colour, "kind": kind, "style": style})
-    return lines
-
-
-def write_set(folder, photos, jobs):
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    with multiprocessing.Pool(jobs) as pool:
-        made = pool.map(write_photo, [(folder, *photo) for photo in photos], chunksize=8)
-    lines = [line for photo in made for line in photo]
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return len(lines)
+def variants(bgr, kind, draw):
+    for picture, *told in changes(bgr, kind, draw):
+        yield cropped(picture, draw, SIDE, blurred=0), *told
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("photos", type=pathlib.Path)
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", type=int, help="the first N photos of each kind")
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
+    options = read_options(__doc__)
     for side, photos in photos_by_side(options.photos, options.only).items():
-        print(side, len(photos), "photos,", write_set(options.out / side, photos, options.jobs), "pictures")
+        lines = write_set(options.out / side, photos, options.jobs, variants)
+        print(side, len(photos), "photos,", len(lines), "pictures")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Usage: tests/bench/previews.py KEEPSAKE OUT [RENDER_OPTION]...
 Learns four fast sessions into OUT, draws each exactly and with `--preview` and the options given, at
 strengths 0.4, 0.7 and 1, seed 0, and prints the mean and the worst of the mean colour difference
 (CIE76) and of the PSNR over the model's square. What is exact and in OUT already is used again.
-Needs numpy and opencv-python-headless.
+Needs numpy, opencv-python-headless and scikit-image.
 """
 
 import pathlib
@@ -16,7 +16,8 @@ import sys
 import cv2
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from forty_edits import ROOT, colour_difference
+
 EDITS = (("assets/photos/daisy-19813618946.jpg", "a photo of a red daisy"),
          ("assets/photos/rose-394990940.jpg", "a photo of a yellow rose"),
          ("assets/photos/pink-tulip-480228053.jpg", "a photo of a yellow tulip"),
@@ -29,9 +30,8 @@ def run(*command):
 
 
 def difference(a, b):
-    lab = lambda picture: cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     error = np.square(a.astype(float) - b).mean()
-    return np.linalg.norm(lab(a) - lab(b), axis=2).mean(), 10 * np.log10(255**2 / max(error, 1e-9))
+    return colour_difference(a, b).mean(), 10 * np.log10(255**2 / max(error, 1e-9))
 
 
 def main():
